@@ -1,0 +1,55 @@
+"""The runtime of personal generative head avatars: load, set parameters, render.
+
+Everything here works without a window. Names are loaded on first use, so that importing the
+package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "AttributeBlend": "avatar.latent",
+    "Avatar": "avatar.avatar",
+    "Camera": "camera",
+    "Fragments": "raster",
+    "Frame": "frame",
+    "Head": "head",
+    "NetworkSizes": "avatar.networks",
+    "Parameters": "parameters",
+    "Refused": "errors",
+    "Session": "session",
+    "composite": "raster",
+    "import_reference": "avatar.reference",
+    "initial_avatar": "avatar.avatar",
+    "load_avatar": "avatar.library",
+    "load_free_head": "head",
+    "load_head": "head",
+    "rasterize": "raster",
+}
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:
+    from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
+    from pegasus_runtime.avatar.latent import AttributeBlend
+    from pegasus_runtime.avatar.library import load_avatar
+    from pegasus_runtime.avatar.networks import NetworkSizes
+    from pegasus_runtime.avatar.reference import import_reference
+    from pegasus_runtime.camera import Camera
+    from pegasus_runtime.errors import Refused
+    from pegasus_runtime.frame import Frame
+    from pegasus_runtime.head import Head, load_free_head, load_head
+    from pegasus_runtime.parameters import Parameters
+    from pegasus_runtime.raster import Fragments, composite, rasterize
+    from pegasus_runtime.session import Session
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

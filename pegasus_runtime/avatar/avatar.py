@@ -1,0 +1,162 @@
+"""An avatar: networks, points and codes of one person, and the head they ride on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.avatar.initialisation import initialise
+from pegasus_runtime.avatar.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
+from pegasus_runtime.avatar.networks import AvatarNetworks, NetworkSizes
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.deform.canonical_head import CANONICAL_JAW_ANGLE_RAD
+from pegasus_runtime.parameters import Parameters
+
+if TYPE_CHECKING:
+    from pegasus_runtime.head import Head
+
+_FRAME_SHARE = 0.78
+"""How much of the picture's shorter side the default camera gives to the avatar's height."""
+_DEFAULT_FOV_DEG = 20.0
+
+
+@dataclass(eq=False)
+class Avatar:
+    """A personal generative head avatar."""
+
+    name: str
+    head: Head
+    networks: AvatarNetworks
+    codes: LatentCodes
+    points: Tensor
+    """(N, 3) canonical points, float32 on the CPU"""
+    radius: float
+    """of a point, in NDC, in a view of `view_scale`"""
+    canonical_expression: Tensor
+    """(50,)"""
+    canonical_jaw_rad: float = CANONICAL_JAW_ANGLE_RAD
+    moves_points: bool = True
+    """False for a single person's avatar, which has no canonical offset"""
+    points_per_pixel: int = 10
+    view_scale: float | None = None
+    """NDC per unit of length at the head in the training views; None: the radius is the same in
+    every view, as in the published program"""
+    shape: Tensor = field(default_factory=lambda: torch.zeros(100))
+    """(100,) the person's own head shape, as it was while training"""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of attributes, in the order of the latent code's blocks."""
+        return self.codes.categories
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Names of all attributes, each CATEGORY_NAME."""
+        return self.codes.attribute_names
+
+    @property
+    def num_points(self) -> int:
+        return len(self.points)
+
+    def attributes_of(self, category: str) -> list[str]:
+        """Names of the attributes of one category."""
+        return self.codes.attributes_of(category)
+
+    def neutral(self) -> Parameters:
+        """The source person with no expression, in the rest pose, in their own head shape."""
+        return Parameters(shape=self.shape.numpy().copy())
+
+    def default_camera(self, image_size: tuple[int, int] = (512, 512)) -> Camera:
+        """A camera in front of the face that frames the whole avatar."""
+        low, high = torch.quantile(
+            self.points[:: max(1, len(self.points) // 20_000)], torch.tensor([0.005, 0.995]), dim=0
+        ) if len(self.points) else (torch.full((3,), -0.5), torch.full((3,), 0.5))
+        target = (low + high) / 2
+        height = max(float(high[1] - low[1]), float(high[0] - low[0]), 1e-3)
+        half_angle = torch.deg2rad(torch.tensor(_DEFAULT_FOV_DEG / 2))
+        distance = height / _FRAME_SHARE / 2 / float(torch.tan(half_angle))
+        depth = float(high[2] - low[2]) / 2
+        return Camera.orbit(
+            target.numpy(), distance + depth / 2, fov_deg=_DEFAULT_FOV_DEG, image_size=image_size
+        )
+
+    def radius_in(self, camera: Camera) -> float:
+        """Radius of a point in NDC as this camera sees it.
+
+        It grows as the head does, so that coming closer opens no gaps between points.
+        """
+        if self.view_scale is None:
+            return self.radius
+        depth = max(float(camera.translation[2]), 1e-3)
+        return self.radius * abs(float(camera.intrinsics[1, 1])) / depth / self.view_scale
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the avatar as one file, NAME.avatar.
+
+        Raises:
+            Refused: the folder cannot be written or the disk is full.
+        """
+        from pegasus_runtime.avatar.file import write_avatar
+
+        write_avatar(self, path)
+
+
+def initial_avatar(
+    head: Head,
+    points: Tensor,
+    radius: float,
+    *,
+    sizes: NetworkSizes | None = None,
+    attribute_names: Sequence[str] = (),
+    categories: Sequence[str] = CATEGORIES,
+    source_categories: Sequence[str] = SOURCE_CATEGORIES,
+    canonical_expression: Tensor | None = None,
+    shape: Tensor | None = None,
+    moves_points: bool = True,
+    name: str = "untrained",
+    seed: int = 0,
+) -> Avatar:
+    """An untrained avatar with the published initialisation, the start of every training.
+
+    Args:
+        head: the head it rides on.
+        points: (N, 3) canonical points to start from.
+        radius: of a point, in NDC.
+        sizes: of the networks; the latent size is taken from the categories.
+        attribute_names: CATEGORY_NAME of each attribute.
+        categories: of the latent code's blocks.
+        source_categories: those for which the source person has a code.
+        canonical_expression: (50,) mean expression of the training frames, default zeros.
+        shape: (100,) the person's head shape, default zeros.
+        moves_points: whether the latent code may move canonical points.
+        name: of the avatar.
+        seed: of all random numbers in it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        codes = LatentCodes(attribute_names, categories, source_categories)
+        chosen = sizes or NetworkSizes()
+        fields = {**vars(chosen), "latent_size": codes.latent_size}
+        networks = AvatarNetworks(NetworkSizes(**fields))
+        initialise(networks)
+    return Avatar(
+        name=name,
+        head=head,
+        networks=networks,
+        codes=codes,
+        points=points.detach().float().clone(),
+        radius=float(radius),
+        canonical_expression=torch.zeros(50)
+        if canonical_expression is None
+        else canonical_expression.detach().float().clone(),
+        moves_points=moves_points,
+        shape=torch.zeros(100) if shape is None else shape.detach().float().clone(),
+    )

@@ -1,0 +1,103 @@
+"""Layers shared by the avatar's networks, written so that derivatives travel forward.
+
+Every network here is evaluated together with its directional derivatives along x, y and z
+(forward-mode tangents, stored direction first: ``(3, N, D)``). They are ordinary tensor
+operations: inference needs no autograd, and in training one ordinary backward pass reaches the
+parameters through values and derivatives alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SOFTPLUS_BETA = 100.0
+
+
+class WeightNormLinear(nn.Module):
+    """Linear layer with weight ``g · v / ‖v‖`` per output row (Salimans and Kingma 2016).
+
+    The parameter names are those of the published checkpoints.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int) -> None:
+        super().__init__()
+        plain = nn.Linear(num_inputs, num_outputs)
+        self.weight_v = nn.Parameter(plain.weight.detach().clone())
+        self.weight_g = nn.Parameter(plain.weight.detach().norm(dim=1, keepdim=True))
+        self.bias = nn.Parameter(plain.bias.detach().clone())
+
+    @property
+    def weight(self) -> Tensor:
+        """The effective weight (num_outputs, num_inputs)."""
+        return self.weight_v * (self.weight_g / self.weight_v.norm(dim=1, keepdim=True))
+
+    @torch.no_grad()
+    def set_weight(self, weight: Tensor, bias: Tensor) -> None:
+        """Start from the given effective weight (num_outputs, num_inputs) and bias."""
+        self.weight_v.copy_(weight)
+        self.weight_g.copy_(weight.norm(dim=1, keepdim=True).clamp_min(1e-12))
+        self.bias.copy_(bias)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return nn.functional.linear(values, self.weight, self.bias)
+
+
+def fold_code(layer: WeightNormLinear, num_local: int, code: Tensor) -> tuple[Tensor, Tensor]:
+    """Fold a code that is the same for all points into a layer's bias.
+
+    Args:
+        layer: its inputs are ``num_local`` numbers of the point, then the code.
+        num_local: how many leading inputs belong to the point.
+        code: (L,) the code, with L + num_local the layer's inputs.
+
+    Returns:
+        weight (num_outputs, num_local) and bias (num_outputs,), so that
+        ``layer([x, code]) == weight @ x + bias``.
+    """
+    weight = layer.weight
+    return weight[:, :num_local], layer.bias + weight[:, num_local:] @ code
+
+
+class _SoftplusWithTangents(torch.autograd.Function):
+    """Softplus of values and the matching scale of tangents, with one compact backward.
+
+    Autograd's own graph of ``softplus`` and ``sigmoid · tangent`` keeps five tensors and walks
+    them one by one; these are the same formulas with the sigmoid kept once.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        slope = torch.sigmoid(values * SOFTPLUS_BETA)
+        ctx.save_for_backward(slope, tangents)
+        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), slope * tangents
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        grad_values, grad_tangents = gradients
+        slope, tangents = ctx.saved_tensors
+        curvature = (grad_tangents * tangents).sum(dim=0)
+        curvature *= SOFTPLUS_BETA * slope * (1 - slope)
+        return torch.addcmul(curvature, grad_values, slope), grad_tangents * slope
+
+
+def softplus_with_tangents(values: Tensor, tangents: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Softplus (β = 100) of values (N, D) and of their tangents (3, N, D), if there are any."""
+    if tangents is None:
+        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), None
+    result: tuple[Tensor, Tensor] = _SoftplusWithTangents.apply(values, tangents)
+    return result
+
+
+def linear_with_tangents(
+    values: Tensor, tangents: Tensor | None, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """An affine map of values (N, D) and its linear part of tangents (3, N, D)."""
+    mapped = torch.addmm(bias, values, weight.T)
+    if tangents is None:
+        return mapped, None
+    return mapped, (tangents.reshape(-1, tangents.shape[-1]) @ weight.T).view(
+        3, -1, weight.shape[0]
+    )

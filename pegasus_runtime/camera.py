@@ -1,0 +1,131 @@
+"""A pinhole camera in the conventions of the published model and of PyTorch3D.
+
+``x_view = x_world @ rotation + translation`` with rows as vectors, +X left, +Y up, +Z into the
+screen. The intrinsics map to normalised device coordinates in which the shorter image side spans
+[-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pegasus_runtime.errors import Refused
+
+MAX_IMAGE_SIDE = 16384
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """Where the picture is taken from, and how large it is."""
+
+    rotation: FloatArray
+    """(3, 3)"""
+    translation: FloatArray
+    """(3,)"""
+    intrinsics: FloatArray
+    """(4, 4), rows [fx 0 cx 0], [0 fy cy 0], [0 0 0 1], [0 0 1 0]"""
+    image_size: tuple[int, int]
+    """(height, width) in pixels"""
+
+    def __post_init__(self) -> None:
+        shapes = {"rotation": (3, 3), "translation": (3,), "intrinsics": (4, 4)}
+        for name, shape in shapes.items():
+            object.__setattr__(self, name, _array(name, getattr(self, name), shape))
+        object.__setattr__(self, "image_size", check_image_size(self.image_size))
+
+    @classmethod
+    def orbit(
+        cls,
+        target: Any,
+        distance: float,
+        yaw_deg: float = 0.0,
+        pitch_deg: float = 0.0,
+        fov_deg: float = 20.0,
+        image_size: tuple[int, int] = (512, 512),
+        roll_deg: float = 0.0,
+    ) -> Camera:
+        """A camera that looks at ``target`` (3,) from ``distance``.
+
+        Yaw 0 looks at the face, which looks along +z; a positive yaw moves the camera to the
+        person's left (+x), a positive pitch upwards. ``fov_deg`` spans the shorter side.
+        """
+        if not (distance > 0 and 0 < fov_deg < 180):
+            raise Refused(f"camera distance {distance}, field of view {fov_deg}: out of range.")
+        yaw, pitch, roll = (math.radians(a) for a in (yaw_deg, pitch_deg, roll_deg))
+        away = np.array(
+            [math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)]
+        )
+        left = np.array([-math.cos(yaw), 0.0, math.sin(yaw)])
+        up = np.cross(-away, left)
+        turned_left = math.cos(roll) * left + math.sin(roll) * up
+        turned_up = math.cos(roll) * up - math.sin(roll) * left
+        rotation = np.stack([turned_left, turned_up, -away], axis=1)
+        translation = -(np.asarray(target, dtype=np.float64) + away * distance) @ rotation
+        focal = 1.0 / math.tan(math.radians(fov_deg) / 2)
+        return cls(rotation, translation, ndc_intrinsics(focal, focal), image_size)
+
+    def with_size(self, image_size: tuple[int, int]) -> Camera:
+        """The same view as a picture of another size (height, width)."""
+        return replace(self, image_size=image_size)
+
+    @property
+    def centre(self) -> FloatArray:
+        """The camera's own position (3,) in the world."""
+        centre: FloatArray = -(self.rotation @ self.translation)
+        return centre
+
+    def project(self, points: Tensor) -> Tensor:
+        """Project world points (N, 3) to (N, 3): NDC x, NDC y and view z.
+
+        Points in the plane of the camera get non-finite coordinates, which the rasterisers drop.
+        """
+        rotation, translation, intrinsics = (
+            torch.from_numpy(value).to(points)
+            for value in (self.rotation, self.translation, self.intrinsics)
+        )
+        view = points @ rotation + translation
+        depth = view[:, 2:3]
+        plane = view[:, :2] * intrinsics.diagonal()[:2] / depth + intrinsics[:2, 2]
+        return torch.cat([plane, depth], dim=1)
+
+
+def ndc_intrinsics(
+    focal_x: float, focal_y: float, centre_x: float = 0.0, centre_y: float = 0.0
+) -> FloatArray:
+    """The (4, 4) matrix of a pinhole with the given NDC focal lengths and principal point."""
+    matrix = np.zeros((4, 4), np.float32)
+    matrix[0, 0], matrix[1, 1] = focal_x, focal_y
+    matrix[0, 2], matrix[1, 2] = centre_x, centre_y
+    matrix[2, 3] = matrix[3, 2] = 1.0
+    return matrix
+
+
+def check_image_size(size: Any) -> tuple[int, int]:
+    """A picture's (height, width) as two whole numbers.
+
+    Raises:
+        Refused: a side is not a whole number from 1 to 16384.
+    """
+    try:
+        height, width = (int(side) for side in size)
+        whole = (height, width) == tuple(size)
+    except (TypeError, ValueError):
+        raise Refused(f"picture size {size!r}: give (height, width) in pixels.") from None
+    if not whole or not (1 <= height <= MAX_IMAGE_SIDE and 1 <= width <= MAX_IMAGE_SIDE):
+        raise Refused(f"picture size {height} × {width}: a side is 1 to {MAX_IMAGE_SIDE} pixels.")
+    return height, width
+
+
+def _array(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
+    array = np.asarray(value.cpu() if isinstance(value, Tensor) else value, dtype=np.float32)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise Refused(f"camera {name}: expected finite numbers of shape {shape}.")
+    return np.ascontiguousarray(array)

@@ -1,0 +1,1 @@
+"""Posed points and normals of an avatar."""

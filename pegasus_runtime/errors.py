@@ -1,0 +1,9 @@
+"""The one error a user's mistake becomes."""
+
+
+class Refused(ValueError):
+    """A file or a value that cannot be used.
+
+    The message is one line that names the file or the value, says what is wrong with it and what
+    to do about it, and is shown to the user as it stands.
+    """

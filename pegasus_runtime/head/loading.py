@@ -1,0 +1,116 @@
+"""Opening head files, whichever of the two formats they are in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.assets import file_sha256
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.head.checks import check_head
+from pegasus_runtime.head.file import read_head_file
+from pegasus_runtime.head.model import (
+    HEAD_SCALE,
+    NUM_EXPRESSIONS,
+    NUM_IDENTITIES,
+    Head,
+    LandmarkEmbedding,
+)
+from pegasus_runtime.head.pickles import as_array, read_pickle
+
+_FIRST_EXPRESSION = 300
+"""FLAME stores 300 identity directions, then 100 expression directions."""
+
+
+def load_head(path: str | os.PathLike[str]) -> Head:
+    """Open a head: a FLAME pickle (generic_model.pkl) or our own *.head file.
+
+    Nothing in a pickle is run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Refused: the file is damaged, is not a head, or holds anything but numbers.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"{path}: no such head file.")
+    with source.open("rb") as stream:
+        start = stream.read(9)
+    if len(start) == 9 and start[8:9] == b"{" and start[0:1] != b"\x80":
+        return read_head_file(source)
+    if source.suffix == ".head" and start[0:1] != b"\x80":
+        return read_head_file(source)
+    return _read_flame(source)
+
+
+def load_landmarks(path: str | os.PathLike[str]) -> LandmarkEmbedding:
+    """Read landmark_embedding.npy of a FLAME head.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Refused: the file is damaged or is not a landmark embedding.
+    """
+    content = read_pickle(Path(path))
+    try:
+        return LandmarkEmbedding(
+            faces=_indices(content["full_lmk_faces_idx"]).reshape(68),
+            barycentric=_numbers(content["full_lmk_bary_coords"]).reshape(68, 3),
+            contour_faces=_indices(content["dynamic_lmk_faces_idx"]).reshape(79, 17),
+            contour_barycentric=_numbers(content["dynamic_lmk_bary_coords"]).reshape(79, 17, 3),
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise Refused(f"{path}: not a landmark embedding ({error}).") from None
+
+
+def _read_flame(path: Path) -> Head:
+    content = read_pickle(path)
+    try:
+        head = _assemble(content, path)
+    except Refused:
+        raise
+    except KeyError as error:
+        raise Refused(f"{path}: has no {error}; it is not a FLAME head.") from None
+    except Exception as error:
+        raise Refused(f"{path}: damaged head ({error}); get a fresh copy.") from None
+    return check_head(head, path)
+
+
+def _assemble(content: dict[str, Any], path: Path) -> Head:
+    directions = _numbers(content["shapedirs"])
+    if directions.dim() != 3 or directions.shape[2] < _FIRST_EXPRESSION + NUM_EXPRESSIONS:
+        raise ValueError(f"shapedirs has shape {tuple(directions.shape)}, expected (V, 3, 400)")
+    last = _FIRST_EXPRESSION + NUM_EXPRESSIONS
+    return Head(
+        name=path.stem,
+        sha256=file_sha256(path),
+        template=_numbers(content["v_template"]) * HEAD_SCALE,
+        faces=_indices(content["f"]),
+        identity_directions=directions[:, :, :NUM_IDENTITIES] * HEAD_SCALE,
+        expression_directions=directions[:, :, _FIRST_EXPRESSION:last] * HEAD_SCALE,
+        pose_directions=_numbers(content["posedirs"]) * HEAD_SCALE,
+        joint_regressor=_numbers(content["J_regressor"]),
+        skinning_weights=_numbers(content["weights"]),
+        parents=_parents(as_array(content["kintree_table"])),
+        landmarks=None,
+        expression_names=tuple(f"expression {i + 1}" for i in range(NUM_EXPRESSIONS)),
+        identity_names=tuple(f"shape {i + 1}" for i in range(NUM_IDENTITIES)),
+        license="licensed by its publisher; not for redistribution",
+    )
+
+
+def _parents(table: Any) -> tuple[int, ...]:
+    """The first row of FLAME's kinematic table; the root's entry is a number without meaning."""
+    return (-1, *(int(parent) for parent in table[0][1:]))
+
+
+def _numbers(value: Any) -> Tensor:
+    return torch.from_numpy(np.array(as_array(value), dtype=np.float32))
+
+
+def _indices(value: Any) -> Tensor:
+    return torch.from_numpy(np.array(as_array(value), dtype=np.int64))

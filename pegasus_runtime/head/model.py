@@ -1,0 +1,87 @@
+"""A parametric head in FLAME's format (Li et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+HEAD_SCALE = 4.0
+"""Lengths here are FLAME's metres times this."""
+NUM_JOINTS = 5
+NUM_IDENTITIES = 100
+NUM_EXPRESSIONS = 50
+NUM_POSE_FEATURES = 36
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkEmbedding:
+    """Where the 68 landmarks sit on the mesh: a triangle and barycentric weights each."""
+
+    faces: Tensor
+    """(68,) triangle of each landmark; the first 17 are the jaw's contour seen from the front"""
+    barycentric: Tensor
+    """(68, 3)"""
+    contour_faces: Tensor
+    """(79, 17) contour by yaw: row d for d = 0..39 degrees, row 39 + d for -d degrees"""
+    contour_barycentric: Tensor
+    """(79, 17, 3)"""
+
+    def to(self, device: torch.device | str) -> LandmarkEmbedding:
+        """The same on another device."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A head: template, directions of change, joints and weights, in units of `HEAD_SCALE`."""
+
+    name: str
+    sha256: str
+    """of the file it was read from"""
+    template: Tensor
+    """(V, 3)"""
+    faces: Tensor
+    """(F, 3) int64"""
+    identity_directions: Tensor
+    """(V, 3, 100)"""
+    expression_directions: Tensor
+    """(V, 3, 50)"""
+    pose_directions: Tensor
+    """(V, 3, 36)"""
+    joint_regressor: Tensor
+    """(5, V)"""
+    skinning_weights: Tensor
+    """(V, 5)"""
+    parents: tuple[int, ...]
+    """parent joint of root, neck, jaw, left eye, right eye; the root's is -1"""
+    landmarks: LandmarkEmbedding | None
+    expression_names: tuple[str, ...]
+    identity_names: tuple[str, ...]
+    part_labels: Tensor | None = None
+    """(V,) int64 index into part_names"""
+    part_names: tuple[str, ...] = ()
+    uv: Tensor | None = None
+    """(U, 2)"""
+    uv_faces: Tensor | None = None
+    """(F, 3) int64 index into uv"""
+    license: str = ""
+
+    @property
+    def num_vertices(self) -> int:
+        return len(self.template)
+
+    def to(self, device: torch.device | str) -> Head:
+        """The same on another device."""
+        moved: dict[str, Any] = {
+            f.name: value.to(device)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor | LandmarkEmbedding)
+        }
+        return replace(self, **moved)
+
+    def with_landmarks(self, landmarks: LandmarkEmbedding) -> Head:
+        """The same head with another landmark embedding."""
+        return replace(self, landmarks=landmarks)

@@ -1,0 +1,98 @@
+"""Linear blend skinning of a head (FLAME, Li et al. 2017; SMPL, Loper et al. 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head.model import NUM_JOINTS, Head
+
+
+@dataclass(frozen=True, eq=False)
+class PosedHead:
+    """A head with a shape, an expression and a pose; leading dimensions as they were given."""
+
+    vertices: Tensor
+    """(…, V, 3)"""
+    joints: Tensor
+    """(…, 5, 3) of the unposed head"""
+    transforms: Tensor
+    """(…, 5, 4, 4) from the unposed to the posed head"""
+    pose_feature: Tensor
+    """(…, 36)"""
+
+
+def pose_head(head: Head, shape: Tensor, expression: Tensor, pose: Tensor) -> PosedHead:
+    """Pose a head.
+
+    Args:
+        head: the head.
+        shape: (…, 100) coefficients of the identity directions.
+        expression: (…, 50) coefficients of the expression directions.
+        pose: (…, 15) axis-angle of root, neck, jaw, left eye and right eye in radians.
+    """
+    shaped = (
+        head.template
+        + torch.einsum("vci,...i->...vc", head.identity_directions, shape)
+        + torch.einsum("vce,...e->...vc", head.expression_directions, expression)
+    )
+    joints = head.joint_regressor @ shaped
+    rotations = rotation_matrices(pose.unflatten(-1, (NUM_JOINTS, 3)))
+    feature = pose_features(rotations)
+    corrected = shaped + torch.einsum("vcf,...f->...vc", head.pose_directions, feature)
+    transforms = joint_transforms(rotations, joints, head.parents)
+    blended = torch.einsum("vj,...jab->...vab", head.skinning_weights, transforms[..., :3, :])
+    vertices = (blended[..., :3] @ corrected[..., None])[..., 0] + blended[..., 3]
+    return PosedHead(vertices, joints, transforms, feature)
+
+
+def pose_features(rotations: Tensor) -> Tensor:
+    """Flatten R − I of all joints but the root: (…, 5, 3, 3) → (…, 36)."""
+    identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
+    return (rotations[..., 1:, :, :] - identity).flatten(-3)
+
+
+def rotation_matrices(axis_angle: Tensor) -> Tensor:
+    """Rodrigues' formula: axis-angle (…, 3) in radians → (…, 3, 3), smooth at zero too."""
+    squared = (axis_angle * axis_angle).sum(dim=-1)[..., None, None]
+    small = squared < 1e-8
+    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    sine = torch.where(small, 1 - squared / 6, torch.sin(angle) / angle)
+    half_sine = torch.sin(angle / 2) / angle
+    versine = torch.where(small, 0.5 - squared / 24, 2 * half_sine * half_sine)
+    cross = _cross_matrices(axis_angle)
+    identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return identity + sine * cross + versine * (cross @ cross)
+
+
+def _cross_matrices(vectors: Tensor) -> Tensor:
+    x, y, z = vectors.unbind(dim=-1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+
+
+def joint_transforms(rotations: Tensor, joints: Tensor, parents: tuple[int, ...]) -> Tensor:
+    """Transforms (…, 5, 4, 4) that carry unposed vertices along with each joint.
+
+    Args:
+        rotations: (…, 5, 3, 3) of each joint in its parent's frame.
+        joints: (…, 5, 3) positions in the unposed head.
+        parents: of each joint, before it in the order; -1 for the root.
+    """
+    world_rotations: list[Tensor] = []
+    world_positions: list[Tensor] = []
+    for joint, parent in enumerate(parents):
+        rotation, position = rotations[..., joint, :, :], joints[..., joint, :]
+        if parent >= 0:
+            bone = (position - joints[..., parent, :])[..., None]
+            position = world_positions[parent] + (world_rotations[parent] @ bone)[..., 0]
+            rotation = world_rotations[parent] @ rotation
+        world_rotations.append(rotation)
+        world_positions.append(position)
+    linear = torch.stack(world_rotations, dim=-3)
+    shift = torch.stack(world_positions, dim=-2) - (linear @ joints[..., None])[..., 0]
+    upper = torch.cat([linear, shift[..., None]], dim=-1)
+    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=upper.dtype, device=upper.device)
+    return torch.cat([upper, bottom.expand(*upper.shape[:-2], 1, 4)], dim=-2)

@@ -1,0 +1,61 @@
+"""What each pass of a picture shows, before and after points are blended into pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.deform.surface import CanonicalSurface, PosedSurface
+from pegasus_runtime.errors import Refused
+
+_OVER_BACKGROUND = ("rgb", "albedo", "shading", "normal")
+
+
+def point_features(
+    surface: CanonicalSurface,
+    posed: PosedSurface,
+    shading: Tensor,
+    depth: Tensor,
+    names: tuple[str, ...],
+) -> dict[str, Tensor]:
+    """What is blended into the picture for each pass, (N, C) each, and always alpha."""
+    geometry = surface.geometry
+    assert geometry is not None and posed.normals is not None
+    ones = torch.ones_like(depth)[:, None]
+    values: dict[str, Callable[[], Tensor]] = {
+        "rgb": lambda: point_colours(geometry.albedo, shading),
+        "albedo": lambda: geometry.albedo,
+        "shading": lambda: shading,
+        "normal": lambda: posed.normals * 0.5 + 0.5,  # type: ignore[operator]
+        "depth": lambda: depth[:, None],
+        "segmentation": lambda: (geometry.segmentation > 0).to(depth)[:, None],
+    }
+    wanted = {name: values[name]() for name in names if name in values}
+    return {**wanted, "alpha": ones}
+
+
+def point_colours(albedo: Tensor, shading: Tensor) -> Tensor:
+    """Colour (N, 3) of points: clamp(2 · shading · albedo, 0, 1)."""
+    return (2 * shading * albedo).clamp(0, 1)
+
+
+def finish_pass(
+    name: str, images: dict[str, Tensor], background: tuple[float, float, float] | None
+) -> Tensor:
+    """Put a blended pass before its background, or undo the blending where that is its meaning."""
+    image, alpha = images[name], images["alpha"]
+    if name == "depth":
+        return torch.where(alpha > 0, image / alpha.clamp_min(1e-6), torch.zeros_like(image))
+    if name in _OVER_BACKGROUND and background is not None:
+        return image + (1 - alpha) * _colour(background).to(image)
+    return image
+
+
+def _colour(background: tuple[float, float, float]) -> Tensor:
+    colour = torch.as_tensor(np.asarray(background, dtype=np.float32))
+    if colour.shape != (3,) or not bool(((colour >= 0) & (colour <= 1)).all()):
+        raise Refused(f"background {background}: give three numbers from 0 to 1, or None.")
+    return colour

@@ -1,0 +1,100 @@
+"""What a rasteriser engine provides, and the list of those there are.
+
+A new engine is a module with the functions of `Engine` and one line in `_ENGINES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol, cast
+
+import torch
+
+from pegasus_runtime.errors import Refused
+
+# Name, module, and the devices "auto" takes it on; the first that imports is taken. The plain
+# torch engine is the oracle and far slower than bringing CUDA tensors to the host for numba.
+_ENGINES: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("pytorch3d", "pegasus_runtime.raster.pytorch3d_engine", frozenset({"cuda"})),
+    ("numba", "pegasus_runtime.raster.numba_engine", frozenset({"cpu", "cuda", "mps"})),
+    ("torch", "pegasus_runtime.raster.torch_engine", frozenset({"cpu", "cuda", "mps"})),
+)
+
+
+class Engine(Protocol):
+    """One implementation of the rasteriser; a module with these functions fulfils it.
+
+    Callers have checked shapes and values: points (N, 3) and features (N, C) are floating point,
+    sizes are positive. Tensors returned are on the device of the points or features given.
+    """
+
+    def rasterize(
+        self, points: torch.Tensor, image_size: tuple[int, int], radius: float, num_kept: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Index (int32), depth and squared distance, each (H, W, K); differentiable in the last."""
+
+    def composite(
+        self, index: torch.Tensor, distance2: torch.Tensor, features: torch.Tensor, radius: float
+    ) -> torch.Tensor:
+        """Blend to (H, W, C); differentiable in ``distance2`` and ``features``."""
+
+    def render(
+        self,
+        points: torch.Tensor,
+        features: torch.Tensor,
+        image_size: tuple[int, int],
+        radius: float,
+        num_kept: int,
+    ) -> torch.Tensor:
+        """Both at once, (H, W, C); differentiable in ``points`` and ``features``."""
+
+    def mark_visible(
+        self, index: torch.Tensor, distance2: torch.Tensor, radius: float, num_points: int
+    ) -> torch.Tensor:
+        """Points first in a pixel or weighing more than one half in one, (N,) bool."""
+
+
+def load_engine(name: str) -> Engine:
+    """Import the engine called ``name``.
+
+    Raises:
+        Refused: there is no engine of that name, or what it needs is not installed.
+    """
+    modules = {known: module for known, module, _ in _ENGINES}
+    if name not in modules:
+        known_names = ", ".join(["auto", *modules])
+        raise Refused(f"engine {name!r}: there is no such rasteriser; use one of {known_names}.")
+    try:
+        return cast(Engine, importlib.import_module(modules[name]))
+    except (ImportError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Refused(f"engine {name!r}: cannot be loaded ({reason}); use 'auto'.") from error
+
+
+def choose_engine(engine: str, device: torch.device) -> str:
+    """The name of the engine to use: ``engine`` itself, or the best for ``device`` if "auto".
+
+    Raises:
+        Refused: a named engine is unknown or does not import, or none does.
+    """
+    if engine != "auto":
+        load_engine(engine)
+        return engine
+    for name, _, devices in _ENGINES:
+        if device.type in devices and is_available(name):
+            return name
+    raise Refused(f"engine 'auto': there is no rasteriser for {device.type}; use cpu or cuda.")
+
+
+def is_available(name: str) -> bool:
+    """Whether the engine of that name imports here."""
+    try:
+        load_engine(name)
+    except Refused:
+        return False
+    return True
+
+
+def available_engines() -> tuple[str, ...]:
+    """The names of the engines that import here."""
+    return tuple(name for name, _, _ in _ENGINES if is_available(name))

@@ -1,0 +1,19 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of reference numbers, which lies beside the repository where it is available."""
+    folder = Path(os.environ.get("PEGASUS_GOLDEN", ROOT.parent / "shared" / "golden"))
+    if not (folder / "reference_a").is_dir():
+        pytest.skip("the reference numbers (../shared/golden) are not beside this checkout")
+    return folder

@@ -1,0 +1,129 @@
+"""The imported reference run must give the numbers of the authors' program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import pegasus_runtime as pr
+
+Numbers = npt.NDArray[np.float32]
+FRAMES = (0, 1, 2)
+PASSES = ("rgb", "albedo", "shading", "normal", "alpha")
+
+
+@pytest.fixture(scope="module")
+def expected(golden: Path) -> dict[str, Numbers]:
+    return dict(np.load(golden / "reference_a" / "expected.npz"))
+
+
+@pytest.fixture(scope="module")
+def avatar(golden: Path) -> pr.Avatar:
+    run = golden / "reference_a"
+    return pr.import_reference(
+        run,
+        head=run / "flame" / "generic_model.pkl",
+        landmarks=run / "flame" / "landmark_embedding.npy",
+        meta=run / "meta.json",
+    )
+
+
+@pytest.fixture(scope="module")
+def frames(avatar: pr.Avatar, expected: dict[str, Numbers]) -> list[pr.Frame]:
+    session = pr.Session(avatar, device="cpu")
+    return [
+        session.render(_parameters(expected, k), _camera(expected, k), PASSES) for k in FRAMES
+    ]
+
+
+def _parameters(expected: dict[str, Numbers], k: int) -> pr.Parameters:
+    return pr.Parameters(
+        expression=expected[f"{k}/in/expression"][0],
+        pose=expected[f"{k}/in/flame_pose"][0],
+        shape=expected[f"{k}/in/shape"][0],
+        latent=expected[f"{k}/in/scene_latent_code"][0],
+    )
+
+
+def _camera(expected: dict[str, Numbers], k: int) -> pr.Camera:
+    pose = expected[f"{k}/in/cam_pose"][0]
+    return pr.Camera(pose[:, :3], pose[:, 3], expected[f"{k}/in/intrinsics"][0], (128, 128))
+
+
+def _close(actual: Numbers, wanted: Numbers, tolerance: float = 1e-5) -> None:
+    difference = np.abs(actual.reshape(wanted.shape) - wanted).max()
+    assert difference <= tolerance, f"off by {difference:.2e}"
+
+
+@pytest.mark.parametrize("k", FRAMES)
+def test_points_and_normals(frames: list[pr.Frame], expected: dict[str, Numbers], k: int) -> None:
+    _close(frames[k].points, expected[f"{k}/out/deformed_points"])
+    _close(frames[k].normals, expected[f"{k}/out/pnts_normal_deformed"])
+
+
+@pytest.mark.parametrize("k", FRAMES)
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("rgb", "rgb_image"),
+        ("albedo", "albedo_image"),
+        ("shading", "shading_image"),
+        ("normal", "normal_image"),
+        ("alpha", "predicted_mask"),
+    ],
+)
+def test_pictures(
+    frames: list[pr.Frame], expected: dict[str, Numbers], k: int, name: str, reference: str
+) -> None:
+    wanted = expected[f"{k}/out/{reference}"]
+    difference = np.abs(frames[k][name].reshape(wanted.shape) - wanted)
+    assert difference.mean() <= 1e-5
+    assert difference.max() <= 1 / 255
+
+
+@pytest.mark.parametrize("k", FRAMES)
+def test_point_attributes(avatar: pr.Avatar, expected: dict[str, Numbers], k: int) -> None:
+    import torch
+
+    from pegasus_runtime.deform.canonical_head import make_canonical_head
+    from pegasus_runtime.deform.surface import evaluate_surface, pose_surface, prepare_pose
+    from pegasus_runtime.passes import point_colours
+
+    given = _parameters(expected, k)
+    code = torch.from_numpy(expected[f"{k}/in/scene_latent_code"][0])
+    canonical = make_canonical_head(
+        avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
+    )
+    _close(canonical.vertices.numpy(), expected["canonical_verts"])
+    surface = evaluate_surface(avatar.networks, canonical, avatar.points, code)
+    assert surface.geometry is not None
+    _close(surface.deformer.skinning.numpy(), expected[f"{k}/out/lbs_weights"])
+    _close(surface.points.numpy(), expected[f"{k}/out/canonical_points"])
+    _close(surface.geometry.albedo.numpy(), expected[f"{k}/out/pnts_albedo"])
+    _close(surface.geometry.segmentation.numpy(), expected[f"{k}/out/binary_segment"], 1e-4)
+    values = (given.expression, given.pose, given.shape)
+    prepared = prepare_pose(avatar.head, canonical, *(torch.from_numpy(v) for v in values))
+    posed = pose_surface(avatar.networks, canonical, surface, prepared)
+    assert posed.normals is not None
+    colours = point_colours(surface.geometry.albedo, avatar.networks.shading(posed.normals, code))
+    _close(colours.numpy(), expected[f"{k}/out/pnts_color_deformed"])
+
+
+def test_composition_of_codes(avatar: pr.Avatar, expected: dict[str, Numbers]) -> None:
+    worn = [{}, {"hair": "hair_two"}, {"hat": "cap", "nose": ("nose_one", 1.0)}]
+    for k in FRAMES:
+        code = avatar.codes.compose(worn[k])
+        assert np.array_equal(code.numpy(), expected[f"{k}/in/scene_latent_code"][0])
+
+
+def test_file_keeps_everything(
+    avatar: pr.Avatar, frames: list[pr.Frame], expected: dict[str, Numbers], tmp_path: Path
+) -> None:
+    avatar.save(tmp_path / "a.avatar")
+    again = pr.load_avatar(tmp_path / "a.avatar", head=avatar.head)
+    frame = pr.Session(again, "cpu").render(_parameters(expected, 2), _camera(expected, 2), PASSES)
+    for name in PASSES:
+        assert np.array_equal(frame[name], frames[2][name])

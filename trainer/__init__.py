@@ -1,0 +1,1 @@
+"""Training: captures in, avatars out. Imports pegasus_runtime only."""

@@ -1,0 +1,1 @@
+"""Programs that make what ``resources/`` ships; none of them runs in the editor."""
