@@ -1,7 +1,7 @@
 """The plain engine: every point against every pixel. The oracle the others are tested against.
 
 It works in the dtype of the points, so `torch.autograd.gradcheck` can run on it in float64.
-Formulas: Lassner and Zollhöfer, "Pulsar", and the PyTorch3D point renderer's documented blending.
+Formulas: blended discs as in Wiles et al., "SynSin" (CVPR 2020), with the falloff PyTorch3D documents.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ def rasterize(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Index (H, W, K) int32, depth and squared distance; see `engine.Engine`."""
     height, width = image_size
-    row_x, column_y = pixel_centres(image_size)
-    x = torch.tensor(row_x).to(points)
-    y = torch.tensor(column_y).to(points)
+    column_x, row_y = pixel_centres(image_size)
+    x = torch.tensor(column_x).to(points)
+    y = torch.tensor(row_y).to(points)
     index = find_nearest(points.detach(), x, y, radius, num_kept)
     found = index >= 0
-    nearest = points[index.clamp(min=0)] if len(points) else points.new_zeros(*index.shape, 3)
+    if len(points) == 0:
+        nothing = points[:, 0].sum() + points.new_full(index.shape, -1.0)
+        return index.to(torch.int32), nothing.detach(), nothing
+    # Where there is none, a zero stands in: the first point may be one that is not finite.
+    nearest = torch.where(found[..., None], points[index.clamp(min=0)], 0.0)
     delta_x = x.view(1, width, 1) - nearest[..., 0]
     delta_y = y.view(height, 1, 1) - nearest[..., 1]
     distance2 = torch.where(found, delta_x * delta_x + delta_y * delta_y, -1.0)
@@ -78,7 +82,8 @@ def composite(
         return features.sum(dim=0).expand(*index.shape[:2], -1)
     image = features.new_zeros(*index.shape[:2], features.shape[1])
     for layer in range(index.shape[2]):
-        chosen = features[index[..., layer].clamp(min=0).long()]
+        row = index[..., layer, None].long()
+        chosen = torch.where(row >= 0, features[row[..., 0].clamp(min=0)], 0.0)
         image = image + weight[..., layer, None].to(features) * chosen
     return image
 

@@ -159,8 +159,22 @@ def test_contour_slides_to_the_far_cheek(tensors: dict) -> None:
     bins = landmark_lookup_bins()
     assert bins[0] == 0 and bins[-39] == 78 and bins[39] == 39
     # A head turned to its own right hides its right cheek: the outline moves forward there.
-    assert points[bins[30], 1, 2] > points[bins[0], 1, 2] + 0.02
-    assert points[bins[-30], 15, 2] > points[bins[0], 15, 2] + 0.02
+    assert points[bins[-30], 1, 2] > points[bins[0], 1, 2] + 0.02
+    assert points[bins[30], 15, 2] > points[bins[0], 15, 2] + 0.02
+
+
+@pytest.mark.parametrize(("turn_rad", "far", "near"), [(-0.5, 1, 15), (0.5, 15, 1)])
+def test_runtime_picks_the_contour_of_the_turn(turn_rad: float, far: int, near: int) -> None:
+    from pegasus_runtime.head import face_landmarks, load_free_head, pose_head
+
+    head = load_free_head()
+    pose = torch.zeros(1, 15)
+    pose[0, 4] = turn_rad
+    vertices = pose_head(head, torch.zeros(1, 100), torch.zeros(1, 50), pose).vertices
+    turned = face_landmarks(head, vertices, pose)[0]
+    fixed = face_landmarks(head, vertices, torch.zeros(1, 15))[0]
+    assert turned[far, 0].abs() > fixed[far, 0].abs() + 0.02
+    torch.testing.assert_close(turned[near], fixed[near], atol=0.02, rtol=0.0)
 
 
 def test_head_opens_through_the_runtime() -> None:
@@ -181,7 +195,7 @@ def test_jaw_opens_downwards() -> None:
     points = face_landmarks(head, posed.vertices, pose)
     assert points[1, 8, 1] < points[0, 8, 1] - 0.05
     assert points[1, 66, 1] < points[0, 66, 1] - 0.05
-    torch.testing.assert_close(points[1, 27:31], points[0, 27:31], atol=2e-3, rtol=0.0)
+    torch.testing.assert_close(points[1, 27:31], points[0, 27:31], atol=8e-3, rtol=0.0)
 
 
 def test_licence_is_recorded(description: dict) -> None:

@@ -64,15 +64,12 @@ class HeadSource:
             tensors(local_changes or {}), self.model.local_change_labels, 0.0, "local changes"
         )
         actions = people.new_zeros((1, len(self.model.facial_action_labels)))
-        return (
-            self.model._get_phenotype_blendshape_coefficients(people, changes, actions)
-            .numpy()
-            .astype(np.float32)
-        )
+        blend = self.model._get_phenotype_blendshape_coefficients(people, changes, actions)
+        return np.asarray(blend.numpy(), dtype=np.float32)
 
     def action(self, name: str) -> np.ndarray:
         """Displacement (V, 3) of the facial action ``name`` (``jawOpen``, …) at full strength."""
-        return self.shapes[self.action_index(name)]
+        return np.asarray(self.shapes[self.action_index(name)])
 
     def action_index(self, name: str) -> int:
         """Where the facial action ``name`` stands among the blend shapes."""
@@ -138,7 +135,7 @@ def _load_anny() -> Any:
 def _split_quads(quads: np.ndarray) -> np.ndarray:
     triangles = np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
     distinct = (triangles[:, 0] != triangles[:, 2]) & (triangles[:, 1] != triangles[:, 2])
-    return triangles[distinct]
+    return np.asarray(triangles[distinct])
 
 
 def _cut(

@@ -25,6 +25,8 @@ NEUTRAL_ACTIONS = {
     "mouthSmileRight": 0.05,
     "mouthPressLeft": 0.08,
     "mouthPressRight": 0.08,
+    "mouthLowerDownLeft": -0.1,
+    "mouthLowerDownRight": -0.1,
 }
 # Spread (standard deviation) of the local changes, by the word their name holds. Values near one
 # are the ends of MakeHuman's sliders, which is why ordinary people need much less.
@@ -49,7 +51,7 @@ def neutral_coefficients(source: HeadSource) -> np.ndarray:
     """Blend-shape coefficients (B,) of the pleasant average adult the template shows."""
     person = {name: np.array([value]) for name, value in NEUTRAL_PHENOTYPE.items()}
     changes = {name: np.array([value]) for name, value in NEUTRAL_CHANGES.items()}
-    coefficients = source.coefficients(person, changes)[0]
+    coefficients: np.ndarray = source.coefficients(person, changes)[0]
     for name, strength in NEUTRAL_ACTIONS.items():
         coefficients[source.action_index(name)] = strength
     return coefficients
@@ -110,4 +112,4 @@ def principal_directions(heads: np.ndarray, num_directions: int) -> np.ndarray:
     top = vectors[:, ::-1][:, :num_directions]
     directions = centred.T @ top / np.sqrt(num_heads)
     peak = directions[np.abs(directions).argmax(axis=0), np.arange(num_directions)]
-    return (directions * np.sign(peak)).reshape(num_vertices, 3, num_directions)
+    return np.asarray(directions * np.sign(peak)).reshape(num_vertices, 3, num_directions)

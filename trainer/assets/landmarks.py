@@ -59,7 +59,7 @@ def landmark_embedding(
 
 
 def landmark_lookup_bins() -> dict[int, int]:
-    """FLAME's contour bin of every whole degree: 0..39 stand first, then -1..-39."""
+    """FLAME's contour bin of every whole degree the head turns about +y: 0..39, then -1..-39."""
     degrees = range(-MAX_YAW_DEG, MAX_YAW_DEG + 1)
     return {deg: deg if deg >= 0 else MAX_YAW_DEG - deg for deg in degrees}
 
@@ -124,8 +124,7 @@ def _contours(
     sample_faces, weights, points = _surface_samples(template, faces, skin, face_mask)
     chosen = np.zeros((NUM_YAW_BINS, 17), dtype=np.int64)
     for bin_deg, index in landmark_lookup_bins().items():
-        # FLAME looks its bins up with the negated turn of the head about +y.
-        chosen[index] = _outline(points, np.radians(-bin_deg))
+        chosen[index] = _outline(points, np.radians(bin_deg))
     return sample_faces[chosen], weights[chosen]
 
 

@@ -89,4 +89,4 @@ def _inside(points: np.ndarray, outline: np.ndarray) -> np.ndarray:
     bottom = outline[int(outline[:, 0].argmax()) :][::-1]
     upper = np.interp(x, top[:, 0], top[:, 1])
     lower = np.interp(x, bottom[:, 0], bottom[:, 1])
-    return (x < outline[:, 0].max()) & (y < upper) & (y > lower)
+    return np.asarray((x < outline[:, 0].max()) & (y < upper) & (y > lower))

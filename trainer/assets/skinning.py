@@ -19,7 +19,8 @@ ORIGIN_BEHIND_JAW_M = 0.008
 def head_origin(bones: np.ndarray, source: HeadSource) -> np.ndarray:
     """The point (…, 3) between the ears that becomes the origin; ``bones`` is (…, J, 3)."""
     jaw = bones[..., source.bone_names.index("jaw"), :]
-    return jaw + np.array([0.0, ORIGIN_ABOVE_JAW_M, -ORIGIN_BEHIND_JAW_M], dtype=bones.dtype)
+    offset = np.array([0.0, ORIGIN_ABOVE_JAW_M, -ORIGIN_BEHIND_JAW_M], dtype=bones.dtype)
+    return np.asarray(jaw + offset)
 
 
 def joint_positions(bones: np.ndarray, source: HeadSource) -> np.ndarray:
@@ -48,7 +49,7 @@ def merge_weights(source: HeadSource) -> np.ndarray:
     merged[source.regions["lower-teeth"]] = np.eye(5)[2]
     merged[source.regions["upper-teeth"]] = np.eye(5)[1]
     merged = np.clip(merged, 0.0, None)
-    return merged / merged.sum(axis=1, keepdims=True)
+    return np.asarray(merged / merged.sum(axis=1, keepdims=True))
 
 
 def fit_joint_regressor(heads: np.ndarray, joints: np.ndarray, source: HeadSource) -> np.ndarray:

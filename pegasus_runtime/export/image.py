@@ -1,0 +1,119 @@
+"""Single pictures: 8 bit sRGB as the avatar gives it, alpha straight."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.files import replace_file
+
+if TYPE_CHECKING:
+    from pegasus_runtime.frame import Frame
+
+Picture = npt.NDArray[np.uint8]
+FloatImage = npt.NDArray[np.float32]
+
+_WITHOUT_ALPHA = (".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".png", *_WITHOUT_ALPHA)
+_JPEG_QUALITY = 95
+
+
+def check_image_path(path: str | os.PathLike[str], *, with_alpha: bool = False) -> None:
+    """Whether a picture can be written under this name, asked before anything is rendered.
+
+    Raises:
+        Refused: the format is not known or cannot carry the alpha wanted, or there is no such
+            folder.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise Refused(f"{path}: unknown kind of picture; end the name in .png or .jpg.")
+    if with_alpha and suffix in _WITHOUT_ALPHA:
+        raise Refused(f"{path}: {suffix} cannot carry transparency; use .png or a background.")
+    if Path(path).is_dir():
+        raise Refused(f"{path}: is a folder; name a file in it.")
+    if not Path(path).parent.is_dir():
+        raise Refused(f"{path}: the folder {Path(path).parent} does not exist; create it first.")
+
+
+def write_image(
+    path: str | os.PathLike[str], rgb: npt.ArrayLike, alpha: npt.ArrayLike | None = None
+) -> None:
+    """Write a picture; an older file stays until the new one is complete.
+
+    Args:
+        path: ends in .png or .jpg.
+        rgb: (H, W, 3) or (H, W, 1), uint8 or floats in 0..1; not multiplied by alpha.
+        alpha: (H, W) or (H, W, 1) in the same type, or None for an opaque picture.
+
+    Raises:
+        Refused: the format is unknown or has no alpha, the arrays do not fit together, or the
+            file cannot be written.
+    """
+    check_image_path(path, with_alpha=alpha is not None)
+    picture = _stacked(_bytes8(rgb), None if alpha is None else _bytes8(alpha), path)
+    encoded = _encode(picture, Path(path).suffix.lower())
+    with replace_file(path) as partial:
+        partial.write_bytes(encoded)
+
+
+def to_picture(frame: Frame, name: str = "rgb", *, with_alpha: bool = False) -> Picture:
+    """A rendered pass as it is shown: (H, W, 3) uint8, or (H, W, 4) with straight alpha.
+
+    Args:
+        frame: holds the pass and, for ``with_alpha`` or depth, the pass "alpha" too. With alpha
+            it must have been rendered with ``background=None``.
+        name: the pass. Depth is drawn near white and far black over what is seen.
+        with_alpha: whether to keep the transparency.
+    """
+    image: FloatImage = np.asarray(frame[name], dtype=np.float32)
+    if name == "depth":
+        image = _depth_grey(image, frame["alpha"])
+    elif with_alpha and image.shape[2] == 3:
+        image = image / np.maximum(frame["alpha"], np.float32(1e-6))
+    return _stacked(_bytes8(image), _bytes8(frame["alpha"]) if with_alpha else None, name)
+
+
+def _depth_grey(depth: FloatImage, alpha: FloatImage) -> FloatImage:
+    seen = alpha > 0
+    if not seen.any():
+        return np.zeros_like(depth)
+    near, far = float(depth[seen].min()), float(depth[seen].max())
+    grey = 1 - (depth - near) / max(far - near, 1e-6)
+    return np.where(seen, grey, 0).astype(np.float32)
+
+
+def _bytes8(values: npt.ArrayLike) -> Picture:
+    array = np.asarray(values)
+    array = array[..., None] if array.ndim == 2 else array
+    if array.dtype == np.uint8:
+        return array
+    scaled = np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255 + 0.5
+    return scaled.astype(np.uint8)
+
+
+def _stacked(colour: Picture, alpha: Picture | None, name: Any) -> Picture:
+    if colour.ndim != 3 or colour.shape[2] not in (1, 3) or not colour.size:
+        raise Refused(f"{name}: a picture is (H, W, 3) or (H, W, 1), not {colour.shape}.")
+    if colour.shape[2] == 1:
+        colour = np.repeat(colour, 3, axis=2)
+    if alpha is None:
+        return np.ascontiguousarray(colour)
+    if alpha.shape != (*colour.shape[:2], 1):
+        raise Refused(f"{name}: alpha {alpha.shape} is not of the picture's size {colour.shape}.")
+    return np.concatenate([colour, alpha], axis=2)
+
+
+def _encode(picture: Picture, suffix: str) -> bytes:
+    import cv2
+
+    swapped = picture[..., [2, 1, 0, *range(3, picture.shape[2])]]
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if suffix in _WITHOUT_ALPHA else []
+    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(swapped), quality)
+    assert done, "the encoder refused an 8 bit picture"
+    return bytes(encoded.tobytes())

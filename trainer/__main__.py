@@ -1,0 +1,66 @@
+"""``python -m trainer COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pegasus_runtime.errors import Refused
+
+_LATER = ("preprocess", "synthesize", "transfer", "evaluate")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 on success, 2 on a user's mistake, 130 after Ctrl+C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except (Refused, FileNotFoundError) as error:
+        print(f"trainer: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("trainer: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command in _LATER:
+        raise Refused(f"{options.command} is not part of this version yet; see CHANGELOG.md.")
+    if options.command == "capture":
+        from trainer.commands import run_capture
+
+        return run_capture(options)
+    from trainer.commands import run_train
+
+    return run_train(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer", description="Make captures and train avatars from them."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    capture = commands.add_parser("capture", help="draw a made-up person as training data")
+    train = commands.add_parser("train", help="train an avatar from a capture")
+    for command in (capture, train):
+        command.add_argument("--config", type=Path, metavar="FILE.yaml")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY.SUB=VALUE", dest="settings"
+        )
+        command.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    train.add_argument("--resume", default="auto", metavar="auto|PATH|none")
+    train.add_argument("--head", type=Path, help="FLAME head of the capture; default the free head")
+    train.add_argument(
+        "--dry-run", action="store_true", help="check configuration and data, do one step, stop"
+    )
+    for name in _LATER:
+        commands.add_parser(name, help="not part of this version yet").add_argument(
+            "rest", nargs=argparse.REMAINDER
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The trainer's commands behind their arguments."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.files import replace_file
+from trainer.config.loading import load_config, to_yaml
+from trainer.config.training import TrainingConfig
+from trainer.data.dataset import Capture, load_capture
+from trainer.memory import keep_freed_memory
+
+
+def run_capture(options: argparse.Namespace) -> int:
+    """Draw a synthetic capture."""
+    from rich.progress import track  # noqa: F401
+
+    from trainer.synthesis.capture import CaptureConfig, capture
+
+    config = load_config(CaptureConfig, options.config, options.settings)
+    console = Console(stderr=True)
+    with console.status("drawing") as status:
+        capture(
+            config, options.out, lambda done, total: status.update(f"drawing {done} of {total}")
+        )
+    console.print(f"capture in {options.out}")
+    return 0
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train an avatar, evaluate it on held-out frames and write it."""
+    from trainer.engine.evaluation import evaluate
+    from trainer.engine.loop import Interrupted, train
+    from trainer.engine.summary import summarise
+
+    keep_freed_memory()
+    config = load_config(TrainingConfig, options.config, options.settings)
+    console = Console(stderr=True)
+    capture = load_capture(config.data)
+    console.print(_describe(capture))
+    head = _load_head(options.head)
+    if options.dry_run:
+        return _dry_run(config, capture, options, console)
+    run_dir = _prepare_run(options.out, config)
+    try:
+        avatar = train(config, capture, head, run_dir, options.resume)
+    except Interrupted as stopped:
+        console.print(str(stopped))
+        return 130
+    path = run_dir / f"{config.name}.avatar"
+    scores = evaluate(avatar, capture, config.device)
+    avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}
+    avatar.save(path)
+    text = summarise(avatar, scores)
+    with replace_file(run_dir / "summary.txt") as partial:
+        partial.write_text(text, "utf-8")
+    console.print(text)
+    console.print(f"avatar in {path}")
+    return 0
+
+
+def _load_head(path: Path | None):  # type: ignore[no-untyped-def]
+    from pegasus_runtime.head import load_free_head, load_head
+
+    return load_head(path) if path else load_free_head()
+
+
+def _describe(capture: Capture) -> str:
+    held_out = sum(len(frames) for frames in capture.held_out.values())
+    text = (
+        f"{len(capture.training)} subjects, {capture.num_training} frames to learn from, "
+        f"{held_out} held out"
+    )
+    if capture.num_bad or capture.num_skipped:
+        text += f"; {capture.num_bad} bad frames left out, {capture.num_skipped} skipped"
+    return text
+
+
+def _prepare_run(run_dir: Path, config: TrainingConfig) -> Path:
+    try:
+        (run_dir / "previews").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{run_dir}: cannot be made ({error.strerror}); name another folder.") from None
+    with replace_file(run_dir / "config.yaml") as partial:
+        partial.write_text(to_yaml(config), "utf-8")
+    return run_dir
+
+
+def _dry_run(
+    config: TrainingConfig, capture: Capture, options: argparse.Namespace, console: Console
+) -> int:
+    """One step in a folder that is thrown away."""
+    from trainer.engine.loop import train
+
+    folder = Path(tempfile.mkdtemp())
+    try:
+        (folder / "previews").mkdir()
+        train(replace(config, steps=1), capture, _load_head(options.head), folder, "none")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    console.print(to_yaml(config), markup=False)
+    console.print("one step worked; start without --dry-run")
+    return 0

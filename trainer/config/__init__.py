@@ -1,0 +1,1 @@
+"""Training configuration: dataclasses, YAML and the command line."""

@@ -1,0 +1,149 @@
+"""Everything a training can be told, with the defaults of a small avatar for a CPU.
+
+The presets in resources/presets differ from these only where they say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pegasus_runtime.errors import Refused
+
+
+def _require(condition: bool, name: str, value: object, wanted: str) -> None:
+    if not condition:
+        raise Refused(f"{name} = {value}: use {wanted}.")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which frames are learned from."""
+
+    folder: str = ""
+    """DATABASE folder with one folder per subject"""
+    source: str = "source"
+    """the subject without any attribute"""
+    image_size: int = 512
+    """side to which pictures are reduced"""
+    held_out_every: int = 12
+    """every so many frames one is kept for the evaluation, 0 for none"""
+    source_share: float = 0.2
+    """share of the steps that see the source person; the rest is shared by all attributes"""
+    max_bad_share: float = 0.1
+    """training is refused when a larger share of a subject's frames is unreadable"""
+
+    def __post_init__(self) -> None:
+        _require(16 <= self.image_size <= 4096, "data.image_size", self.image_size, "16 to 4096")
+        _require(self.held_out_every >= 0, "data.held_out_every", self.held_out_every, "0 or more")
+        _require(0 < self.source_share <= 1, "data.source_share", self.source_share, "0 to 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the networks; the published ones are 6, 512, 9, 4, 128, 4, 512."""
+
+    num_frequencies: int = 7
+    geometry_width: int = 128
+    geometry_depth: int = 5
+    geometry_skip: int = 0
+    deformer_width: int = 64
+    deformer_depth: int = 4
+    shading_width: int = 64
+    points_per_pixel: int = 8
+    """points blended in a pixel, here and in the finished avatar"""
+
+
+@dataclass(frozen=True)
+class PointConfig:
+    """How the number of points grows: doubled every so many steps, each time with less radius."""
+
+    initial: int = 5000
+    maximum: int = 40_000
+    grow_every: int = 400
+    """steps"""
+    initial_radius: float = 0.03
+    radius_factor: float = 0.72
+    """per doubling"""
+    minimum_radius: float = 0.005
+    noise: float = 0.5
+    """new points are moved by up to this times the radius along each axis"""
+    prune: bool = True
+    """drop, before growing, points that were never seen since the last time"""
+    scalp_share: float = 0.4
+    """share of the first points put on the scalp, from which hair and hats grow"""
+
+    def __post_init__(self) -> None:
+        _require(self.initial >= 1, "points.initial", self.initial, "1 or more")
+        _require(
+            self.maximum >= self.initial, "points.maximum", self.maximum, "at least points.initial"
+        )
+        _require(self.grow_every >= 1, "points.grow_every", self.grow_every, "1 or more")
+        _require(0 < self.initial_radius < 2, "points.initial_radius", self.initial_radius, "0 to 2")
+        _require(0 < self.radius_factor <= 1, "points.radius_factor", self.radius_factor, "0 to 1")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses; 0 leaves one out."""
+
+    rgb: float = 1.0
+    mask: float = 1.0
+    sdf: float = 1.0
+    eikonal: float = 0.1
+    latent: float = 0.01
+    normal: float = 0.1
+    segmentation: float = 0.1
+    flame: float = 10.0
+    """base weight of the supervision by the head; halved at each of flame_halvings"""
+    flame_halvings: tuple[int, ...] = (10, 20, 30, 40)
+    """epochs"""
+    num_samples: int = 2000
+    """points that the losses on points look at in a step"""
+    part_weights: dict[str, float] = field(default_factory=dict)
+    """how much more a pixel of a part counts in the colour loss, e.g. eyes: 4"""
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Adam's learning rates, which fall along a half cosine to `final_share` of themselves."""
+
+    networks: float = 1e-3
+    points: float = 3e-4
+    latents: float = 2e-3
+    final_share: float = 0.03
+    latents_from_epoch: float = 0.0
+    """the published program leaves the codes alone for 10 epochs"""
+    clip_norm: float = 0.0
+    """largest norm of the gradient, 0 for no limit"""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole training."""
+
+    name: str = "avatar"
+    seed: int = 0
+    steps: int = 4000
+    steps_per_epoch: int = 0
+    """0: as many as there are training frames"""
+    warm_start_steps: int = 600
+    """steps that fit the networks to the bare head before any picture is seen"""
+    device: str = "auto"
+    threads: int = 0
+    """CPU threads, 0 for all"""
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    preview_every: int = 250
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    points: PointConfig = field(default_factory=PointConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, "steps", self.steps, "1 or more")
+        _require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "1 or more")
+        _require(self.keep_checkpoints >= 1, "keep_checkpoints", self.keep_checkpoints, "1 or more")
+        _require(self.preview_every >= 1, "preview_every", self.preview_every, "1 or more")
+        legal = bool(self.name) and not set(self.name) & set('/\\:*?"<>|')
+        _require(legal, "name", self.name, "a name that can be a file name")

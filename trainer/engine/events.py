@@ -1,0 +1,49 @@
+"""The run's diary: events.jsonl for the editor and for people, TensorBoard beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+EVENTS_FILE = "events.jsonl"
+
+
+class EventLog:
+    """Appends one JSON object a line, each line written whole."""
+
+    def __init__(self, run_dir: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path = run_dir / EVENTS_FILE
+        self._board = SummaryWriter(str(run_dir / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def truncate_after(self, step: int) -> None:
+        """Forget lines of steps after the given one, which a resumed run will do again."""
+        if not self._path.is_file():
+            return
+        kept = [line for line in self._path.read_text("utf-8").splitlines() if _step(line) <= step]
+        partial = self._path.with_suffix(".partial")
+        partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+        partial.replace(self._path)
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Append an event; its numbers go to TensorBoard as well."""
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(event) + "\n")
+        step = int(event["step"])
+        for name, value in event.get("losses", {}).items():
+            self._board.add_scalar(f"loss/{name}", value, step)  # type: ignore[no-untyped-call]
+        for name in ("num_points", "radius"):
+            if name in event:
+                self._board.add_scalar(name, event[name], step)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        self._board.close()  # type: ignore[no-untyped-call]
+
+
+def _step(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 1 << 60

@@ -1,0 +1,151 @@
+"""The parameters being learned, their optimiser, and how points come and go."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pegasus_runtime.avatar.avatar import Avatar
+from trainer.config.training import TrainingConfig
+
+_POINTS, _NETWORKS, _LATENTS = "points", "networks", "latents"
+
+
+class Learner:
+    """An avatar in training: its parameters with Adam's moments, and the points' history."""
+
+    def __init__(self, avatar: Avatar, config: TrainingConfig, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.avatar = avatar
+        self.networks = avatar.networks.to(device).train().requires_grad_(True)
+        self.codes = avatar.codes.to(device).train().requires_grad_(True)
+        self.points = nn.Parameter(avatar.points.to(device))
+        self.radius = avatar.radius
+        self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=device)
+        rates = config.optimiser
+        self._groups = {
+            _NETWORKS: (list(self.networks.parameters()), rates.networks),
+            _POINTS: ([self.points], rates.points),
+            _LATENTS: (list(self.codes.parameters()), rates.latents),
+        }
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": params, "lr": rate, "name": name, "base_rate": rate}
+                for name, (params, rate) in self._groups.items()
+            ],
+            eps=1e-15,
+        )
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The current learning rates by group."""
+        return {group["name"]: float(group["lr"]) for group in self.optimiser.param_groups}
+
+    def set_rates(self, step: int, epoch: float) -> None:
+        """Learning rates of a step: a half cosine from the configured to the final share."""
+        rates = self.config.optimiser
+        progress = step / max(self.config.steps, 1)
+        share = rates.final_share + (1 - rates.final_share) * 0.5 * (
+            1 + math.cos(math.pi * progress)
+        )
+        for group in self.optimiser.param_groups:
+            waits = group["name"] == _LATENTS and epoch < rates.latents_from_epoch
+            group["lr"] = 0.0 if waits else group["base_rate"] * share
+
+    def descend(self, loss: Tensor) -> None:
+        """One step of the optimiser."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.optimiser.clip_norm > 0:
+            params = [p for params, _ in self._groups.values() for p in params]
+            nn.utils.clip_grad_norm_(params, self.config.optimiser.clip_norm)
+        self.optimiser.step()
+
+    def prune(self) -> int:
+        """Drop the points that were not seen since the last call; how many went."""
+        dropped = int((~self.seen).sum())
+        if 0 < dropped < len(self.points):
+            kept = self.seen.nonzero()[:, 0]
+            self._replace_points(self.points.detach()[kept], kept)
+        self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=self.device)
+        return dropped
+
+    def grow(self, generator: torch.Generator) -> int:
+        """Double the points, up to the maximum, each new one near an old one; the new number."""
+        count = len(self.points)
+        room = min(count, self.config.points.maximum - count)
+        if room > 0:
+            parents = torch.randperm(count, generator=generator)[:room].to(self.device)
+            noise = torch.rand(room, 3, generator=generator).to(self.device) * 2 - 1
+            near = self.points.detach()[parents]
+            near = near + noise * self.config.points.noise * self.radius
+            self._replace_points(
+                torch.cat([self.points.detach(), near]), torch.arange(count, device=self.device)
+            )
+            self.radius = max(
+                self.radius * self.config.points.radius_factor ** math.log2(1 + room / count),
+                self.config.points.minimum_radius,
+            )
+        self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=self.device)
+        return len(self.points)
+
+    def _replace_points(self, points: Tensor, survivors: Tensor) -> None:
+        """Take other points; Adam's moments of survivors stay, those of new points are zero.
+
+        Args:
+            points: (N, 3), survivors first.
+            survivors: (M,) index among the old points of each of the first M.
+        """
+        old = self.points
+        new = nn.Parameter(points.contiguous())
+        state = self.optimiser.state.pop(old, {})
+        for name in ("exp_avg", "exp_avg_sq"):
+            if name in state:
+                moment = torch.zeros_like(new)
+                moment[: len(survivors)] = state[name][survivors]
+                state[name] = moment
+        if state:
+            self.optimiser.state[new] = state
+        group = next(g for g in self.optimiser.param_groups if g["name"] == _POINTS)
+        group["params"] = [new]
+        self._groups[_POINTS] = ([new], self._groups[_POINTS][1])
+        self.points = new
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything a later run needs to go on exactly here, as plain tensors and numbers."""
+        return {
+            "networks": self.networks.state_dict(),
+            "codes": self.codes.state_dict(),
+            "points": self.points.detach(),
+            "radius": self.radius,
+            "seen": self.seen,
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.networks.load_state_dict(state["networks"])
+        self.codes.load_state_dict(state["codes"])
+        points = state["points"].to(self.device)
+        self._replace_points(points, torch.arange(0, device=self.device))
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.radius = float(state["radius"])
+        self.seen = state["seen"].to(self.device)
+
+    def finished_avatar(self, provenance: dict[str, Any]) -> Avatar:
+        """The avatar as it is now, on the CPU and independent of further training."""
+        import copy
+        from dataclasses import replace
+
+        return replace(
+            self.avatar,
+            networks=copy.deepcopy(self.networks).cpu().eval().requires_grad_(False),
+            codes=copy.deepcopy(self.codes).cpu().eval().requires_grad_(False),
+            points=self.points.detach().cpu().clone(),
+            radius=self.radius,
+            provenance=provenance,
+        )

@@ -1,0 +1,102 @@
+"""Losses on pictures: colour, coverage, normals and the attribute's region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.data.dataset import TrainingFrame
+
+CHANNELS = {"rgb": 3, "normal": 3, "segmentation": 1, "alpha": 1}
+"""What is blended into a training picture, in this order."""
+
+
+@dataclass
+class Targets:
+    """A frame's pictures as tensors in 0..1."""
+
+    rgb: Tensor
+    """(H, W, 3) over white"""
+    mask: Tensor
+    """(H, W, 1)"""
+    part_mask: Tensor | None
+    """(H, W, 1)"""
+    normal: Tensor | None
+    """(H, W, 3) n · 0.5 + 0.5"""
+    pixel_weights: Tensor | None
+    """(H, W, 1) how much a pixel counts in the colour loss, 1 on average"""
+
+
+def make_targets(
+    frame: TrainingFrame,
+    part_names: tuple[str, ...],
+    part_weights: dict[str, float],
+    device: torch.device,
+) -> Targets:
+    """A frame's pictures on a device; the picture is put over white by its matte."""
+
+    def unit(picture: object) -> Tensor | None:
+        if picture is None:
+            return None
+        tensor = torch.as_tensor(picture).to(device).float() / 255
+        return tensor if tensor.dim() == 3 else tensor[:, :, None]
+
+    rgb, mask = unit(frame.image), unit(frame.mask)
+    assert rgb is not None and mask is not None
+    return Targets(
+        rgb=rgb * mask + 1 - mask,
+        mask=mask,
+        part_mask=unit(frame.part_mask),
+        normal=unit(frame.normals),
+        pixel_weights=_pixel_weights(frame, part_names, part_weights, device),
+    )
+
+
+def _pixel_weights(
+    frame: TrainingFrame,
+    part_names: tuple[str, ...],
+    part_weights: dict[str, float],
+    device: torch.device,
+) -> Tensor | None:
+    if frame.parts is None or not part_weights:
+        return None
+    table = torch.ones(256)
+    for label, name in enumerate(part_names):
+        table[label] = part_weights.get(name, 1.0)
+    weights = table[torch.from_numpy(frame.parts).long()].to(device)
+    return weights[:, :, None]
+
+
+def picture_losses(channels: dict[str, Tensor], targets: Targets) -> dict[str, Tensor]:
+    """The losses of a blended picture.
+
+    Args:
+        channels: blended, premultiplied (H, W, C) pictures by name as in `CHANNELS`.
+        targets: of the frame.
+    """
+    alpha = channels["alpha"]
+    colour = (channels["rgb"] + 1 - alpha - targets.rgb).abs()
+    if targets.pixel_weights is not None:
+        colour = colour * targets.pixel_weights
+    losses = {"rgb": colour.mean(), "mask": (alpha - targets.mask).abs().mean()}
+    if targets.normal is not None:
+        losses["normal"] = _normal_loss(channels["normal"], targets)
+    if targets.part_mask is not None:
+        losses["segmentation"] = torch.nn.functional.binary_cross_entropy(
+            channels["segmentation"].clamp(1e-4, 1 - 1e-4), targets.part_mask.clamp(0, 1)
+        )
+    return losses
+
+
+def _normal_loss(normals: Tensor, targets: Targets) -> Tensor:
+    """Mean difference inside the attribute's region plus that outside, each by its own area."""
+    assert targets.normal is not None
+    difference = (normals - targets.normal * targets.mask).abs()
+    if targets.part_mask is None:
+        return difference.mean()
+    total = torch.zeros((), device=normals.device)
+    for region in (targets.part_mask, 1 - targets.part_mask):
+        total = total + (difference * region).sum() / (3 * region.sum() + 1)
+    return total

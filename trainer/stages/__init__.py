@@ -1,0 +1,1 @@
+"""What is trained, and from what it starts."""
