@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 SOFTPLUS_BETA = 100.0
 
@@ -72,15 +73,18 @@ class _SoftplusWithTangents(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
         slope = torch.sigmoid(values * SOFTPLUS_BETA)
         ctx.save_for_backward(slope, tangents)
-        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), slope * tangents
+        scaled = slope.to(tangents.dtype) * tangents
+        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), scaled
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         grad_values, grad_tangents = gradients
         slope, tangents = ctx.saved_tensors
-        curvature = (grad_tangents * tangents).sum(dim=0)
+        curvature = (grad_tangents * tangents).sum(dim=0, dtype=slope.dtype)
         curvature *= SOFTPLUS_BETA * slope * (1 - slope)
-        return torch.addcmul(curvature, grad_values, slope), grad_tangents * slope
+        carried = grad_tangents * slope.to(tangents.dtype)
+        return torch.addcmul(curvature, grad_values, slope), carried
 
 
 def softplus_with_tangents(values: Tensor, tangents: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -94,10 +98,12 @@ def softplus_with_tangents(values: Tensor, tangents: Tensor | None) -> tuple[Ten
 def linear_with_tangents(
     values: Tensor, tangents: Tensor | None, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """An affine map of values (N, D) and its linear part of tangents (3, N, D)."""
+    """An affine map of values (N, D) and its linear part of tangents (3, N, D).
+
+    Tangents keep their own precision, which may be lower than that of the values.
+    """
     mapped = torch.addmm(bias, values, weight.T)
     if tangents is None:
         return mapped, None
-    return mapped, (tangents.reshape(-1, tangents.shape[-1]) @ weight.T).view(
-        3, -1, weight.shape[0]
-    )
+    rows = tangents.reshape(-1, tangents.shape[-1])
+    return mapped, (rows @ weight.T.to(rows.dtype)).view(3, -1, weight.shape[0])

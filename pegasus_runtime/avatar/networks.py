@@ -80,6 +80,9 @@ class DeformerOutput:
 class Deformer(nn.Module):
     """Blend directions, offsets and skinning weights of a canonical point."""
 
+    tangent_dtype = torch.float32
+    """precision of derivatives; training may lower it where the hardware gains from that"""
+
     def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
         width = sizes.deformer_width
@@ -103,7 +106,10 @@ class Deformer(nn.Module):
         assert isinstance(first, WeightNormLinear)
         weight, bias = fold_code(first, 3, code)
         values = torch.addmm(bias, points, weight.T)
-        slopes = weight.T[:, None, :].expand(-1, len(points), -1) if tangents else None
+        slopes = None
+        if tangents:
+            dtype = points.dtype if self.tangent_dtype == torch.float32 else self.tangent_dtype
+            slopes = weight.T[:, None, :].expand(-1, len(points), -1).to(dtype)
         values, slopes = softplus_with_tangents(values, slopes)
         for layer in self.layers[1:]:
             assert isinstance(layer, WeightNormLinear)
@@ -130,6 +136,8 @@ class Deformer(nn.Module):
     def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> DeformerOutput:
         hidden, slopes = self.hidden(points, code, tangents)
         weights, weight_slopes = self._skin(hidden, slopes)
+        if slopes is not None:
+            slopes = slopes.to(hidden.dtype)
         return DeformerOutput(hidden, slopes, weights, weight_slopes)
 
     def _skin(self, hidden: Tensor, slopes: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -145,6 +153,7 @@ class Deformer(nn.Module):
         weights = torch.softmax(logits, dim=-1)
         if tangents is None:
             return weights, None
+        tangents = tangents.to(weights.dtype)
         mean = (weights * tangents).sum(dim=-1, keepdim=True)
         return weights, weights * (tangents - mean)
 
@@ -201,6 +210,9 @@ class GeometryOutput:
 class Geometry(nn.Module):
     """Signed distance, albedo and segmentation of a canonical point."""
 
+    tangent_dtype = torch.float32
+    """as `Deformer.tangent_dtype`"""
+
     def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
         self.num_frequencies = sizes.num_frequencies
@@ -223,6 +235,8 @@ class Geometry(nn.Module):
 
     def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> GeometryOutput:
         local, local_slopes = encode_position(points, self.num_frequencies, tangents)
+        if local_slopes is not None and self.tangent_dtype != torch.float32:
+            local_slopes = local_slopes.to(self.tangent_dtype)
         values, slopes, logits = local, local_slopes, None
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, WeightNormLinear)
@@ -238,7 +252,7 @@ class Geometry(nn.Module):
         output = self.output(values)
         gradient = None
         if slopes is not None:
-            gradient = (slopes @ self.output.weight[0]).T
+            gradient = (slopes.to(output.dtype) @ self.output.weight[0]).T
         return GeometryOutput(
             sdf=output[:, 0],
             sdf_gradient=gradient,
@@ -322,3 +336,7 @@ class AvatarNetworks(nn.Module):
         self.deformer = Deformer(self.sizes)
         self.geometry = Geometry(self.sizes)
         self.shading = Shading(self.sizes)
+
+    def set_tangent_dtype(self, dtype: torch.dtype) -> None:
+        """Precision in which derivatives travel through the networks."""
+        self.deformer.tangent_dtype = self.geometry.tangent_dtype = dtype

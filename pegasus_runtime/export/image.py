@@ -75,7 +75,7 @@ def to_picture(frame: Frame, name: str = "rgb", *, with_alpha: bool = False) -> 
     if name == "depth":
         image = _depth_grey(image, frame["alpha"])
     elif with_alpha and image.shape[2] == 3:
-        image = image / np.maximum(frame["alpha"], np.float32(1e-6))
+        image = np.divide(image, np.maximum(frame["alpha"], 1e-6), dtype=np.float32)
     return _stacked(_bytes8(image), _bytes8(frame["alpha"]) if with_alpha else None, name)
 
 

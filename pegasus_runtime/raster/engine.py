@@ -49,9 +49,14 @@ class Engine(Protocol):
         """Both at once, (H, W, C); differentiable in ``points`` and ``features``."""
 
     def mark_visible(
-        self, index: torch.Tensor, distance2: torch.Tensor, radius: float, num_points: int
+        self,
+        index: torch.Tensor,
+        distance2: torch.Tensor,
+        radius: float,
+        num_points: int,
+        min_weight: float,
     ) -> torch.Tensor:
-        """Points first in a pixel or weighing more than one half in one, (N,) bool."""
+        """Points first in a pixel or weighing more than ``min_weight``, (N,) bool."""
 
 
 def load_engine(name: str) -> Engine:

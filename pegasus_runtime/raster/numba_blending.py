@@ -103,11 +103,15 @@ def scatter_distances(
 
 @njit(cache=True, nogil=True)
 def mark_visible(
-    index: Numbers, distance2: Floats, radius: np.float32, visible: NDArray[np.bool_]
+    index: Numbers,
+    distance2: Floats,
+    radius: np.float32,
+    min_weight: np.float32,
+    visible: NDArray[np.bool_],
 ) -> None:
-    """Mark points that are first in a pixel or weigh more than one half in one.
+    """Mark points that are first in a pixel or weigh more than ``min_weight`` in one.
 
-    Args: index, distance2 (H, W, K); radius float32; visible (N,) out, False on entry.
+    Args: index, distance2 (H, W, K); radius, min_weight float32; visible (N,) out, False on entry.
     """
     height, width, num_kept = index.shape
     radius2 = radius * radius
@@ -116,11 +120,11 @@ def mark_visible(
             through = np.float32(1.0)
             for layer in range(num_kept):
                 point = index[row, column, layer]
-                # Lists have no gaps, and once half is covered nothing behind can weigh more.
-                if point < 0 or through <= np.float32(0.5):
+                # Lists have no gaps, and nothing behind can weigh more than what comes through.
+                if point < 0 or through <= min_weight:
                     break
                 beyond = distance2[row, column, layer] / radius2
                 weight = (np.float32(1.0) - beyond) * through
                 through *= beyond
-                if layer == 0 or weight > np.float32(0.5):
+                if layer == 0 or weight > min_weight:
                     visible[point] = True

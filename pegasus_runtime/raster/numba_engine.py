@@ -65,15 +65,23 @@ def render(
 
 
 def mark_visible(
-    index: torch.Tensor, distance2: torch.Tensor, radius: float, num_points: int
+    index: torch.Tensor,
+    distance2: torch.Tensor,
+    radius: float,
+    num_points: int,
+    min_weight: float,
 ) -> torch.Tensor:
-    """Points first in a pixel or weighing more than one half in one; see `engine.Engine`."""
+    """Points first in a pixel or weighing more than that in one; see `engine.Engine`."""
     visible = torch.zeros(num_points, dtype=torch.bool)
     host_index = index.to("cpu", torch.int32).contiguous()
     host_distance2 = _on_host(distance2.detach())
     with _LOCK:
         numba_blending.mark_visible(
-            host_index.numpy(), host_distance2.numpy(), np.float32(radius), visible.numpy()
+            host_index.numpy(),
+            host_distance2.numpy(),
+            np.float32(radius),
+            np.float32(min_weight),
+            visible.numpy(),
         )
     return visible.to(index.device)
 

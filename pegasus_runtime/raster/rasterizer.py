@@ -124,17 +124,22 @@ def render_features(
 
 
 @torch.no_grad()
-def visible_points(fragments: Fragments) -> torch.Tensor:
-    """Which points are seen: the first in a pixel, or weighing more than one half in one.
+def visible_points(fragments: Fragments, min_weight: float = 0.5) -> torch.Tensor:
+    """Which points are seen: the first in a pixel, or weighing more than ``min_weight`` in one.
 
-    The rule the training uses to drop points (the weight is alpha · Π(1 − alpha in front)).
+    With one half this is the rule by which the training drops points; the weight is
+    alpha · Π(1 − alpha in front).
 
     Returns:
         (N,) bool.
     """
     engine = load_engine(fragments.engine)
     return engine.mark_visible(
-        fragments.index, fragments.distance2, fragments.radius, fragments.num_points
+        fragments.index,
+        fragments.distance2,
+        fragments.radius,
+        fragments.num_points,
+        min_weight,
     )
 
 

@@ -109,10 +109,14 @@ def render(
 
 
 def mark_visible(
-    index: torch.Tensor, distance2: torch.Tensor, radius: float, num_points: int
+    index: torch.Tensor,
+    distance2: torch.Tensor,
+    radius: float,
+    num_points: int,
+    min_weight: float,
 ) -> torch.Tensor:
-    """Points first in a pixel or weighing more than one half in one; see `engine.Engine`."""
-    seen = blending_weights(index, distance2, radius) > 0.5
+    """Points first in a pixel or weighing more than that in one; see `engine.Engine`."""
+    seen = blending_weights(index, distance2, radius) > min_weight
     seen[..., 0] = True
     chosen = index[seen & (index >= 0)].long()
     visible = torch.zeros(num_points, dtype=torch.bool, device=index.device)

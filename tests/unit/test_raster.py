@@ -63,6 +63,18 @@ def test_points_behind_or_not_finite_are_not_drawn(engine: str) -> None:
     assert image[1, 1].tolist() == [1.0, 1.0]
 
 
+def test_what_is_not_drawn_spoils_no_gradient(engine: str) -> None:
+    nan = float("nan")
+    points = torch.tensor([[nan, nan, nan], [0.1, 0.0, 1.0]], requires_grad=True)
+    features = torch.tensor([[nan], [1.0]], requires_grad=True)
+    image = raster.render_points(points, features, image_size=(3, 3), radius=0.5, engine=engine)
+    image.sum().backward()
+    assert points.grad is not None and features.grad is not None
+    assert torch.isfinite(image).all()
+    assert torch.isfinite(points.grad).all() and not points.grad[0].any()
+    assert torch.isfinite(features.grad).all() and features.grad[1] > 0
+
+
 def test_the_edge_of_a_disc_is_outside(engine: str) -> None:
     points = torch.tensor([[0.5, 0.0, 1.0]])
     assert raster.rasterize(points, (1, 1), 0.5, 1, engine).index.item() == -1

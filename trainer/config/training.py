@@ -51,6 +51,17 @@ class ModelConfig:
     shading_width: int = 64
     points_per_pixel: int = 8
     """points blended in a pixel, here and in the finished avatar"""
+    tangent_precision: str = "bfloat16"
+    """of derivatives while training, "float32" or "bfloat16"; values are always float32"""
+
+    def __post_init__(self) -> None:
+        known = ("float32", "bfloat16")
+        _require(
+            self.tangent_precision in known,
+            "model.tangent_precision",
+            self.tangent_precision,
+            " or ".join(known),
+        )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Learner:
         self.device = device
         self.avatar = avatar
         self.networks = avatar.networks.to(device).train().requires_grad_(True)
+        self.networks.set_tangent_dtype(getattr(torch, config.model.tangent_precision))
         self.codes = avatar.codes.to(device).train().requires_grad_(True)
         self.points = nn.Parameter(avatar.points.to(device))
         self.radius = avatar.radius
@@ -141,9 +142,11 @@ class Learner:
         import copy
         from dataclasses import replace
 
+        networks = copy.deepcopy(self.networks).cpu().eval().requires_grad_(False)
+        networks.set_tangent_dtype(torch.float32)
         return replace(
             self.avatar,
-            networks=copy.deepcopy(self.networks).cpu().eval().requires_grad_(False),
+            networks=networks,
             codes=copy.deepcopy(self.codes).cpu().eval().requires_grad_(False),
             points=self.points.detach().cpu().clone(),
             radius=self.radius,

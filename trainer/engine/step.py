@@ -2,7 +2,7 @@
 
 Only points that a picture shows receive gradients from it. They are found first, without
 gradients and with positions alone; the expensive part, derivatives and colours with gradients, is
-then done for those points only. The picture and its gradients are the same as with all points.
+then done for those points only. What is left out weighs less than 2 % of any pixel.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.learner import Learner
 from trainer.losses.pictures import CHANNELS, make_targets, picture_losses
 from trainer.losses.points import eikonal, eikonal_samples, head_targets, supervise_deformer
+
+_MIN_WEIGHT = 0.02
+"""A point that weighs less than this in every pixel gets no gradient from the picture."""
 
 
 @dataclass
@@ -119,9 +122,7 @@ def find_shown_points(
         learner.avatar.points_per_pixel,
     )
     learner.seen |= visible_points(fragments)
-    shown = torch.zeros(len(points) + 1, dtype=torch.bool, device=points.device)
-    shown[fragments.index.reshape(-1).long()] = True
-    return shown[:-1].nonzero()[:, 0], nearest
+    return visible_points(fragments, _MIN_WEIGHT).nonzero()[:, 0], nearest
 
 
 def draw(

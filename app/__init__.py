@@ -1,0 +1,3 @@
+"""The PEGASUS avatar editor."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,175 @@
+"""`bench`: how long each kind of change takes on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app.commands.picture_options import add_device_option, add_head_option, read_size
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.files import replace_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from pegasus_runtime import Avatar, Camera, Session
+
+MAX_POINTS = 5_000_000
+
+
+def add_parser(subparsers: Any) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="time this machine",
+        description="Time the pieces of a render: medians in milliseconds.",
+    )
+    parser.add_argument("avatar", nargs="?", default="demo", metavar="AVATAR")
+    parser.add_argument("--points", metavar="N", help="number of points (the avatar's own)")
+    parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
+    parser.add_argument("--repeats", default=5, type=int, metavar="N", help="of each piece (5)")
+    parser.add_argument("--json", required=True, metavar="OUT.json", help="file to write")
+    add_device_option(parser)
+    add_head_option(parser)
+    parser.set_defaults(run=bench)
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, print and write the medians."""
+    size, num_points = read_size(options.size), _read_points(options.points)
+    if options.repeats < 1:
+        raise Refused(f"--repeats {options.repeats}: give 1 or more.")
+    import pegasus_runtime as pr
+
+    avatar = pr.load_avatar(options.avatar, head=options.head)
+    if num_points is not None:
+        avatar = with_num_points(avatar, num_points)
+    session = pr.Session(avatar, device=options.device)
+    report = {
+        "machine": _machine(session.device),
+        "avatar": str(options.avatar),
+        "points": avatar.num_points,
+        "size": size,
+        "repeats": options.repeats,
+        "milliseconds": measure(session, avatar.default_camera((size, size)), options.repeats),
+    }
+    with replace_file(options.json) as partial:
+        partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    for name, duration in report["milliseconds"].items():
+        print(f"{name:<20} {duration:9.2f} ms")
+    print(f"wrote {options.json}")
+    return 0
+
+
+def measure(session: Session, camera: Camera, repeats: int) -> dict[str, float]:
+    """Median milliseconds of a render after each kind of change, and of the rasteriser alone."""
+    import numpy as np
+
+    from pegasus_runtime.export.turntable import avatar_centre, turned
+
+    params = session.avatar.neutral()
+    latent = session.avatar.codes.compose({}).detach().cpu().numpy().astype(np.float32)
+    params.latent = latent
+    pivot = avatar_centre(session.avatar)
+    frame = session.render(params, camera)  # compiles what is compiled on first use
+
+    def change_latent(step: int) -> None:
+        params.latent = latent * (1 + 0.001 * step)
+        session.render(params, camera)
+
+    def change_expression(step: int) -> None:
+        params.expression[0] = 0.01 * step
+        session.render(params, camera)
+
+    def change_camera(step: int) -> None:
+        session.render(params, turned(camera, pivot, 0.01 * step))
+
+    return {
+        "latent_change": _median(change_latent, repeats, session.device),
+        "expression_change": _median(change_expression, repeats, session.device),
+        "camera_change": _median(change_camera, repeats, session.device),
+        "raster": _median(_raster(session, camera, frame.points), repeats, session.device),
+    }
+
+
+def _raster(session: Session, camera: Camera, points: Any) -> Callable[[int], None]:
+    import torch
+
+    from pegasus_runtime.raster import render_features
+
+    projected = camera.project(torch.from_numpy(points).to(session.device))
+    features = torch.full((len(points), 4), 0.5, device=session.device)
+    radius = session.avatar.radius_in(camera)
+
+    def draw(_step: int) -> None:
+        render_features(
+            projected,
+            features,
+            image_size=camera.image_size,
+            radius=radius,
+            points_per_pixel=session.avatar.points_per_pixel,
+        )
+
+    return draw
+
+
+def _median(change: Callable[[int], None], repeats: int, device: torch.device) -> float:
+    import torch
+
+    durations = []
+    for step in range(repeats + 1):
+        started = time.perf_counter()
+        change(step + 1)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        durations.append((time.perf_counter() - started) * 1000)
+    return round(statistics.median(durations[1:]), 3)  # the first warms caches up
+
+
+def with_num_points(avatar: Avatar, num_points: int) -> Avatar:
+    """The avatar with more or fewer points: an even subset, or copies moved a little."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    total = avatar.num_points
+    if not total:
+        raise Refused(f"{avatar.name}: has no points to take {num_points} from.")
+    rounds = -(-num_points // total)
+    order = torch.cat([torch.randperm(total, generator=generator) for _ in range(rounds)])
+    points = avatar.points[order[:num_points]].clone()
+    moved = points[total:]
+    moved += (torch.rand(moved.shape, generator=generator) - 0.5) * avatar.radius
+    radius = avatar.radius * min(1.0, (total / num_points) ** 0.5)
+    return replace(avatar, points=points, radius=radius)
+
+
+def _read_points(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdigit() or not 1 <= int(text) <= MAX_POINTS:
+        raise Refused(f"--points {text}: give a whole number from 1 to {MAX_POINTS}.")
+    return int(text)
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    import numba
+    import torch
+
+    on_cuda = device.type == "cuda"
+    return {
+        "system": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_threads": torch.get_num_threads(),
+        "numba_threads": int(numba.get_num_threads()),
+    }

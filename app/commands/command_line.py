@@ -1,0 +1,109 @@
+"""Parsing of the command line, and what becomes of errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from pegasus_runtime.errors import Refused
+
+EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
+EDIT = "edit"
+_MODULES = {
+    EDIT: "open_editor",
+    "render": "render",
+    "turntable": "turntable",
+    "import-reference": "import_reference",
+    "info": "info",
+    "bench": "bench",
+    "doctor": "doctor",
+}
+_TOP_LEVEL = ("-h", "--help", "--version")
+_MISTAKES = (
+    Refused,
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_MISTAKE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    from app import VERSION
+
+    parser = OneLineParser(
+        prog="pegasus-editor",
+        description="Edit, animate and film head avatars. Without a command the editor opens: "
+        "pegasus-editor [AVATAR].",
+        epilog="AVATAR is the path of an .avatar file, or demo. A file that has the name of a "
+        "command opens with: pegasus-editor edit NAME.",
+    )
+    parser.add_argument("--version", action="version", version=f"pegasus-editor {VERSION}")
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=OneLineParser
+    )
+    for module in _MODULES.values():
+        import_module(f"app.commands.{module}").add_parser(subparsers)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; with no command in front they are those of the editor."""
+    given = list(arguments)
+    if not given or (given[0] not in _MODULES and given[0] not in _TOP_LEVEL):
+        given = [EDIT, *given]
+    return build_parser().parse_args(_join_negative_values(given))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Returns:
+        0 when it worked, 2 for a mistake of the user's, 130 when interrupted, 1 for anything else.
+    """
+    try:
+        options = parse(arguments)
+        return int(options.run(options))
+    except _MISTAKES as error:
+        return _complain(str(error), EXIT_MISTAKE)
+    except KeyboardInterrupt:
+        return _complain("stopped; nothing half-written is left.", EXIT_INTERRUPTED)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else EXIT_FAILURE
+    except Exception as error:
+        if os.environ.get("PEGASUS_DEBUG"):
+            traceback.print_exc()
+        name = type(error).__name__
+        return _complain(
+            f"unexpected {name}: {error} (PEGASUS_DEBUG=1 shows where it came from)", EXIT_FAILURE
+        )
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"pegasus-editor: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _join_negative_values(arguments: list[str]) -> list[str]:
+    """Turn ``--view -30,10`` into ``--view=-30,10``; argparse takes the value for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-[\d.]", argument) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined

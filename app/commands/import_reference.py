@@ -1,0 +1,44 @@
+"""`import-reference`: an avatar of a run of the authors' research program."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pegasus_runtime.errors import Refused
+
+
+def add_parser(subparsers: Any) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "import-reference",
+        help="make an avatar of a run of the research program",
+        description="Make an .avatar file of a run of the authors' research program. RUN_DIR holds "
+        "ModelParameters/ and InputParameters/, itself or in checkpoints/ or train/checkpoints/.",
+    )
+    parser.add_argument("run_dir", metavar="RUN_DIR")
+    parser.add_argument("--head", required=True, metavar="generic_model.pkl", help="FLAME head")
+    parser.add_argument("--landmarks", metavar="landmark_embedding.npy", help="of that head")
+    parser.add_argument(
+        "--meta", required=True, metavar="meta.json", help="names of the attribute rows"
+    )
+    parser.add_argument("--out", required=True, metavar="NAME.avatar", help="file to write")
+    parser.set_defaults(run=import_reference)
+
+
+def import_reference(options: argparse.Namespace) -> int:
+    """Import the run and write the avatar."""
+    if Path(options.out).suffix != ".avatar":
+        raise Refused(f"{options.out}: end the name of an avatar file in .avatar.")
+    import pegasus_runtime as pr
+
+    avatar = pr.import_reference(
+        options.run_dir, head=options.head, landmarks=options.landmarks, meta=options.meta
+    )
+    avatar.save(options.out)
+    print(
+        f"wrote {options.out}: {avatar.num_points} points, "
+        f"{len(avatar.attribute_names)} attributes, head {avatar.head.name}"
+    )
+    return 0

@@ -1,0 +1,57 @@
+"""The editor itself: what happens without a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pegasus_runtime.errors import Refused
+
+
+def add_parser(subparsers: Any) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "edit", help="open the editor (also without a command)", description="Open the editor."
+    )
+    parser.add_argument(
+        "avatar", nargs="?", default="demo", metavar="AVATAR", help="path of an .avatar file (demo)"
+    )
+    parser.add_argument(
+        "--screenshot", metavar="OUT.png", help="save a picture of the window and quit"
+    )
+    parser.set_defaults(run=open_editor)
+
+
+def open_editor(options: argparse.Namespace) -> int:
+    """Open the window; returns when it is closed."""
+    require_display(options.avatar)
+    if options.avatar != "demo" and not Path(options.avatar).exists():
+        raise FileNotFoundError(f"{options.avatar}: no such avatar file.")
+    try:
+        from app.application import open_editor as open_window
+    except ImportError as error:
+        if "PySide6" in str(error.name or "") or "shared object" in str(error):
+            raise Refused(
+                f"windows cannot be opened here ({error}); install that library, or use: "
+                f"python main.py render {options.avatar} --out picture.png"
+            ) from error
+        raise
+    screenshot = Path(options.screenshot) if options.screenshot else None
+    return open_window(options.avatar, screenshot=screenshot)
+
+
+def require_display(avatar: str = "demo") -> None:
+    """Stop before Qt is loaded, which on a machine without a screen may lack its libraries.
+
+    Raises:
+        Refused: there is no display; the message names the command that needs none.
+    """
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not any(os.environ.get(s) for s in screens):
+        raise Refused(
+            "no display to open a window on; without one use: "
+            f"python main.py render {avatar} --out picture.png"
+        )

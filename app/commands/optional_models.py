@@ -1,0 +1,38 @@
+"""Models that are licensed or large, so that each user fetches them: what for, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OptionalModel:
+    """A file that may lie in the asset folder."""
+
+    name: str
+    files: tuple[str, ...]
+    """file names that are accepted, the usual one first"""
+    use: str
+    source: str
+
+
+OPTIONAL_MODELS = (
+    OptionalModel(
+        "FLAME head",
+        ("generic_model.pkl", "FLAME2020.pkl", "flame2023.pkl"),
+        "avatars that were trained on FLAME",
+        "register at flame.is.tue.mpg.de and download FLAME 2020",
+    ),
+    OptionalModel(
+        "FLAME landmarks",
+        ("landmark_embedding.npy",),
+        "landmarks on a FLAME head",
+        "comes with the DECA and IMavatar programs",
+    ),
+    OptionalModel(
+        "VGG-19 weights",
+        ("vgg19-dcbb9e9d.pth", "vgg19.safetensors"),
+        "the feature loss of training; training works without it",
+        "the vgg19 weights (IMAGENET1K_V1) of torchvision",
+    ),
+)

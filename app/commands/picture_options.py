@@ -1,0 +1,174 @@
+"""The options that `render` and `turntable` share: who, what they wear, from where, on what."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.commands.face_options import face_parameters, read_numbers
+from app.commands.nearest_names import refuse_name
+from pegasus_runtime.errors import Refused
+
+if TYPE_CHECKING:
+    from pegasus_runtime import Avatar, Camera, Parameters, Session
+
+Colour = tuple[float, float, float]
+PASSES = ("rgb", "albedo", "shading", "normal", "depth", "alpha", "segmentation")
+TRANSPARENT = "transparent"
+MAX_SIZE = 8192
+_MAX_PITCH_DEG = 89.0
+
+
+@dataclass(frozen=True)
+class PictureRequest:
+    """What the options ask for, ready to be rendered."""
+
+    session: Session
+    params: Parameters
+    camera: Camera
+    image_pass: str
+    background: Colour | None
+
+
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the options to a parser."""
+    parser.add_argument("avatar", metavar="AVATAR", help="path of an .avatar file, or demo")
+    parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
+    parser.add_argument(
+        "--pass",
+        default="rgb",
+        dest="image_pass",
+        metavar="PASS",
+        help=f"one of {', '.join(PASSES)}",
+    )
+    parser.add_argument(
+        "--attribute",
+        action="append",
+        default=[],
+        metavar="CATEGORY=NAME[:STRENGTH]",
+        help="wear an attribute, e.g. hair=curly:0.7; one for each category",
+    )
+    parser.add_argument(
+        "--expression",
+        action="append",
+        default=[],
+        metavar="NAME|INDEX=VALUE",
+        help="set an expression component, e.g. smile=0.8",
+    )
+    parser.add_argument(
+        "--pose",
+        action="append",
+        default=[],
+        metavar="JOINT=X,Y,Z",
+        help="turn root, neck, jaw, left_eye, right_eye or eyes: axis-angle in radians",
+    )
+    parser.add_argument(
+        "--view",
+        default="0,0",
+        metavar="YAW,PITCH",
+        help="degrees; 0,0 looks at the face, positive yaw goes to the person's left",
+    )
+    parser.add_argument(
+        "--background", default="#ffffff", metavar="COLOUR", help="transparent or #rrggbb (#ffffff)"
+    )
+    add_device_option(parser)
+    add_head_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Describe --device."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+
+
+def add_head_option(parser: argparse.ArgumentParser) -> None:
+    """Describe --head."""
+    parser.add_argument(
+        "--head", metavar="FILE", help="the avatar's head, when it is not in the asset folder"
+    )
+
+
+def read_picture_options(options: argparse.Namespace) -> PictureRequest:
+    """Open the avatar and turn the options into what the runtime takes.
+
+    Raises:
+        FileNotFoundError: there is no such avatar or head.
+        Refused: an option or a file cannot be used.
+    """
+    size = read_size(options.size)
+    yaw_deg, pitch_deg = read_view(options.view)
+    background = read_background(options.background)
+    image_pass = read_pass(options.image_pass)
+    # Everything that is quick to refuse has been; torch is loaded from here on.
+    from pegasus_runtime import Session, load_avatar
+
+    avatar = load_avatar(options.avatar, head=options.head)
+    params = face_parameters(avatar, options.attribute, options.expression, options.pose)
+    camera = view_camera(avatar, yaw_deg, pitch_deg, size)
+    return PictureRequest(
+        Session(avatar, device=options.device), params, camera, image_pass, background
+    )
+
+
+def view_camera(avatar: Avatar, yaw_deg: float, pitch_deg: float, size: int) -> Camera:
+    """The default camera of an avatar, carried around the head."""
+    from pegasus_runtime import Camera
+    from pegasus_runtime.export.turntable import avatar_centre
+
+    front = avatar.default_camera((size, size))
+    if yaw_deg == 0 and pitch_deg == 0:
+        return front
+    depth = float(avatar_centre(avatar) @ front.rotation[:, 2] + front.translation[2])
+    target = front.centre + front.rotation[:, 2] * depth
+    fov_deg = 2 * math.degrees(math.atan(1 / abs(float(front.intrinsics[1, 1]))))
+    return Camera.orbit(target, depth, yaw_deg, pitch_deg, fov_deg, (size, size))
+
+
+def read_size(text: str) -> int:
+    """A picture's side in pixels.
+
+    Raises:
+        Refused: it is not a whole number from 1 to 8192.
+    """
+    if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_SIZE:
+        raise Refused(f"--size {text}: give a whole number of pixels from 1 to {MAX_SIZE}.")
+    return int(text)
+
+
+def read_view(text: str) -> tuple[float, float]:
+    """Yaw and pitch in degrees.
+
+    Raises:
+        Refused: they are not two numbers, or the pitch is straight up or down.
+    """
+    yaw_deg, pitch_deg = read_numbers("--view", text, text, 2)
+    if abs(pitch_deg) > _MAX_PITCH_DEG:
+        raise Refused(f"--view {text}: the pitch goes from -89 to 89 degrees.")
+    return yaw_deg, pitch_deg
+
+
+def read_background(text: str) -> Colour | None:
+    """A colour in 0..1, or None for transparent.
+
+    Raises:
+        Refused: it is neither.
+    """
+    if text.lower() == TRANSPARENT:
+        return None
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise Refused(f"--background {text}: write {TRANSPARENT} or #rrggbb, e.g. '#ffffff'.")
+    red, green, blue = bytes.fromhex(text[1:])
+    return red / 255, green / 255, blue / 255
+
+
+def read_pass(text: str) -> str:
+    """The name of a pass.
+
+    Raises:
+        Refused: there is no such pass.
+    """
+    if text not in PASSES:
+        refuse_name("pass", text, PASSES)
+    return text

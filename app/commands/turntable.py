@@ -1,0 +1,80 @@
+"""`turntable`: a film of a full circle around the head."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from app.commands.picture_options import (
+    TRANSPARENT,
+    add_picture_options,
+    read_picture_options,
+    read_size,
+)
+from pegasus_runtime.errors import Refused
+
+
+def add_parser(subparsers: Any) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "turntable",
+        help="film a circle around the head",
+        description="Film a full, even circle around the head. .webm, .mov and PNG files can be "
+        "transparent.",
+    )
+    add_picture_options(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="OUT", help=".mp4, .webm, .mov, .gif, or a folder for PNGs"
+    )
+    parser.add_argument("--frames", default="120", metavar="N", help="of the circle (120)")
+    parser.add_argument("--fps", default="30", metavar="N", help="frames a second (30)")
+    parser.set_defaults(run=turntable)
+
+
+def turntable(options: argparse.Namespace) -> int:
+    """Film what the options describe."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from pegasus_runtime.export.film import check_film
+    from pegasus_runtime.export.turntable import export_turntable
+
+    num_frames, fps = _read_frames(options.frames), _read_fps(options.fps)
+    size = read_size(options.size)
+    transparent = options.background.lower() == TRANSPARENT
+    check_film(options.out, (size, size), num_frames, fps, with_alpha=transparent)
+    request = read_picture_options(options)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(f"{options.out}", total=num_frames)
+
+        def report(done: int, _total: int, _picture: object) -> bool:
+            progress.update(task, completed=done)
+            return True
+
+        export_turntable(
+            request.session,
+            request.params,
+            request.camera,
+            options.out,
+            num_frames=num_frames,
+            fps=fps,
+            background=request.background,
+            on_progress=report,
+            image_pass=request.image_pass,
+        )
+    print(f"wrote {options.out}")
+    return 0
+
+
+def _read_frames(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100_000:
+        raise Refused(f"--frames {text}: give a whole number from 1 to 100000.")
+    return int(text)
+
+
+def _read_fps(text: str) -> float:
+    from app.commands.face_options import read_number
+
+    return read_number("--fps", text, text)

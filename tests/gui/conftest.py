@@ -1,0 +1,114 @@
+"""An avatar small enough to be rendered in a blink, and a real window on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import pegasus_runtime as pr
+import numpy as np
+
+ATTRIBUTES = ("hair_curly", "hair_long", "hat_beanie", "nose_wide")
+_SIZES = pr.NetworkSizes(
+    num_frequencies=2,
+    geometry_width=32,
+    geometry_depth=3,
+    geometry_skip=0,
+    deformer_width=16,
+    deformer_depth=2,
+    shading_width=16,
+    shading_depth=1,
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEGASUS_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def small_avatar() -> pr.Avatar:
+    """Points on the head's vertices; the codes reach the colour, so that attributes are seen."""
+    head = pr.load_free_head()
+    avatar = pr.initial_avatar(
+        head, head.template, 0.03, attribute_names=ATTRIBUTES, sizes=_SIZES, name="small"
+    )
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in avatar.networks.parameters():
+            weight += 0.2 * torch.randn(weight.shape, generator=generator)
+        # Expressions and the jaw ride on these; large enough to be seen.
+        avatar.codes.attributes *= 6
+    return avatar
+
+
+@pytest.fixture()
+def avatar_file(small_avatar: pr.Avatar, tmp_path: Path) -> Path:
+    """The small avatar on disk."""
+    path = tmp_path / "small.avatar"
+    small_avatar.save(path)
+    return path
+
+
+def _screen_missing() -> str | None:
+    if sys.platform.startswith("linux"):
+        if os.environ.get("QT_QPA_PLATFORM") == "offscreen":
+            return "Qt's offscreen platform has no OpenGL"
+        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            return "there is no display (.ci/with-display brings one)"
+    return None
+
+
+@pytest.fixture(scope="session")
+def qapp() -> object:
+    """The editor's own application, with its surface format, in place of pytest-qt's."""
+    reason = _screen_missing()
+    if reason:
+        pytest.skip(reason)
+    from app.application import make_application
+
+    return make_application()
+
+
+@pytest.fixture()
+def open_window(qtbot, avatar_file: Path) -> Iterator[Callable]:
+    """Opens an editor window on the small avatar and waits for its picture."""
+    from app.session_window import EditorWindow
+    from app.state.preferences import Preferences
+
+    windows = []
+
+    def make(preferences: Preferences | None = None):
+        window = EditorWindow(preferences or Preferences())
+        windows.append(window)
+        window.show()
+        window.editor.opening.open(str(avatar_file))
+        qtbot.waitUntil(lambda: window.editor.live.is_settled, timeout=30_000)
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+        window.deleteLater()
+
+
+@pytest.fixture()
+def window(open_window):
+    """A window with its first full picture."""
+    return open_window()
+
+
+@pytest.fixture()
+def full_picture(qtbot, window) -> Callable[[], np.ndarray]:
+    """Waits for the full picture of the document as it is now."""
+
+    def wait() -> np.ndarray:
+        qtbot.waitUntil(lambda: window.editor.live.is_settled, timeout=30_000)
+        return window.editor.live.latest.pixels
+
+    return wait

@@ -1,0 +1,229 @@
+"""The window as a user meets it: mouse and keys in, pictures out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from app.screenshot import grab_window
+from app.state.preferences import Preferences
+from app.widgets.message_dialog import MessageDialog
+
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean absolute difference of two pictures in grey levels."""
+    return float(np.abs(first.astype(int) - second.astype(int)).mean())
+
+
+def _row(window, title):
+    return next(row for row in window.expression.rows() if row.title == title)
+
+
+def _point(slider, number):
+    return QPoint(round(slider.x_of(number)), slider.height() // 2)
+
+
+def _drag(slider, start, *numbers):
+    QTest.mousePress(slider, LEFT, pos=_point(slider, start))
+    for number in numbers:
+        QTest.mouseMove(slider, _point(slider, number))
+        QApplication.processEvents()
+    QTest.mouseRelease(slider, LEFT, pos=_point(slider, numbers[-1]))
+
+
+def _on_screen(window) -> np.ndarray:
+    image = window.viewport.grabFramebuffer().convertToFormat(
+        window.viewport.grabFramebuffer().Format.Format_RGBA8888
+    )
+    return np.array(image.constBits()).reshape(image.height(), image.bytesPerLine() // 4, 4)
+
+
+def test_dragging_a_slider_changes_the_picture_and_is_one_undo(qtbot, window, full_picture):
+    before, shown = full_picture(), _on_screen(window)
+    row = _row(window, "Jaw open")
+    _drag(row.slider, 0, 5, 10, 20, 28)
+    after = full_picture()
+    assert row.number.value() == pytest.approx(28, abs=1)
+    assert difference(before, after) > 0.5
+    qtbot.waitUntil(lambda: difference(shown, _on_screen(window)) > 0.5)
+    assert window.editor.document.history.labels == ["Jaw open"]
+    window.actions_.undo.trigger()
+    assert row.number.value() == 0 and row.slider.number() == 0
+    assert np.array_equal(before, full_picture())
+    window.actions_.redo.trigger()
+    assert row.number.value() == pytest.approx(28, abs=1)
+    assert np.array_equal(after, full_picture())
+
+
+def test_a_typed_value_reaches_the_document_and_double_click_resets_it(qtbot, window):
+    row = _row(window, "Smile left")
+    row.number.setFocus()
+    row.number.selectAll()
+    QTest.keyClicks(row.number, "0.75")
+    QTest.keyClick(row.number, Qt.Key.Key_Return)
+    document = window.editor.document
+    index = window.editor.document.avatar.head.expression_names.index("smile left")
+    assert document.face.expression[index] == 0.75
+    assert row.slider.number() == pytest.approx(0.75, abs=0.01)
+    QTest.mouseDClick(row.slider, LEFT, pos=_point(row.slider, 0.75))
+    assert document.face.expression[index] == 0 and row.number.value() == 0
+
+
+def test_a_combined_control_moves_both_sides(qtbot, window):
+    names = window.editor.document.avatar.head.expression_names
+    _drag(_row(window, "Smile").slider, 0, 1, 2)
+    expression = window.editor.document.face.expression
+    assert expression[names.index("smile left")] == expression[names.index("smile right")] == 2
+    assert _row(window, "Smile right").number.value() == 2
+
+
+def test_clicking_an_attribute_wears_it_and_strength_changes_it(qtbot, window, full_picture):
+    before = full_picture()
+    section = window.attributes.sections["hair"]
+    assert section.strength.isHidden()
+    QTest.mouseClick(section.gallery.tiles["hair_curly"], LEFT)
+    worn = full_picture()
+    assert difference(before, worn) > 0.5
+    assert window.editor.document.face.attributes["hair"].name == "hair_curly"
+    QApplication.processEvents()
+    _drag(section.strength.slider, 1, 0.6, 0.2)
+    weaker = full_picture()
+    assert difference(worn, weaker) > 0.1
+    assert 0.15 < window.editor.document.face.attributes["hair"].strength < 0.25
+    assert len(window.editor.document.history.labels) == 2
+    QTest.mouseClick(section.gallery.tiles[""], LEFT)
+    assert np.array_equal(before, full_picture())
+
+
+def test_undo_brings_the_worn_tile_back(qtbot, window):
+    section = window.attributes.sections["hat"]
+    QTest.mouseClick(section.gallery.tiles["hat_beanie"], LEFT)
+    window.actions_.undo.trigger()
+    assert section.gallery.tiles[""].isChecked() and section.strength.isHidden()
+
+
+def test_thumbnails_come_and_are_found_again_on_disk(qtbot, window, tmp_path):
+    tiles = window.attributes.sections["hair"].gallery.tiles
+    qtbot.waitUntil(lambda: window.editor.thumbnails.num_pending == 0, timeout=30_000)
+    assert all(tile.has_image() for tile in tiles.values())
+    kept = list((tmp_path / "home" / "cache" / "thumbnails").rglob("*.png"))
+    assert len(kept) == 5
+
+
+def test_the_wheel_over_a_slider_leaves_the_value(qtbot, window):
+    row = _row(window, "Smile")
+    for widget in (row.slider, row.number):
+        place = QPointF(widget.rect().center())
+        event = QWheelEvent(
+            place, widget.mapToGlobal(place), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )
+        QApplication.sendEvent(widget, event)
+    assert row.number.value() == 0
+
+
+def test_the_viewport_orbits_pans_zooms_and_frames(qtbot, window):
+    document, viewport = window.editor.document, window.viewport
+    start = document.view
+    centre = viewport.rect().center()
+    QTest.mousePress(viewport, LEFT, pos=centre)
+    QTest.mouseMove(viewport, centre + QPoint(60, 20))
+    QTest.mouseRelease(viewport, LEFT, pos=centre + QPoint(60, 20))
+    assert document.view.yaw_deg < start.yaw_deg and document.view.pitch_deg > start.pitch_deg
+    shift = Qt.KeyboardModifier.ShiftModifier
+    QTest.mousePress(viewport, LEFT, shift, centre)
+    QTest.mouseMove(viewport, centre + QPoint(30, 0))
+    QTest.mouseRelease(viewport, LEFT, shift, centre)
+    before = document.view
+    QTest.keyClick(viewport, Qt.Key.Key_Plus)
+    assert document.view.reach < before.reach
+    document.frame_head()
+    assert document.view.target == pytest.approx(start.target)
+    assert document.history.labels == []
+
+
+def test_the_head_stays_under_the_cursor_while_panning(window):
+    view = window.editor.document.view
+    moved = view.panned(0.25, 0.1)
+    import torch
+
+    target = torch.tensor([view.target])
+    x, y = moved.camera((400, 400)).project(target)[0, :2].tolist()
+    # NDC runs left and up over [-1, 1]; the drag ran right and down over the whole side.
+    assert (-x / 2, -y / 2) == pytest.approx((0.25, 0.1), abs=1e-4)
+
+
+def test_dropping_a_wrong_file_says_so_and_keeps_the_avatar(qtbot, window, tmp_path):
+    wrong = tmp_path / "wrong.avatar"
+    wrong.write_bytes(b"this is not an avatar")
+    before = window.editor.document.avatar
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(wrong))])
+    event = QDropEvent(
+        QPointF(50, 50), Qt.DropAction.CopyAction, mime, LEFT, Qt.KeyboardModifier.NoModifier
+    )
+    window.dropEvent(event)
+    qtbot.waitUntil(lambda: bool(window.findChildren(MessageDialog)))
+    dialog = window.findChildren(MessageDialog)[0]
+    assert "wrong.avatar" in dialog.text and "\n" not in dialog.text
+    dialog.close()
+    assert window.editor.document.avatar is before
+    assert str(wrong) not in window.preferences.recent
+
+
+def test_window_state_is_kept(qtbot, open_window):
+    first = open_window()
+    first.docks[0].hide()
+    first.resize(1111, 777)
+    QApplication.processEvents()
+    first.set_theme("light")
+    first.close()
+    kept = Preferences.load()
+    second = open_window(kept)
+    assert second.docks[0].isHidden() and not second.docks[1].isHidden()
+    assert (second.width(), second.height()) == (1111, 777)
+    assert kept.theme == "light" and kept.recent[0].endswith("small.avatar")
+    second.set_theme("dark")
+
+
+def test_the_window_grabbed_holds_the_picture(qtbot, window):
+    image = grab_window(window)
+    place = window.viewport.mapTo(window, window.viewport.rect().center())
+    region = [
+        image.pixelColor(place + QPoint(dx, dy)).getRgb()
+        for dx in range(-80, 81, 10)
+        for dy in range(-80, 81, 10)
+    ]
+    assert len(set(region)) > 20
+    assert max(sum(colour[:3]) for colour in region) > 90
+
+
+def test_screenshot_command(avatar_file, tmp_path, qapp):
+    import subprocess
+    import sys
+
+    out = tmp_path / "window.png"
+    script = (
+        "from pathlib import Path\nfrom app.application import open_editor\n"
+        f"raise SystemExit(open_editor({str(avatar_file)!r}, Path({str(out)!r})))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, env=dict(os.environ), timeout=120,
+        capture_output=True, text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    from PySide6.QtGui import QImage
+
+    assert QImage(str(out)).width() >= 800
+    assert [p.name for p in tmp_path.glob("*.png")] == ["window.png"]

@@ -1,0 +1,122 @@
+"""Growth, resume, interruption: what a training must never lose."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pegasus_runtime.head import load_free_head
+from tests.fake_capture import SIDE, write_fake_capture
+from trainer.config.training import (
+    DataConfig,
+    ModelConfig,
+    PointConfig,
+    TrainingConfig,
+)
+from trainer.data.dataset import Capture, load_capture
+from trainer.engine.learner import Learner
+from trainer.engine.loop import train
+from trainer.stages.start import start_avatar
+
+
+@pytest.fixture(scope="module")
+def capture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("capture")
+    return write_fake_capture(folder, {"source": 6, "hair_a": 4})
+
+
+@pytest.fixture(scope="module")
+def config(capture_folder: Path) -> TrainingConfig:
+    return TrainingConfig(
+        steps=40,
+        warm_start_steps=3,
+        checkpoint_every=20,
+        preview_every=40,
+        device="cpu",
+        threads=1,
+        data=DataConfig(folder=str(capture_folder), image_size=SIDE, held_out_every=3),
+        model=ModelConfig(geometry_width=16, geometry_depth=2, deformer_width=16, shading_width=8),
+        points=PointConfig(initial=300, maximum=1000, grow_every=15, initial_radius=0.1),
+    )
+
+
+@pytest.fixture(scope="module")
+def capture(config: TrainingConfig) -> Capture:
+    return load_capture(config.data)
+
+
+def _run(config: TrainingConfig, capture: Capture, folder: Path) -> None:
+    (folder / "previews").mkdir(parents=True, exist_ok=True)
+    train(config, capture, load_free_head(), folder)
+
+
+def _losses(folder: Path) -> list[dict[str, float]]:
+    lines = (folder / "events.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line)["losses"] for line in lines]
+
+
+def test_twenty_steps_and_resume_are_forty_steps(
+    config: TrainingConfig, capture: Capture, tmp_path: Path
+) -> None:
+    _run(config, capture, tmp_path / "whole")
+    run = tmp_path / "parts"
+    saved = tmp_path / "parts" / "checkpoints" / "step-00000020"
+    _run(config, capture, run)
+    # Back to the checkpoint of step 20, as after a crash at step 40.
+    for path in (run / "checkpoints").iterdir():
+        if path != saved:
+            for file in path.iterdir():
+                file.unlink()
+    _run(config, capture, run)
+    assert _losses(run) == _losses(tmp_path / "whole")
+    assert len(_losses(run)) == 40
+
+
+def test_losses_fall(config: TrainingConfig, capture: Capture, tmp_path: Path) -> None:
+    longer = replace(config, steps=80, points=replace(config.points, grow_every=1000))
+    _run(longer, capture, tmp_path)
+    losses = [loss["rgb"] for loss in _losses(tmp_path)]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_growth_keeps_the_moments_of_survivors(config: TrainingConfig, capture: Capture) -> None:
+    learner = Learner(start_avatar(config, capture, load_free_head()), config, torch.device("cpu"))
+    learner.descend(learner.points.square().sum())
+    before = learner.optimiser.state[learner.points]["exp_avg"].clone()
+    old = learner.points.detach().clone()
+    learner.seen[:] = True
+    learner.seen[10:20] = False
+    assert learner.prune() == 10
+    kept = torch.cat([torch.arange(10), torch.arange(20, 300)])
+    moments = learner.optimiser.state[learner.points]["exp_avg"]
+    assert torch.equal(moments, before[kept])
+    radius = learner.radius
+    assert learner.grow(torch.Generator().manual_seed(0)) == 580
+    moments = learner.optimiser.state[learner.points]["exp_avg"]
+    assert torch.equal(moments[:290], before[kept])
+    assert not moments[290:].any()
+    assert torch.equal(learner.points.detach()[:290], old[kept])
+    assert learner.radius == pytest.approx(radius * config.points.radius_factor)
+    moved = learner.points.detach()[290:, None] - learner.points.detach()[None, :290]
+    assert float(moved.abs().amax(dim=2).amin(dim=1).max()) <= config.points.noise * radius
+    learner.descend(learner.points.square().sum())
+
+
+def test_avatar_of_a_run_opens_and_renders(
+    config: TrainingConfig, capture: Capture, tmp_path: Path
+) -> None:
+    import pegasus_runtime as pr
+
+    (tmp_path / "previews").mkdir()
+    short = replace(config, steps=2)
+    avatar = train(short, capture, load_free_head(), tmp_path)
+    avatar.save(tmp_path / "a.avatar")
+    opened = pr.load_avatar(tmp_path / "a.avatar")
+    assert opened.attribute_names == ("hair_a",)
+    frame = pr.Session(opened, "cpu").render(opened.neutral(), opened.default_camera((48, 48)))
+    assert frame["rgb"].shape == (48, 48, 3)
+    assert frame["rgb"].min() < 0.9

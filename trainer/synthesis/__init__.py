@@ -1,0 +1,1 @@
+"""A made-up person drawn on the free head: a capture whose parameters are exactly known."""

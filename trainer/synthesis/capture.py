@@ -1,0 +1,131 @@
+"""Making a whole capture: one folder per subject, and a sheet to look at."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.files import replace_file, replace_folder
+from pegasus_runtime.head import load_free_head
+from trainer.synthesis.config import CaptureConfig
+from trainer.synthesis.drawing import Painter, open_context
+from trainer.synthesis.layout import make_folders, write_drawing, write_parameters
+from trainer.synthesis.motion import Moment, draw_moment
+from trainer.synthesis.person import make_person
+from trainer.synthesis.sheet import write_contact_sheet
+
+Progress = Callable[[int, int], None]
+_SETTINGS = "capture.json"
+_UNSEEN = ("subjects", "num_processes")
+
+
+def capture(config: CaptureConfig, out: Path, progress: Progress) -> None:
+    """Write the capture into ``out``; subjects already complete there are kept.
+
+    Args:
+        config: what to draw.
+        out: the database folder, made when missing.
+        progress: called with (frames done, frames in all).
+
+    Raises:
+        Refused: no off-screen OpenGL, ``out`` holds something else, or it cannot be written.
+    """
+    out = Path(out)
+    open_context().release()
+    missing = _claim(config, out)
+    total = sum(config.num_frames(subject) for subject in missing)
+    done = 0
+    progress(0, total)
+    with _workers(config, len(missing)) as run:
+        for subject in missing:
+            with replace_folder(out / subject) as folder:
+                make_folders(folder)
+                for count in run(_jobs(config, subject, folder)):
+                    done += count
+                    progress(done, total)
+                _write_parameters(config, subject, folder)
+    write_contact_sheet(config, out)
+
+
+def moments_of(config: CaptureConfig, subject: str) -> list[Moment]:
+    """Every frame's exact parameters, in order."""
+    names = load_free_head().expression_names
+    count = config.num_frames(subject)
+    return [draw_moment(config.seed, subject, i, config.image_size, names) for i in range(count)]
+
+
+def _claim(config: CaptureConfig, out: Path) -> list[str]:
+    """Make or check the folder; the subjects still to be drawn."""
+    settings = {k: v for k, v in asdict(config).items() if k not in _UNSEEN}
+    if out.exists() and not out.is_dir():
+        raise Refused(f"{out}: is a file; choose another folder for the capture.")
+    note = out / _SETTINGS
+    if out.is_dir() and any(out.iterdir()) and _read(note) != settings:
+        raise Refused(f"{out}: holds something else than this capture; choose an empty folder.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{out}: cannot be made ({error.strerror}); choose another folder.") from error
+    with replace_file(note) as partial:
+        partial.write_text(json.dumps(settings, indent=1) + "\n")
+    return [s for s in config.subjects if not (out / s / "flame_params.json").is_file()]
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _jobs(config: CaptureConfig, subject: str, folder: Path) -> list[tuple[Any, ...]]:
+    """About equal shares of a subject's frames, one per process."""
+    count = min(config.num_processes, config.num_frames(subject))
+    return [(config, subject, str(folder), first, count) for first in range(count)]
+
+
+@contextmanager
+def _workers(config: CaptureConfig, num_subjects: int) -> Iterator[Callable[..., Iterator[int]]]:
+    if config.num_processes == 1 or num_subjects == 0:
+        yield lambda jobs: (count for job in jobs for count in _draw_share(job))
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(config.num_processes, initializer=_quiet_worker) as pool:
+        yield lambda jobs: pool.imap_unordered(_draw_whole_share, jobs)
+
+
+def _quiet_worker() -> None:
+    """Ctrl+C is the parent's to handle; the processes share the cores."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["LP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+def _draw_whole_share(job: tuple[Any, ...]) -> int:
+    return sum(_draw_share(job))
+
+
+def _draw_share(job: tuple[Any, ...]) -> Iterator[int]:
+    config, subject, folder, first, step = job
+    person = make_person(load_free_head(), config.seed, subject)
+    moments = moments_of(config, subject)
+    with Painter(person, config.image_size, config.supersampling) as painter:
+        for index in range(first, len(moments), step):
+            write_drawing(Path(folder), index + 1, painter.draw(moments[index]))
+            yield 1
+
+
+def _write_parameters(config: CaptureConfig, subject: str, folder: Path) -> None:
+    person = make_person(load_free_head(), config.seed, subject)
+    write_parameters(folder, person, moments_of(config, subject))

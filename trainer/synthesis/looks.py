@@ -1,0 +1,38 @@
+"""Colours of the made-up person, and what each attribute changes about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_BASE: dict[str, Any] = {
+    "brow_colour": (0.20, 0.115, 0.075),
+    "brow_width": 0.0125,
+    "lip_colour": (0.76, 0.34, 0.35),
+    "lid_shade": 0.35,
+    "iris_colour": (0.42, 0.25, 0.12),
+    "iris_size": 0.52,
+    "hair_colour": (0.34, 0.205, 0.125),
+    "hat_colour": (0.5, 0.5, 0.5),
+    "replaced": 0,
+}
+_CHANGES: dict[str, dict[str, Any]] = {
+    "hair_bob": {"hair_colour": (0.62, 0.34, 0.17)},
+    "hair_curly": {"hair_colour": (0.21, 0.125, 0.09)},
+    "hat_beanie": {"hat_colour": (0.72, 0.18, 0.17)},
+    "hat_cap": {"hat_colour": (0.16, 0.30, 0.58)},
+    "eyebrows_thick": {"brow_colour": (0.07, 0.045, 0.04), "brow_width": 0.021, "replaced": 1},
+    "eyes_green": {
+        "iris_colour": (0.20, 0.56, 0.27),
+        "iris_size": 0.60,
+        "lid_shade": 0.9,
+        "replaced": 2,
+    },
+    "nose_button": {"replaced": 3},
+    "nose_aquiline": {"replaced": 3},
+    "mouth_full": {"lip_colour": (0.78, 0.20, 0.28), "replaced": 4},
+}
+
+
+def look_of(subject: str) -> dict[str, Any]:
+    """The shader's settings for a subject: the source's, with one attribute's changed."""
+    return {**_BASE, **_CHANGES.get(subject, {})}
