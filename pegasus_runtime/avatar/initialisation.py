@@ -11,6 +11,9 @@ from pegasus_runtime.avatar.layers import WeightNormLinear
 from pegasus_runtime.avatar.networks import AvatarNetworks, Deformer, Geometry
 
 _SPHERE_RADIUS = 0.6
+_COORDINATE_DEVIATION = 2.0
+_CODE_DEVIATION = 0.15
+_GEOMETRY_CODE_DEVIATION = 0.02
 
 
 @torch.no_grad()
@@ -23,14 +26,15 @@ def initialise(networks: AvatarNetworks) -> None:
 def _initialise_geometry(geometry: Geometry) -> None:
     """Geometric initialisation (SAL, Atzmon and Lipman 2020): the signed distance of a sphere.
 
-    Inputs beyond x, y, z start with no influence, so that neither high frequencies nor the code
-    disturb the sphere.
+    High frequencies start with no influence and the code with little, so that the sphere is not
+    disturbed.
     """
     for index, layer in enumerate(geometry.layers):
         assert isinstance(layer, WeightNormLinear)
         weight = torch.randn_like(layer.weight_v) * math.sqrt(2 / layer.weight_v.shape[0])
         if index == 0:
             weight[:, 3:] = 0
+            weight[:, geometry.num_local :].normal_(std=_GEOMETRY_CODE_DEVIATION)
         elif index == geometry.skip:
             local_start = geometry.layers[index - 1].bias.shape[0]
             weight[:, local_start + 3 :] = 0
@@ -44,7 +48,26 @@ def _initialise_geometry(geometry: Geometry) -> None:
 
 
 def _initialise_deformer(deformer: Deformer) -> None:
-    """Small blend directions and offsets: points start where they are and stay there."""
+    """Points start where they are; hidden layers start with signals of order one.
+
+    With the library's default weights the signal shrinks about threefold per layer, and the last
+    hidden layer of a small deformer would hardly depend on the point any more. These are He's
+    weights (He et al. 2015), with the first layer made for coordinates below one.
+    """
+    for index, layer in enumerate(deformer.layers):
+        assert isinstance(layer, WeightNormLinear)
+        fan_in = layer.weight_v.shape[1]
+        weight = torch.randn_like(layer.weight_v) * math.sqrt(2 / fan_in)
+        bias = torch.zeros_like(layer.bias)
+        if index == 0:
+            weight[:, :3] = torch.randn_like(weight[:, :3]) * _COORDINATE_DEVIATION
+            weight[:, 3:] = torch.randn_like(weight[:, 3:]) * _CODE_DEVIATION
+            bias.uniform_(-1, 1)
+        layer.set_weight(weight, bias)
+    inner = deformer.skinning_hidden
+    deviation = math.sqrt(2 / inner.weight_v.shape[1])
+    inner.set_weight(torch.randn_like(inner.weight_v) * deviation, torch.zeros_like(inner.bias))
+    nn.init.normal_(deformer.skinning.weight, std=1e-2)
     nn.init.normal_(deformer.blendshapes.weight, std=1e-3)
     nn.init.zeros_(deformer.blendshapes.bias)
     nn.init.zeros_(deformer.offset_hidden.bias)

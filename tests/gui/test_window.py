@@ -16,7 +16,6 @@ from app.screenshot import grab_window
 from app.state.preferences import Preferences
 from app.widgets.message_dialog import MessageDialog
 
-
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -125,8 +124,14 @@ def test_the_wheel_over_a_slider_leaves_the_value(qtbot, window):
     for widget in (row.slider, row.number):
         place = QPointF(widget.rect().center())
         event = QWheelEvent(
-            place, widget.mapToGlobal(place), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
-            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+            place,
+            widget.mapToGlobal(place),
+            QPoint(),
+            QPoint(0, 120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
         )
         QApplication.sendEvent(widget, event)
     assert row.number.value() == 0
@@ -219,8 +224,12 @@ def test_screenshot_command(avatar_file, tmp_path, qapp):
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, env=dict(os.environ), timeout=120,
-        capture_output=True, text=True,
+        [sys.executable, "-c", script],
+        cwd=root,
+        env=dict(os.environ),
+        timeout=120,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     from PySide6.QtGui import QImage

@@ -42,7 +42,7 @@ class DataConfig:
 class ModelConfig:
     """Sizes of the networks; the published ones are 6, 512, 9, 4, 128, 4, 512."""
 
-    num_frequencies: int = 7
+    num_frequencies: int = 6
     geometry_width: int = 128
     geometry_depth: int = 5
     geometry_skip: int = 0
@@ -119,6 +119,9 @@ class OptimiserConfig:
     """Adam's learning rates, which fall along a half cosine to `final_share` of themselves."""
 
     networks: float = 1e-3
+    """deformer and shading"""
+    geometry: float = 5e-4
+    """less than the others: its normals are derivatives along high frequencies, and shake first"""
     points: float = 3e-4
     latents: float = 2e-3
     final_share: float = 0.03

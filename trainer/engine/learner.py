@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pegasus_runtime.avatar.avatar import Avatar
 from trainer.config.training import TrainingConfig
 
-_POINTS, _NETWORKS, _LATENTS = "points", "networks", "latents"
+_POINTS, _NETWORKS, _GEOMETRY, _LATENTS = "points", "networks", "geometry", "latents"
 
 
 class Learner:
@@ -29,7 +29,11 @@ class Learner:
         self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=device)
         rates = config.optimiser
         self._groups = {
-            _NETWORKS: (list(self.networks.parameters()), rates.networks),
+            _NETWORKS: (
+                [*self.networks.deformer.parameters(), *self.networks.shading.parameters()],
+                rates.networks,
+            ),
+            _GEOMETRY: (list(self.networks.geometry.parameters()), rates.geometry),
             _POINTS: ([self.points], rates.points),
             _LATENTS: (list(self.codes.parameters()), rates.latents),
         }

@@ -83,10 +83,10 @@ def _start_learner(
     config: TrainingConfig, capture: Capture, head: Head, device: torch.device, is_new: bool
 ) -> Learner:
     torch.manual_seed(config.seed)
-    avatar = start_avatar(config, capture, head)
+    avatar, cloud = start_avatar(config, capture, head)
     if is_new:
         canonical = make_canonical_head(head, avatar.canonical_expression)
-        warm_start(avatar, canonical, config.warm_start_steps, config.seed)
+        warm_start(avatar, canonical, cloud, config.warm_start_steps, config.seed)
     return Learner(avatar, config, device)
 
 

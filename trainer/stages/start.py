@@ -11,21 +11,31 @@ from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_
 from pegasus_runtime.head import Head
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
+from trainer.losses.points import head_targets, supervise_deformer
+from trainer.stages.carving import StartCloud, carve
 
 _SCALP = "scalp"
+_NECK = "neck"
+_NECK_SHARE = 0.2
+_NUM_CLOUD = 16_000
+_WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 2e-3, 5e-4
+_MOVE_WEIGHT = 300.0
+_WARM_SAMPLES = 1536
+_WARM_DEPTH = 0.02
 
 
-def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> Avatar:
-    """An untrained avatar for a capture: points on the canonical head's surface."""
+def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[Avatar, StartCloud]:
+    """An untrained avatar for a capture, and the dense cloud its points were chosen from."""
     canonical = make_canonical_head(head, capture.mean_expression)
     generator = torch.Generator().manual_seed(config.seed)
-    points = sample_head(
-        head, canonical, config.points.initial, config.points.scalp_share, generator
-    )[0]
+    base, normals = sample_head(
+        head, canonical, _NUM_CLOUD, config.points.scalp_share, generator
+    )
+    cloud = carve(head, canonical, capture, base, normals)
     model = config.model
     avatar = initial_avatar(
         head,
-        points,
+        cloud.thin_out(config.points.initial, generator),
         config.points.initial_radius,
         sizes=NetworkSizes(
             num_frequencies=model.num_frequencies,
@@ -44,7 +54,7 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> Avatar
     )
     avatar.points_per_pixel = model.points_per_pixel
     avatar.view_scale = mean_view_scale(capture)
-    return avatar
+    return avatar, cloud
 
 
 def mean_view_scale(capture: Capture) -> float:
@@ -66,70 +76,96 @@ def sample_head(
 ) -> tuple[Tensor, Tensor]:
     """Points and unit normals (count, 3) spread evenly over the canonical head's triangles.
 
-    The share ``scalp_share`` of them lies on the scalp, when the head knows where that is.
+    More of them lie on the scalp and the neck, from which hair, hats and collars stand off, when
+    the head knows where these are.
     """
     corners = canonical.vertices[head.faces]
-    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    weights = normals.norm(dim=1).double()
-    scalp = _on_scalp(head)
-    if scalp is not None and scalp_share > 0:
-        share = weights[scalp].sum() / weights.sum()
-        weights = torch.where(
-            scalp, weights * scalp_share / share, weights * (1 - scalp_share) / (1 - share)
-        )
+    flat = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    weights = flat.norm(dim=1).double()
+    weights = _share_out(weights, _on_part(head, _SCALP), scalp_share)
+    weights = _share_out(weights, _on_part(head, _NECK), _NECK_SHARE if scalp_share else 0.0)
     chosen = torch.multinomial(weights, count, replacement=True, generator=generator)
     first, second = torch.rand(2, count, 1, generator=generator)
     root = first.sqrt()
     a, b, c = corners[chosen].unbind(dim=1)
-    points = a * (1 - root) + b * root * (1 - second) + c * root * second
-    return points, torch.nn.functional.normalize(normals[chosen], dim=1)
+    weights_of_corners = torch.cat([1 - root, root * (1 - second), root * second], dim=1)
+    points = (torch.stack([a, b, c], dim=1) * weights_of_corners[:, :, None]).sum(dim=1)
+    smooth = torch.zeros_like(canonical.vertices)
+    smooth = smooth.index_add(0, head.faces.reshape(-1), flat.repeat_interleave(3, dim=0))
+    normals = (smooth[head.faces[chosen]] * weights_of_corners[:, :, None]).sum(dim=1)
+    return points, torch.nn.functional.normalize(normals, dim=1)
 
 
-def _on_scalp(head: Head) -> Tensor | None:
-    """(F,) whether a triangle lies on the scalp."""
-    if head.part_labels is None or _SCALP not in head.part_names:
+def _share_out(weights: Tensor, part: Tensor | None, share: float) -> Tensor:
+    """Weights (F,) with the given share of their sum on a part, if the head knows it."""
+    if part is None or share <= 0:
+        return weights
+    inside, outside = weights[part].sum(), weights[~part].sum()
+    return torch.where(part, weights * share / inside, weights * (1 - share) / outside)
+
+
+def _on_part(head: Head, name: str) -> Tensor | None:
+    """(F,) whether a triangle lies on a part; None when the head does not know it."""
+    if head.part_labels is None or name not in head.part_names:
         return None
-    label = head.part_names.index(_SCALP)
+    label = head.part_names.index(name)
     return (head.part_labels[head.faces] == label).all(dim=1)
 
 
 def warm_start(
-    avatar: Avatar, canonical: CanonicalHead, steps: int, seed: int, num_samples: int = 2048
+    avatar: Avatar, canonical: CanonicalHead, cloud: StartCloud, steps: int, seed: int
 ) -> None:
-    """Fit the networks to the bare head: skinning, blend directions, distance and normals.
+    """Fit the networks to what is known before any colour is seen.
 
-    It takes seconds, and pictures then only have to teach what the head does not know. The codes
-    are drawn at random, so that nothing about the head is tied to one of them.
+    The head gives skinning and blend directions, the carved cloud gives surface, normals and how
+    far each attribute moves points. It takes a minute, and pictures then teach only the rest.
     """
-    from trainer.losses.points import head_targets, supervise_deformer
-
-    head, networks = avatar.head, avatar.networks
+    networks = avatar.networks
     generator = torch.Generator().manual_seed(seed)
-    parameters = [*networks.deformer.parameters(), *networks.geometry.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=2e-3)
+    optimiser = torch.optim.Adam(
+        [
+            {"params": list(networks.deformer.parameters()), "lr": _WARM_DEFORMER_RATE},
+            {"params": list(networks.geometry.parameters()), "lr": _WARM_GEOMETRY_RATE},
+        ]
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
-    names = [None, *avatar.attribute_names]
+    subjects = list(cloud.offsets)
     for step in range(steps):
-        name = names[step % len(names)]
-        worn = {} if name is None else {name.partition("_")[0]: name}
+        subject = subjects[step % len(subjects)]
+        worn = {subject.partition("_")[0]: subject} if subject in avatar.attribute_names else {}
         code = avatar.codes.compose(worn).detach()
-        points, normals = sample_head(head, canonical, num_samples, 0.2, generator)
-        depth = 0.03 * torch.randn(num_samples, 1, generator=generator)
-        moved = points + depth * normals
-        deformer = networks.deformer(moved, code)
-        targets = head_targets(head, canonical, moved)
-        pose_directions, expression_directions = networks.deformer.directions(deformer.hidden)
-        loss = supervise_deformer(
-            deformer.skinning, pose_directions, expression_directions, targets, torch.ones(50)
-        )
-        shift_weight, shift_bias = networks.deformer.offset_map()
-        shift = torch.addmm(shift_bias, deformer.hidden, shift_weight.T)
-        geometry = networks.geometry(moved, code, tangents=True)
-        assert geometry.sdf_gradient is not None
-        distance = (geometry.sdf - depth[:, 0]).abs().mean()
-        direction = (geometry.sdf_gradient - normals).square().sum(dim=1).mean()
-        total = loss + 10 * distance + 0.1 * direction + 10 * shift.square().mean()
+        chosen = torch.randint(len(cloud.points), (_WARM_SAMPLES,), generator=generator)
+        depth = _WARM_DEPTH * torch.randn(_WARM_SAMPLES, 1, generator=generator)
         optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        loss = _warm_loss(avatar, canonical, cloud, subject, code, chosen, depth)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
+
+
+def _warm_loss(
+    avatar: Avatar,
+    canonical: CanonicalHead,
+    cloud: StartCloud,
+    subject: str,
+    code: Tensor,
+    chosen: Tensor,
+    depth: Tensor,
+) -> Tensor:
+    networks = avatar.networks
+    points, normals = cloud.points[chosen], cloud.normals[chosen]
+    offsets = cloud.offsets[subject][chosen]
+    places = points + offsets + depth * normals
+    deformer = networks.deformer(places, code)
+    targets = head_targets(avatar.head, canonical, places)
+    supervision = supervise_deformer(
+        deformer.skinning, *networks.deformer.directions(deformer.hidden), targets, torch.ones(50)
+    )
+    weight, bias = networks.deformer.offset_map()
+    shift = torch.addmm(bias, deformer.hidden, weight.T).square().mean()
+    move = (networks.deformer.canonical_offset(points, code) - offsets).square().mean()
+    geometry = networks.geometry(places, code, tangents=True)
+    assert geometry.sdf_gradient is not None
+    distance = (geometry.sdf - depth[:, 0]).abs().mean()
+    direction = (geometry.sdf_gradient - normals).square().sum(dim=1).mean()
+    return supervision + _MOVE_WEIGHT * move + 10 * (shift + distance) + direction

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,20 @@ from trainer.synthesis.sheet import write_contact_sheet
 Progress = Callable[[int, int], None]
 _SETTINGS = "capture.json"
 _UNSEEN = ("subjects", "num_processes")
+_CHUNK = 8
+"""frames drawn by a process at a time"""
+_painters: dict[tuple[CaptureConfig, str], Painter] = {}
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: CaptureConfig
+    subject: str
+    folder: Path
+    frames: range
+
+
+_Run = Callable[[list[_Job]], Iterable[int]]
 
 
 def capture(config: CaptureConfig, out: Path, progress: Progress) -> None:
@@ -74,7 +89,8 @@ def _claim(config: CaptureConfig, out: Path) -> list[str]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{out}: cannot be made ({error.strerror}); choose another folder.") from error
+        reason = error.strerror or type(error).__name__
+        raise Refused(f"{out}: cannot be made ({reason}); choose another folder.") from error
     with replace_file(note) as partial:
         partial.write_text(json.dumps(settings, indent=1) + "\n")
     return [s for s in config.subjects if not (out / s / "flame_params.json").is_file()]
@@ -87,43 +103,51 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _jobs(config: CaptureConfig, subject: str, folder: Path) -> list[tuple[Any, ...]]:
-    """About equal shares of a subject's frames, one per process."""
-    count = min(config.num_processes, config.num_frames(subject))
-    return [(config, subject, str(folder), first, count) for first in range(count)]
+def _jobs(config: CaptureConfig, subject: str, folder: Path) -> list[_Job]:
+    frames = range(config.num_frames(subject))
+    return [_Job(config, subject, folder, frames[i : i + _CHUNK]) for i in frames[::_CHUNK]]
 
 
 @contextmanager
-def _workers(config: CaptureConfig, num_subjects: int) -> Iterator[Callable[..., Iterator[int]]]:
+def _workers(config: CaptureConfig, num_subjects: int) -> Iterator[_Run]:
     if config.num_processes == 1 or num_subjects == 0:
-        yield lambda jobs: (count for job in jobs for count in _draw_share(job))
+        yield lambda jobs: map(_draw_chunk, jobs)
+        _close_painters()
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(config.num_processes, initializer=_quiet_worker) as pool:
-        yield lambda jobs: pool.imap_unordered(_draw_whole_share, jobs)
+        yield lambda jobs: pool.imap_unordered(_draw_chunk, jobs)
 
 
 def _quiet_worker() -> None:
     """Ctrl+C is the parent's to handle; the processes share the cores."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["LP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
 
-def _draw_whole_share(job: tuple[Any, ...]) -> int:
-    return sum(_draw_share(job))
+def _draw_chunk(job: _Job) -> int:
+    """Draw a chunk of frames; how many there were."""
+    painter = _painter(job.config, job.subject)
+    moments = moments_of(job.config, job.subject)
+    for index in job.frames:
+        write_drawing(job.folder, index + 1, painter.draw(moments[index]))
+    return len(job.frames)
 
 
-def _draw_share(job: tuple[Any, ...]) -> Iterator[int]:
-    config, subject, folder, first, step = job
-    person = make_person(load_free_head(), config.seed, subject)
-    moments = moments_of(config, subject)
-    with Painter(person, config.image_size, config.supersampling) as painter:
-        for index in range(first, len(moments), step):
-            write_drawing(Path(folder), index + 1, painter.draw(moments[index]))
-            yield 1
+def _painter(config: CaptureConfig, subject: str) -> Painter:
+    """This process' painter of the subject; one is kept open, as opening takes a second."""
+    key = (config, subject)
+    if key not in _painters:
+        _close_painters()
+        person = make_person(load_free_head(), config.seed, subject)
+        _painters[key] = Painter(person, config.image_size, config.supersampling)
+    return _painters[key]
+
+
+def _close_painters() -> None:
+    while _painters:
+        _painters.popitem()[1].close()
 
 
 def _write_parameters(config: CaptureConfig, subject: str, folder: Path) -> None:

@@ -18,8 +18,16 @@ from trainer.synthesis.motion import Moment
 from trainer.synthesis.person import EXTRA_PARTS, Person
 
 ByteArray = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.floating[Any]]
 _NEAR, _FAR = 0.5, 30.0
+_SHADERS = (
+    "person.vert",
+    "noise.glsl",
+    "skin.glsl",
+    "eye.glsl",
+    "hair.glsl",
+    "person.frag",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +54,9 @@ def open_context() -> Any:
     """
     import moderngl
 
+    settings: dict[str, Any] = {"backend": "egl"}  # the library's own hint says dict, wrongly
     try:
-        return moderngl.create_standalone_context(backend="egl", require=330)
+        return moderngl.create_context(standalone=True, require=330, **settings)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Refused(f"capture: no off-screen OpenGL ({reason}); install libegl1.") from None
@@ -73,6 +82,10 @@ class Painter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the context back."""
         self._context.release()
 
     def draw(self, moment: Moment) -> Drawing:
@@ -117,11 +130,9 @@ class Painter:
 
     def _build_program(self) -> Any:
         folder = files("trainer.synthesis") / "shaders"
-        text = {name: (folder / name).read_text() for name in
-                ("person.vert", "noise.glsl", "skin.glsl", "eye.glsl", "hair.glsl", "person.frag")}
-        vertex = text.pop("person.vert")
+        vertex, *fragment = ((folder / name).read_text() for name in _SHADERS)
         return self._context.program(
-            vertex_shader=vertex, fragment_shader="#version 330\n" + "\n".join(text.values())
+            vertex_shader=vertex, fragment_shader="\n".join(["#version 330", *fragment])
         )
 
     def _set_uniforms(self) -> None:
@@ -156,10 +167,9 @@ class Painter:
 
 def posed_vertices(person: Person, moment: Moment) -> FloatArray:
     """The person's vertices (V, 3) in the world."""
+    parameters = (person.shape, moment.expression, moment.pose)
     with torch.inference_mode():
-        posed = pose_head(
-            person.head, *(torch.from_numpy(v) for v in (person.shape, moment.expression, moment.pose))
-        )
+        posed = pose_head(person.head, *(torch.from_numpy(value) for value in parameters))
     return np.asarray(posed.vertices.numpy(), np.float32)
 
 

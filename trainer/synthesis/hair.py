@@ -61,8 +61,12 @@ def _cap(dome: Dome, thickness: float, soft: float, style: int, is_attribute: bo
     faces = faces[(above > -0.03)[faces].any(axis=1)]
     length = np.stack([azimuth.ravel(), radius * (np.pi / 2 - elevation.ravel()), above], axis=1)
     return Piece(
-        "hair", vertices.astype(np.float32), faces, length.astype(np.float32), style,
-        is_attribute=is_attribute,
+        "hair",
+        vertices.astype(np.float32),
+        faces,
+        length.astype(np.float32),
+        style,
+        is_attribute,
     )
 
 
@@ -94,4 +98,4 @@ def _curtain(dome: Dome) -> Piece:
     )
     flat = vertices.reshape(-1, 3).astype(np.float32)
     coordinates = np.stack([azimuth.ravel(), 0.6 + 0.6 * t.ravel()], axis=1).astype(np.float32)
-    return Piece("hair", flat, grid_faces(rows, columns), coordinates, STYLE_LONG, is_attribute=True)
+    return Piece("hair", flat, grid_faces(rows, columns), coordinates, STYLE_LONG, True)

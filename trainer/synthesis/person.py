@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,6 +16,35 @@ from trainer.synthesis.dome import Dome, FloatArray, IndexArray, Piece
 EXTRA_PARTS = ("hair", "hat", "glasses", "clothes")
 _HEAD_JOINT = 1
 _OUTER = ("skin", "scalp", "neck", "eyebrows")
+
+
+@dataclass(frozen=True)
+class _Bump:
+    """A smooth local push of the face, in head units."""
+
+    centre: tuple[float, float, float]
+    reach: tuple[float, float, float]
+    widen: float
+    up: float
+    out: float
+
+
+_FACE_Z = 0.34
+"""bumps act on what lies in front of this, not on the inside of the mouth"""
+_BUMPS = {
+    "nose_button": (
+        _Bump((0, -0.12, 0.47), (0.055, 0.055, 0.055), 0.2, 0.030, -0.018),
+        _Bump((0, -0.03, 0.44), (0.05, 0.05, 0.05), 0.0, 0.0, -0.024),
+    ),
+    "nose_aquiline": (
+        _Bump((0, -0.13, 0.48), (0.05, 0.05, 0.05), -0.12, -0.028, 0.016),
+        _Bump((0, -0.035, 0.44), (0.042, 0.042, 0.042), 0.0, 0.0, 0.032),
+    ),
+    "mouth_full": (
+        _Bump((0, -0.222, 0.45), (0.055, 0.022, 0.055), 0.1, 0.010, 0.022),
+        _Bump((0, -0.290, 0.43), (0.055, 0.026, 0.055), 0.1, -0.012, 0.026),
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +74,26 @@ class Person:
         return self.head.part_names
 
 
+@lru_cache(maxsize=2)
 def make_person(head: Head, seed: int, attribute: str) -> Person:
     """The same person for every attribute, with that one replaced."""
     shape = _draw_identity(seed)
     morphed = replace(head, template=head.template + _morph(head.template, attribute))
     own = morphed.template + morphed.identity_directions @ torch.from_numpy(shape)
-    base = head.template + head.identity_directions @ torch.from_numpy(shape)
-    pieces = _pieces(head, base.numpy(), attribute)
+    pieces = _pieces(head, seed, attribute)
     extended, parts, styles, objects = _extend(morphed, own, pieces)
     rest = np.concatenate([head.template.numpy(), *[piece.vertices for piece in pieces]])
     flat = np.zeros((head.num_vertices, 3), np.float32)
     coordinates = np.concatenate([flat, *[_padded_coordinates(piece) for piece in pieces]])
     return Person(
-        extended, shape, rest.astype(np.float32), coordinates.astype(np.float32),
-        parts, styles, objects, attribute,
+        extended,
+        shape,
+        rest.astype(np.float32),
+        coordinates.astype(np.float32),
+        parts,
+        styles,
+        objects,
+        attribute,
     )
 
 
@@ -73,14 +109,18 @@ def _draw_identity(seed: int) -> FloatArray:
     return shape
 
 
-def _dome(head: Head, vertices: FloatArray) -> Dome:
+@lru_cache(maxsize=2)
+def _bare(head: Head, seed: int) -> tuple[FloatArray, Dome]:
+    """The person's own vertices (V, 3) before any attribute, and the skull below the hair."""
+    shape = torch.from_numpy(_draw_identity(seed))
+    vertices = (head.template + head.identity_directions @ shape).numpy()
     labels = _labels(head).numpy()
     wanted = [head.part_names.index(name) for name in _OUTER]
-    return Dome(vertices, head.faces.numpy(), np.isin(labels, wanted))
+    return vertices, Dome(vertices, head.faces.numpy(), np.isin(labels, wanted))
 
 
-def _pieces(head: Head, vertices: FloatArray, attribute: str) -> list[Piece]:
-    dome = _dome(head, vertices)
+def _pieces(head: Head, seed: int, attribute: str) -> list[Piece]:
+    vertices, dome = _bare(head, seed)
     pieces = [wearables.collar(vertices[_neck_rim(head)])]
     if attribute == "hair_bob":
         return pieces + hair.bob_hair(dome)
@@ -101,32 +141,23 @@ def _neck_rim(head: Head) -> IndexArray:
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     every, count = np.unique(edges, axis=0, return_counts=True)
     border = np.unique(every[count == 1])
-    return border[_labels(head).numpy()[border] == head.part_names.index("neck")]
+    rim: IndexArray = border[_labels(head).numpy()[border] == head.part_names.index("neck")]
+    return rim
 
 
 def _morph(template: Tensor, attribute: str) -> Tensor:
     """Local displacement (V, 3) of the head at rest."""
-    if attribute == "nose_button":
-        tip, bridge = _bump(template, (0, -0.12, 0.47), 0.055), _bump(template, (0, -0.03, 0.44), 0.05)
-        return _along(tip, 0.2, 0.030, -0.018, template) + _along(bridge, 0.0, 0.0, -0.024, template)
-    if attribute == "nose_aquiline":
-        tip, bridge = _bump(template, (0, -0.13, 0.48), 0.05), _bump(template, (0, -0.035, 0.44), 0.042)
-        return _along(tip, -0.12, -0.028, 0.016, template) + _along(bridge, 0, 0, 0.032, template)
-    if attribute == "mouth_full":
-        upper = _bump(template, (0, -0.222, 0.45), 0.055, near=0.022)
-        lower = _bump(template, (0, -0.290, 0.43), 0.055, near=0.026)
-        return _along(upper, 0.1, 0.010, 0.022, template) + _along(lower, 0.1, -0.012, 0.026, template)
-    return torch.zeros_like(template)
+    total = torch.zeros_like(template)
+    for bump in _BUMPS.get(attribute, ()):
+        total = total + _displacement(template, bump)
+    return total
 
 
-def _bump(template: Tensor, centre: tuple[float, float, float], wide: float, near: float = 0) -> Tensor:
-    scale = torch.tensor([wide, near or wide, wide])
-    distance2 = (((template - torch.tensor(centre)) / scale) ** 2).sum(dim=1)
-    return torch.exp(-0.5 * distance2) * (template[:, 2] > 0.34)
-
-
-def _along(weight: Tensor, spread: float, up: float, out: float, template: Tensor) -> Tensor:
-    return torch.stack([weight * spread * template[:, 0], weight * up, weight * out], dim=1)
+def _displacement(template: Tensor, bump: _Bump) -> Tensor:
+    scaled = (template - torch.tensor(bump.centre)) / torch.tensor(bump.reach)
+    weight = torch.exp(-0.5 * (scaled**2).sum(dim=1)) * (template[:, 2] > _FACE_Z)
+    across = weight * bump.widen * template[:, 0]
+    return torch.stack([across, weight * bump.up, weight * bump.out], dim=1)
 
 
 def _labels(head: Head) -> Tensor:
@@ -162,7 +193,8 @@ def _extend(
         uv=None,
         uv_faces=None,
     )
-    return extended, *(np.concatenate(p).astype(np.int64) for p in (parts, styles, objects))
+    part, style, replaced = (np.concatenate(p).astype(np.int64) for p in (parts, styles, objects))
+    return extended, part, style, replaced
 
 
 def _padded(values: Tensor, extra: int) -> Tensor:

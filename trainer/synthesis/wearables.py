@@ -9,6 +9,25 @@ from trainer.synthesis.dome import CENTRE, Dome, FloatArray, Piece, directions_o
 STYLE_KNIT, STYLE_CAP, STYLE_FRAME, STYLE_SHIRT = 3, 4, 5, 6
 _COLUMNS = 140
 _NECK_Z = -0.07
+_COLLAR = (
+    (-0.02, 0.01, 1.0),
+    (0.006, 0.04, 1.0),
+    (0.022, 0.038, 1.0),
+    (0.036, 0.012, 1.0),
+    (0.085, -0.06, 0.85),
+    (0.15, -0.115, 0.55),
+    (0.17, -0.15, 0.3),
+    (0.13, -0.19, 0.1),
+    (-0.2, -0.19, 0.0),
+)
+"""outward, upward, and the share of the neck's tilt, ring by ring"""
+_TEMPLE = (
+    (0.222, 0.055, 0.40),
+    (0.29, 0.06, 0.36),
+    (0.325, 0.06, 0.2),
+    (0.335, 0.055, 0.04),
+    (0.325, 0.02, -0.03),
+)
 
 
 def beanie(dome: Dome) -> list[Piece]:
@@ -61,9 +80,9 @@ def _brim(dome: Dome) -> Piece:
     start = CENTRE + directions * (dome.radius(directions) + 0.07)[:, None]
     s = np.linspace(0, 1, rows)[:, None, None]
     reach = 0.27 * np.cos(azimuth * np.pi / 2 / np.radians(62)) ** 0.6
-    out = np.stack([0.25 * np.sin(azimuth), -0.16 + 0 * azimuth, np.ones(columns)], axis=1)
+    out = np.stack([0.25 * np.sin(azimuth), -0.34 + 0 * azimuth, np.ones(columns)], axis=1)
     top = start[None] + s * (out * reach[:, None])[None]
-    top[..., 1] -= 0.35 * (top[..., 0] ** 2) * s[..., 0]
+    top[..., 1] -= 0.5 * (top[..., 0] ** 2) * s[..., 0]
     under = top[::-1] - np.array([0, 0.016, 0])
     vertices = np.concatenate([top, under]).reshape(-1, 3).astype(np.float32)
     coordinates = np.stack([vertices[:, 0], vertices[:, 2]], axis=1)
@@ -80,9 +99,7 @@ def glasses() -> list[Piece]:
         z = 0.438 - 0.8 * x**2
         rim = np.stack([x, 0.03 + 0.09 * np.sin(angle), z], axis=1)
         pieces.append(_tube(rim, 0.009))
-        bend = [[0.222, 0.055, 0.40], [0.29, 0.06, 0.36], [0.325, 0.06, 0.2],
-                [0.335, 0.055, 0.04], [0.325, 0.02, -0.03]]
-        path = np.array(bend) * np.array([side, 1, 1])
+        path = np.array(_TEMPLE) * np.array([side, 1, 1])
         pieces.append(_tube(_resampled(path, 40), 0.008))
     t = np.linspace(-1, 1, 25)
     bridge = np.stack([0.034 * t, 0.045 + 0.012 * (1 - t**2), 0.438 + 0.02 * (1 - t**2)], axis=1)
@@ -124,17 +141,15 @@ def collar(rim: FloatArray) -> Piece:
     reach = np.hypot(rim[:, 0], rim[:, 2] - _NECK_Z)
     radius = np.interp(azimuth, angles[order], reach[order], period=2 * np.pi)
     height = np.interp(azimuth, angles[order], rim[order, 1], period=2 * np.pi)
-    profile = [(-0.02, 0.01, 1), (0.006, 0.04, 1), (0.022, 0.038, 1), (0.036, 0.012, 1),
-               (0.085, -0.06, 0.85), (0.15, -0.115, 0.55), (0.17, -0.15, 0.3), (0.13, -0.19, 0.1),
-               (-0.2, -0.19, 0.0)]  # outward, upward, share of the neck's tilt
     mean = float(height.mean())
     rings = []
-    for outward, upward, share in profile:
-        wide = np.maximum(radius + outward, 0) * (1 + 0.25 * (outward > 0.05) * np.sin(azimuth) ** 2)
+    for outward, upward, share in _COLLAR:
+        shoulder = 0.25 * (outward > 0.05) * np.sin(azimuth) ** 2
+        wide = np.maximum(radius + outward, 0) * (1 + shoulder)
         level = mean + share * (height - mean) + upward
         rings.append(np.stack([wide * np.sin(azimuth), level, _NECK_Z + wide * np.cos(azimuth)], 1))
     vertices = np.concatenate(rings).astype(np.float32)
-    ring = np.repeat(np.arange(len(profile)), len(azimuth))
-    coordinates = np.stack([np.tile(azimuth, len(profile)), ring], axis=1)
-    faces = grid_faces(len(profile), len(azimuth))
+    ring = np.repeat(np.arange(len(_COLLAR)), len(azimuth))
+    coordinates = np.stack([np.tile(azimuth, len(_COLLAR)), ring], axis=1)
+    faces = grid_faces(len(_COLLAR), len(azimuth))
     return Piece("clothes", vertices, faces, coordinates.astype(np.float32), STYLE_SHIRT)

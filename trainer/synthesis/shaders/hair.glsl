@@ -3,7 +3,8 @@ uniform vec3 hair_colour;
 uniform vec3 hat_colour;
 
 // Single strands at the hairline instead of a hard edge.
-bool between_strands(vec3 s, vec3 p) {
+bool between_strands(vec3 s, vec3 p, int style) {
+    if (style == 1) return false;
     float strands = noise(vec3(s.x * 110.0 + noise(p * 20.0) * 3.0, s.y * 6.0, 5.0));
     return s.z < 0.045 * strands;
 }
@@ -11,7 +12,7 @@ bool between_strands(vec3 s, vec3 p) {
 vec3 strand_colour(vec2 s, vec3 p, int style) {
     if (style == 1) {
         float curl = noise(p * 38.0) * 0.6 + noise(p * 85.0) * 0.4;
-        return hair_colour * (0.45 + 1.1 * curl);
+        return hair_colour * (0.35 + 1.4 * curl);
     }
     float bend = noise(p * 9.0) * 2.0;
     float fine = noise(vec3(s.x * 70.0 + bend, s.y * 5.0, 1.0));

@@ -47,7 +47,7 @@ void main() {
     vec3 albedo;
     float gloss = 0.03, shine = 0.0, brow = 0.0;
     if (part >= first_piece) {
-        if (face_kind.y <= 2 && between_strands(strand_place, p)) discard;
+        if (face_kind.y <= 2 && between_strands(strand_place, p, face_kind.y)) discard;
         albedo = piece_colour(strand_place.xy, p, face_kind.y);
         gloss = face_kind.y == 5 ? 0.15 : 0.03;
         if (!gl_FrontFacing && face_kind.y == 2) albedo *= 0.45;

@@ -1,0 +1,176 @@
+"""Menus, their actions and shortcuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import qtawesome
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton
+
+from app.binding import Binding
+from app.state.view import PRESETS
+from app.widgets.theme import colours
+
+OPEN_FILTER = "Avatars (*.avatar);;All files (*)"
+PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg)"
+_ICON_SIDE = 18
+_PRESET_KEYS = ("1", "2", "3", "4", "5", "7")
+
+
+class Actions:
+    """What the user can do from the menus and by keys."""
+
+    def __init__(self, binding: Binding, set_theme: Callable[[str], None]) -> None:
+        self._binding, self._window, self._editor = binding, binding.window, binding.editor
+        self._set_theme = set_theme
+        self._make_file()
+        self._make_edit()
+        self._make_view()
+        self._make_toolbar()
+        self._editor.document.history.changed.connect(self._show_history)
+        self._editor.document.avatar_changed.connect(self._show_avatar)
+        self._show_history()
+        self._show_avatar()
+
+    def _make_file(self) -> None:
+        menu = self._window.menuBar().addMenu("&File")
+        self.open = self._add(menu, "&Open avatar …", self.ask_open, QKeySequence.StandardKey.Open)
+        self.recent = menu.addMenu("Open &recent")
+        self.recent.aboutToShow.connect(self._fill_recent)
+        self._add(menu, "Open &demo avatar", lambda: self._editor.opening.open("demo"))
+        menu.addSeparator()
+        self.save = self._add(
+            menu, "&Save picture …", self.ask_picture, QKeySequence.StandardKey.Save
+        )
+        self.turntable = self._add(menu, "Export &turntable …", self._binding.show_export, "T")
+        menu.addSeparator()
+        self._add(menu, "&Quit", self._window.close, QKeySequence.StandardKey.Quit)
+
+    def _make_edit(self) -> None:
+        document, menu = self._editor.document, self._window.menuBar().addMenu("&Edit")
+        self.undo = self._add(menu, "&Undo", document.undo, QKeySequence.StandardKey.Undo)
+        self.redo = self._add(menu, "&Redo", document.redo, QKeySequence.StandardKey.Redo)
+        menu.addSeparator()
+        self._add(menu, "Reset &expression", document.reset_expression)
+        self._add(menu, "Reset &pose", document.reset_pose)
+        self.reset = self._add(menu, "Reset &all", document.reset_face, "Ctrl+R")
+
+    def _make_view(self) -> None:
+        document, menu = self._editor.document, self._window.menuBar().addMenu("&View")
+        self.frame = self._add(menu, "&Frame head", document.frame_head, "F")
+        self._add(menu, "&Reset camera", document.reset_view, "Home")
+        presets = menu.addMenu("Look from")
+        for name, key in zip(PRESETS, _PRESET_KEYS, strict=True):
+            self._add(presets, name, partial(self._turn_to, name), key)
+        menu.addSeparator()
+        for dock in self._window.docks:
+            menu.addAction(dock.toggleViewAction())
+        menu.addSeparator()
+        self._make_themes(menu)
+
+    def _make_toolbar(self) -> None:
+        bar = self._window.addToolBar("Tools")
+        bar.setObjectName("tools")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(_ICON_SIDE, _ICON_SIDE))
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._buttons = {
+            "mdi6.folder-open-outline": (self.open, "Open"),
+            "mdi6.undo": (self.undo, ""),
+            "mdi6.redo": (self.redo, ""),
+            "mdi6.restore": (self.reset, "Reset all"),
+            "mdi6.image-filter-center-focus": (self.frame, "Frame"),
+            "mdi6.camera-outline": (self.save, "Save picture"),
+            "mdi6.rotate-orbit": (self.turntable, "Turntable"),
+        }
+        for action, title in self._buttons.values():
+            bar.addAction(action)
+            action.setIconText(title)
+            button = bar.widgetForAction(action)
+            if not title and isinstance(button, QToolButton):
+                button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+        self.show_icons()
+
+    def show_icons(self) -> None:
+        """Draw the icons in the theme's colours."""
+        c = colours()
+        for name, (action, _) in self._buttons.items():
+            action.setIcon(qtawesome.icon(name, color=c.text, color_disabled=c.disabled))
+
+    def _turn_to(self, preset: str) -> None:
+        document = self._editor.document
+        document.set_view(document.view.turned_to(preset))
+
+    def _make_themes(self, menu: QMenu) -> None:
+        group = QActionGroup(menu)
+        for name, title in (("dark", "&Dark theme"), ("light", "&Light theme")):
+            action = self._add(menu, title, partial(self._set_theme, name))
+            action.setCheckable(True)
+            action.setChecked(self._editor.preferences.theme == name)
+            group.addAction(action)
+
+    def _add(
+        self,
+        menu: QMenu,
+        title: str,
+        run: Callable[[], object],
+        key: str | QKeySequence.StandardKey | None = None,
+    ) -> QAction:
+        action = QAction(title, menu)
+        if key is not None:
+            action.setShortcut(QKeySequence(key))
+            text = QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+            action.setToolTip(f"{title.replace('&', '').strip(' …')} ({text})")
+        action.triggered.connect(lambda _=False: run())
+        menu.addAction(action)
+        return action
+
+    def ask_open(self) -> None:
+        """Let the user choose an avatar."""
+        folder = self._editor.preferences.last_folder
+        chosen, _ = QFileDialog.getOpenFileName(self._window, "Open avatar", folder, OPEN_FILTER)
+        if chosen:
+            self._editor.opening.open(chosen)
+
+    def ask_picture(self) -> None:
+        """Let the user choose where the picture goes, and write it."""
+        avatar = self._editor.document.avatar
+        if avatar is None:
+            return
+        folder = Path(self._editor.preferences.last_folder or Path.home())
+        chosen, _ = QFileDialog.getSaveFileName(
+            self._window, "Save picture", str(folder / f"{avatar.name}.png"), PICTURE_FILTER
+        )
+        if chosen:
+            self._binding.save_picture(Path(chosen))
+
+    def _fill_recent(self) -> None:
+        self.recent.clear()
+        paths = self._editor.preferences.recent
+        for path in paths:
+            self._add(self.recent, Path(path).name, partial(self._editor.opening.open, path))
+            self.recent.actions()[-1].setToolTip(path)
+        self.recent.setToolTipsVisible(True)
+        if not paths:
+            self.recent.addAction("No avatar opened yet").setEnabled(False)
+
+    def _show_history(self) -> None:
+        history = self._editor.document.history
+        for action, word, label in (
+            (self.undo, "&Undo", history.undo_label),
+            (self.redo, "&Redo", history.redo_label),
+        ):
+            action.setText(f"{word} {label}" if label else word)
+            action.setIconText(word.strip("&"))
+            key = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+            action.setToolTip(f"{action.text().strip('&')} ({key})")
+            action.setEnabled(label is not None)
+
+    def _show_avatar(self) -> None:
+        has_avatar = self._editor.document.avatar is not None
+        for action in (self.save, self.turntable):
+            action.setEnabled(has_avatar)

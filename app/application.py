@@ -1,0 +1,118 @@
+"""Starting the editor: what must be there, what must be set before Qt starts, and the way out."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtGui import QGuiApplication, QSurfaceFormat
+from PySide6.QtWidgets import QApplication
+
+from app.state.preferences import Preferences
+from pegasus_runtime.errors import Refused
+
+
+class GuiDispatch(QObject):
+    """Runs functions on the thread it lives on, from any thread."""
+
+    _asked = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked.connect(self._run, Qt.ConnectionType.QueuedConnection)
+
+    def __call__(self, function: object) -> None:
+        """Run ``function`` soon."""
+        self._asked.emit(function)
+
+    @Slot(object)
+    def _run(self, function: object) -> None:
+        assert callable(function)
+        function()
+
+
+def open_editor(avatar: str = "demo", screenshot: Path | None = None) -> int:
+    """Open the window; returns when it is closed.
+
+    Args:
+        avatar: a path, or "demo".
+        screenshot: take a picture of the window when the first full frame is there, and quit.
+
+    Raises:
+        Refused: there is no display or no OpenGL.
+    """
+    from app.platform_checks import check_opengl, check_platform
+
+    check_platform(avatar)
+    application = make_application()
+    check_opengl(avatar, ask=screenshot is None)
+    from app.session_window import EditorWindow
+
+    window = EditorWindow(Preferences.load())
+    _install_exception_hooks(window)
+    window.show()
+    window.editor.opening.open(avatar)
+    if screenshot is None:
+        return application.exec()
+    from app.screenshot import Screenshot
+
+    taken = Screenshot(window, screenshot)
+    application.exec()
+    if taken.error is not None:
+        raise taken.error
+    return 0
+
+
+def make_application() -> QApplication:
+    """The one QApplication, with what must be set before it."""
+    existing = QApplication.instance()
+    if isinstance(existing, QApplication):
+        return existing
+    QSurfaceFormat.setDefaultFormat(surface_format())
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
+        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+    )
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName("pegasus-editor")
+    application.setApplicationDisplayName("PEGASUS editor")
+    application.setOrganizationName("pegasus")
+    return application
+
+
+def surface_format() -> QSurfaceFormat:
+    """What the viewport needs: OpenGL 3.3 core, with no depth or stencil buffer."""
+    wanted = QSurfaceFormat()
+    wanted.setVersion(3, 3)
+    wanted.setProfile(QSurfaceFormat.OpenGLContextProfile.CoreProfile)
+    wanted.setDepthBufferSize(0)
+    wanted.setStencilBufferSize(0)
+    return wanted
+
+
+def _install_exception_hooks(window: object) -> None:
+    from app.session_window import EditorWindow
+
+    assert isinstance(window, EditorWindow)
+
+    def show(error: BaseException) -> None:
+        details = "".join(traceback.format_exception(error))
+        window.editor.activity.log(f"{type(error).__name__}: {error}", "error")
+        known = isinstance(error, Refused)
+        text = str(error) if known else "Something went wrong that should not. Your work is kept."
+        window.binding.show_message("PEGASUS editor", text, "" if known else details)
+
+    def hook(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            window.close()
+            return
+        traceback.print_exception(error)
+        window.dispatch(lambda: show(error))
+
+    sys.excepthook = hook
+    threading.excepthook = lambda args: hook(
+        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+    )

@@ -1,0 +1,202 @@
+"""What joins the window's widgets to the editor behind them: signals in, setters out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtWidgets import QDialog
+
+from app.controllers.editor import Editor
+from app.main_window import MainWindow
+from app.rendering.request import Picture, Pixels
+from app.state.activity import Job
+from app.state.controls import attribute_title, readable
+from app.state.export_settings import ExportSettings
+from app.state.face import Wear
+from app.widgets.export_dialog import ExportDialog
+from app.widgets.message_dialog import MessageDialog
+
+
+class Binding:
+    """Lives as long as the window."""
+
+    def __init__(self, window: MainWindow, editor: Editor) -> None:
+        self.window, self.editor = window, editor
+        self._export: ExportDialog | None = None
+        self._export_job: Job | None = None
+        self._connect_document()
+        self._connect_viewport()
+        self._connect_panels()
+        self._connect_activity()
+        self._show_display()
+
+    def _connect_document(self) -> None:
+        document, live = self.editor.document, self.editor.live
+        document.avatar_changed.connect(self._show_avatar)
+        document.face_changed.connect(self._show_face)
+        document.view_changed.connect(lambda: self.window.scene.set_view(document.view))
+        document.display_changed.connect(self._show_display)
+        live.picture_ready.connect(self._show_picture)
+        live.device_known.connect(self._show_device)
+        self.editor.thumbnails.ready.connect(self.window.attributes.set_thumbnail)
+        self.editor.opening.failed.connect(self._show_open_error)
+
+    def _connect_viewport(self) -> None:
+        document, viewport = self.editor.document, self.window.viewport
+        viewport.orbited.connect(lambda r, d: document.set_view(document.view.orbited(r, d)))
+        viewport.panned.connect(lambda r, d: document.set_view(document.view.panned(r, d)))
+        viewport.zoomed.connect(lambda f: document.set_view(document.view.zoomed(f)))
+        viewport.size_changed.connect(lambda: self.editor.live.set_size(*viewport.size_px))
+
+    def _connect_panels(self) -> None:
+        document, window = self.editor.document, self.window
+        window.attributes.worn.connect(self._wear)
+        window.expression.changed.connect(document.set_expression)
+        window.expression.pose_changed.connect(document.set_pose)
+        window.expression.reset_asked.connect(document.reset_expression)
+        window.pose.changed.connect(document.set_pose)
+        window.pose.reset_asked.connect(document.reset_pose)
+        for panel in (window.attributes, window.expression, window.pose):
+            panel.gesture_ended.connect(document.end_gesture)
+        window.scene.view_changed.connect(document.set_view)
+        window.scene.display_changed.connect(document.set_display)
+        window.scene.frame_asked.connect(document.frame_head)
+        window.scene.reset_asked.connect(document.reset_view)
+
+    def _connect_activity(self) -> None:
+        activity, panel = self.editor.activity, self.window.activity
+        activity.job_added.connect(panel.add_job)
+        activity.job_advanced.connect(panel.advance_job)
+        activity.job_ended.connect(panel.remove_job)
+        activity.line_added.connect(panel.add_line)
+        activity.line_added.connect(lambda _, text: self.window.message.setText(text))
+        panel.cancel_asked.connect(self.editor.exporting.cancel)
+        exporting = self.editor.exporting
+        exporting.frame_done.connect(self._show_export_frame)
+        exporting.finished.connect(lambda job, out: self._end_export(job, f"Wrote {out}"))
+        exporting.cancelled.connect(
+            lambda job: self._end_export(job, "Cancelled; nothing was written.")
+        )
+        exporting.failed.connect(self._show_export_error)
+
+    def show_message(self, title: str, text: str, details: str = "") -> MessageDialog:
+        """Tell what went wrong, without waiting for an answer."""
+        dialog = MessageDialog(title, text, details, self.window)
+        dialog.open()
+        return dialog
+
+    def show_export(self) -> None:
+        """The dialog of the turntable film."""
+        avatar, latest = self.editor.document.avatar, self.editor.live.latest
+        if avatar is None or (self._export is not None and self._export.isVisible()):
+            return
+        folder = Path(self.editor.preferences.last_folder or Path.home())
+        colour = self.editor.document.display.background_colours()[0]
+        dialog = self._export = ExportDialog(folder, avatar.name, colour, self.window)
+        dialog.export_asked.connect(self._start_export)
+        dialog.cancel_asked.connect(self._cancel_export)
+        if latest is not None:
+            dialog.set_preview(_on_square(latest.pixels))
+        dialog.open()
+
+    def save_picture(self, out: Path) -> None:
+        """Write the picture of the viewport; PNG keeps transparency if the checker is shown."""
+        display = self.editor.document.display
+        transparent = display.background == "checker" and out.suffix.lower() == ".png"
+        size = self.window.viewport.size_px[::-1]
+        background = None if transparent else display.background_colours()[0]
+        self.editor.exporting.picture(out, size, background)
+
+    def _wear(self, category: str, wear: Wear | None) -> None:
+        worn = attribute_title(wear.name) if wear else "source"
+        self.editor.document.wear(category, wear, f"{readable(category)}: {worn}")
+
+    def _show_avatar(self) -> None:
+        avatar = self.editor.document.avatar
+        assert avatar is not None
+        categories = {name: avatar.attributes_of(name) for name in avatar.categories}
+        self.window.attributes.set_categories(categories)
+        self.window.expression.set_names(avatar.head.expression_names)
+        self.window.setWindowTitle(f"{readable(avatar.name)} – PEGASUS editor")
+        self.window.points.setText(f"{avatar.num_points:,} points")
+
+    def _show_face(self) -> None:
+        face = self.editor.document.face
+        self.window.attributes.set_worn(face.attributes)
+        self.window.expression.set_values(face.expression, face.pose)
+        self.window.pose.set_values(face.pose)
+
+    def _show_display(self) -> None:
+        display = self.editor.document.display
+        self.window.viewport.set_display(display)
+        self.window.scene.set_display(display)
+
+    def _show_picture(self, picture: Picture) -> None:
+        self.window.viewport.set_picture(picture.pixels)
+        rate = min(999.0, 1 / max(picture.seconds, 1e-6))
+        self.window.speed.setText(
+            f"{picture.seconds * 1000:.0f} ms  ·  {rate:.{0 if rate >= 10 else 1}f} fps"
+        )
+        total = self.editor.document.avatar.num_points if self.editor.document.avatar else 0
+        of_all = f"{picture.num_points:,} of {total:,}" if picture.is_draft else f"{total:,}"
+        self.window.points.setText(f"{of_all} points")
+
+    def _show_device(self, device: str) -> None:
+        self.window.device.setText("GPU" if device.startswith("cuda") else "CPU")
+        self.window.device.setToolTip(f"Pictures are rendered on {device}")
+
+    def _show_open_error(self, source: str, error: BaseException) -> None:
+        known = isinstance(error, (ValueError, OSError))
+        text = str(error) if known else f"{source} could not be opened."
+        self.show_message("Open avatar", text, "" if known else repr(error))
+
+    def _start_export(self, settings: ExportSettings) -> None:
+        if self._export is not None and self._may_replace(settings.out):
+            self._export_job = self.editor.exporting.film(settings)
+            self._export.show_started()
+
+    def _may_replace(self, out: Path) -> bool:
+        from PySide6.QtWidgets import QMessageBox
+
+        if not out.exists():
+            return True
+        answer = QMessageBox.question(
+            self.window, "Export turntable", f"{out.name} exists. Replace it?"
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+    def _cancel_export(self) -> None:
+        if self._export_job is not None:
+            self.editor.exporting.cancel(self._export_job)
+
+    def _show_export_frame(self, job: Job, image: Pixels) -> None:
+        if self._export is not None and job is self._export_job:
+            self._export.show_progress(job)
+            self._export.set_preview(image)
+
+    def _end_export(self, job: Job, text: str) -> None:
+        if self._export is not None and job is self._export_job:
+            self._export.show_ended(text)
+
+    def _show_export_error(self, job: Job, error: BaseException) -> None:
+        if job is self._export_job and self._export is not None and self._is_open(self._export):
+            self._export.show_ended(str(error))
+        else:
+            self.show_message(job.title, str(error))
+
+    @staticmethod
+    def _is_open(dialog: QDialog) -> bool:
+        return dialog.isVisible()
+
+
+def _on_square(pixels: Pixels) -> Pixels:
+    """The middle square of a picture, as the film will show it."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[top : top + side, left : left + side]
+    # The dialog takes straight alpha; the viewport's picture is premultiplied.
+    alpha = square[..., 3:].astype(np.uint16)
+    colour = np.minimum(square[..., :3].astype(np.uint16) * 255 // np.maximum(alpha, 1), 255)
+    return np.dstack([colour.astype(np.uint8), square[..., 3]])

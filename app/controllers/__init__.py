@@ -1,0 +1,1 @@
+"""What joins the document, the runtime and the views."""

@@ -1,0 +1,135 @@
+"""Films and pictures written while the user goes on working."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from app.controllers.dispatch import Dispatch, run_in_background
+from app.rendering.renderer import SessionMaker, make_session
+from app.rendering.request import Pixels
+from app.state.activity import Activity, Job
+from app.state.document import Document
+from app.state.events import Event
+from app.state.export_settings import ExportSettings
+from app.state.face import Face
+from app.state.view import View
+from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.session import Session
+
+Work = Callable[[Job], bool]
+
+
+class Exporting:
+    """Each export renders in a session and a thread of its own."""
+
+    def __init__(
+        self,
+        document: Document,
+        activity: Activity,
+        dispatch: Dispatch,
+        make: SessionMaker = make_session,
+    ) -> None:
+        self.frame_done: Event[[Job, Pixels]] = Event()
+        self.finished: Event[[Job, Path]] = Event()
+        self.cancelled: Event[[Job]] = Event()
+        self.failed: Event[[Job, BaseException]] = Event()
+        self._document, self._activity = document, activity
+        self._dispatch, self._make = dispatch, make
+        self._jobs: list[Job] = []
+
+    def film(self, settings: ExportSettings) -> Job:
+        """Write a turntable of the document as it is now."""
+        avatar, face, view = self._now()
+
+        def work(job: Job) -> bool:
+            from pegasus_runtime.export import export_turntable
+
+            return export_turntable(
+                cast(Session, self._make(avatar)),
+                face.parameters(),
+                view.camera(settings.image_size),
+                settings.out,
+                num_frames=settings.num_frames,
+                fps=settings.fps,
+                background=settings.background,
+                on_progress=lambda done, total, image: self._progress(job, done, total, image),
+            )
+
+        return self._start(f"Film {settings.out.name}", settings.out, work, settings.num_frames)
+
+    def picture(
+        self, out: Path, side: tuple[int, int], background: tuple[float, float, float] | None
+    ) -> Job:
+        """Write one picture (height, width) of the document as it is now."""
+        avatar, face, view = self._now()
+        name = self._document.display.pass_name
+
+        def work(job: Job) -> bool:
+            from pegasus_runtime.export import to_picture, write_image
+
+            passes = tuple(dict.fromkeys((name, "alpha")))
+            frame = self._make(avatar).render(
+                face.parameters(), view.camera(side), passes=passes, background=background
+            )
+            image = to_picture(frame, name, with_alpha=background is None)
+            write_image(out, image[..., :3], image[..., 3] if background is None else None)
+            return True
+
+        return self._start(f"Picture {out.name}", out, work, 1)
+
+    def cancel(self, job: Job) -> None:
+        """Stop after the frame that is being made; nothing of the film is left."""
+        job.cancelled = True
+
+    def cancel_all(self) -> None:
+        """Stop every export."""
+        for job in self._jobs:
+            job.cancelled = True
+
+    def _now(self) -> tuple[Avatar, Face, View]:
+        avatar = self._document.avatar
+        assert avatar is not None, "nothing is open"
+        return avatar, self._document.face, self._document.view
+
+    def _start(self, title: str, out: Path, work: Work, total: int) -> Job:
+        job = self._activity.start(title, total, cancellable=True)
+        self._jobs.append(job)
+        run_in_background(
+            "export",
+            lambda: work(job),
+            lambda written: self._done(job, out, written),
+            lambda error: self._failed(job, error),
+            self._dispatch,
+        )
+        return job
+
+    def _progress(self, job: Job, done: int, total: int, image: Pixels) -> bool:
+        kept = np.ascontiguousarray(image)
+        self._dispatch(lambda: self._advance(job, done, total, kept))
+        return not job.cancelled
+
+    def _advance(self, job: Job, done: int, total: int, image: Pixels) -> None:
+        self._activity.advance(job, done, total)
+        self.frame_done.emit(job, image)
+
+    def _done(self, job: Job, out: Path, written: bool) -> None:
+        self._end(job)
+        if written:
+            self._activity.log(f"Wrote {out}")
+            self.finished.emit(job, out)
+        else:
+            self._activity.log(f"{job.title} cancelled; nothing was written")
+            self.cancelled.emit(job)
+
+    def _failed(self, job: Job, error: BaseException) -> None:
+        self._end(job)
+        self._activity.log(f"{job.title}: {error}", "error")
+        self.failed.emit(job, error)
+
+    def _end(self, job: Job) -> None:
+        self._jobs.remove(job)
+        self._activity.end(job)

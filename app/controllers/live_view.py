@@ -1,0 +1,101 @@
+"""The document's picture: every change asks for a new one, and only newer ones are shown."""
+
+from __future__ import annotations
+
+from app.controllers.dispatch import Dispatch
+from app.rendering.render_loop import RenderLoop
+from app.rendering.renderer import SessionMaker, make_session
+from app.rendering.request import Picture, RenderRequest
+from app.state.document import Document
+from app.state.events import Event
+from pegasus_runtime.avatar.avatar import Avatar
+
+MAX_SIDE = 1600
+"""Pixels of the longer side; a larger viewport shows the picture enlarged."""
+
+
+class LiveView:
+    """Asks the render loop for pictures of the document and hands them on in order."""
+
+    def __init__(
+        self, document: Document, dispatch: Dispatch, make: SessionMaker = make_session
+    ) -> None:
+        self.picture_ready: Event[[Picture]] = Event()
+        self.device_known: Event[[str]] = Event()
+        self.failed: Event[[BaseException]] = Event()
+        self.device = ""
+        self.latest: Picture | None = None
+        self._document = document
+        self._size = (512, 512)
+        self._generation = 0
+        self._shown = 0
+        self.loop = RenderLoop(
+            on_picture=lambda picture: dispatch(lambda: self._show(picture)),
+            on_opened=lambda avatar, device: dispatch(lambda: self._opened(avatar, device)),
+            on_error=lambda error: dispatch(lambda: self.failed.emit(error)),
+            make=make,
+        )
+        document.avatar_changed.connect(self._open)
+        for event in (document.face_changed, document.view_changed, document.display_changed):
+            event.connect(self.request)
+
+    def start(self) -> None:
+        """Start rendering."""
+        self.loop.start()
+
+    def stop(self) -> None:
+        """Stop; waits for the picture that is being made."""
+        self.loop.stop()
+
+    def set_size(self, width: int, height: int) -> None:
+        """The viewport has that many pixels."""
+        scale = min(1.0, MAX_SIDE / max(width, height))
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        if size != self._size:
+            self._size = size
+            self.request()
+
+    def request(self) -> None:
+        """Ask for a picture of the document as it is now."""
+        document = self._document
+        if document.avatar is None:
+            return
+        self._generation += 1
+        self.loop.submit(
+            RenderRequest(
+                document.face,
+                document.view,
+                self._size,
+                document.display.pass_name,
+                self._generation,
+            )
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is shown is the full picture of the document as it is."""
+        latest = self.latest
+        return (
+            latest is not None
+            and not latest.is_draft
+            and latest.request.generation == self._generation
+        )
+
+    def _open(self) -> None:
+        avatar = self._document.avatar
+        if avatar is not None:
+            # Pictures of the avatar before this one that are still under way are older than this.
+            self._generation += 1
+            self._shown = self._generation
+            self.loop.open(avatar)
+
+    def _opened(self, avatar: Avatar, device: str) -> None:
+        if avatar is self._document.avatar:
+            self.device = device
+            self.device_known.emit(device)
+
+    def _show(self, picture: Picture) -> None:
+        if picture.request.generation >= self._shown:
+            self._shown = picture.request.generation
+            self.latest = picture
+            self.picture_ready.emit(picture)

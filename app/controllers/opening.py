@@ -1,0 +1,74 @@
+"""Opening avatars without making the window wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.controllers.dispatch import Dispatch, run_in_background
+from app.state.activity import Activity, Job
+from app.state.document import Document
+from app.state.events import Event
+from app.state.preferences import Preferences
+from pegasus_runtime.avatar.avatar import Avatar
+
+DEMO = "demo"
+Loader = Callable[[str], Avatar]
+
+
+def load(source: str) -> Avatar:
+    """The runtime's own loader, imported late because it brings torch."""
+    from pegasus_runtime.avatar.library import load_avatar
+
+    return load_avatar(source)
+
+
+class Opening:
+    """Loads in the background; the avatar that is open stays until the new one is whole."""
+
+    def __init__(
+        self,
+        document: Document,
+        activity: Activity,
+        preferences: Preferences,
+        dispatch: Dispatch,
+        loader: Loader = load,
+    ) -> None:
+        self.opened: Event[[]] = Event()
+        self.failed: Event[[str, BaseException]] = Event()
+        self._document, self._activity, self._preferences = document, activity, preferences
+        self._dispatch, self._loader = dispatch, loader
+        self._newest = 0
+
+    def open(self, source: str) -> None:
+        """Open a path or "demo"; of two that are asked for, the later one wins."""
+        self._newest += 1
+        number = self._newest
+        job = self._activity.start(f"Opening {Path(source).name}")
+        run_in_background(
+            "open",
+            lambda: self._loader(source),
+            lambda avatar: self._done(number, job, avatar),
+            lambda error: self._failed(job, source, error),
+            self._dispatch,
+        )
+
+    def _done(self, number: int, job: Job, avatar: Avatar) -> None:
+        self._activity.end(job)
+        if number != self._newest:
+            return
+        self._document.open(avatar)
+        self._activity.log(f"Opened {avatar.name}: {avatar.num_points:,} points")
+        if avatar.path is not None:
+            self._remember(avatar.path)
+        self.opened.emit()
+
+    def _remember(self, path: Path) -> None:
+        if "resources" not in path.parts[-2:]:
+            self._preferences.add_recent(path)
+            self._preferences.last_folder = str(path.parent)
+
+    def _failed(self, job: Job, source: str, error: BaseException) -> None:
+        self._activity.end(job)
+        self._activity.log(str(error), "error")
+        self.failed.emit(source, error)

@@ -1,0 +1,101 @@
+"""Small pictures of each attribute, made in the background from the avatar and kept on disk."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from app.controllers.dispatch import Dispatch
+from app.controllers.live_view import LiveView
+from app.rendering.renderer import Renderer
+from app.rendering.request import Pixels
+from app.state.document import Document
+from app.state.events import Event
+from app.state.face import Face, Wear
+from app.state.folders import cache_folder
+from app.state.view import View
+from pegasus_runtime.assets import file_sha256
+from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.files import replace_file
+
+SIDE = 144
+"""Pixels; twice what a gallery shows, for screens with two pixels a point."""
+SOURCE = ""
+"""The name under which the source person's own picture is announced."""
+_VERSION = 1
+"""Count up when thumbnails look different, so that kept ones are made again."""
+
+
+class Thumbnails:
+    """Announces (attribute, picture) one after the other for the avatar that is open."""
+
+    def __init__(self, document: Document, live: LiveView, dispatch: Dispatch) -> None:
+        self.ready: Event[[str, Pixels]] = Event()
+        self.num_pending = 0
+        self._document, self._live, self._dispatch = document, live, dispatch
+        document.avatar_changed.connect(self._start)
+
+    def _start(self) -> None:
+        avatar = self._document.avatar
+        if avatar is None:
+            return
+        names = [SOURCE, *avatar.attribute_names]
+        self.num_pending = len(names)
+        view, neutral = View.framing(avatar), self._document.neutral
+        for name in names:
+            category = name.partition("_")[0]
+            face = neutral.wearing(category, Wear(name)) if name else neutral
+            self._live.loop.submit_background(partial(self._make, avatar, name, face, view))
+
+    def _make(self, avatar: Avatar, name: str, face: Face, view: View, renderer: Renderer) -> None:
+        if renderer.avatar is not avatar:
+            return
+        file = _file(avatar, name)
+        pixels = _read(file)
+        if pixels is None:
+            pixels = renderer.render_thumbnail(face, view, SIDE)
+            _write(file, pixels)
+        finished = pixels
+        self._dispatch(lambda: self._announce(avatar, name, finished))
+
+    def _announce(self, avatar: Avatar, name: str, pixels: Pixels) -> None:
+        if avatar is self._document.avatar:
+            self.num_pending -= 1
+            self.ready.emit(name, pixels)
+
+
+def _file(avatar: Avatar, name: str) -> Path | None:
+    # An avatar with no file has nothing by which its pictures could be found again.
+    if avatar.path is None or not avatar.path.is_file():
+        return None
+    folder = cache_folder() / "thumbnails" / f"{file_sha256(avatar.path)[:24]}-v{_VERSION}-{SIDE}"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name or 'source'}.png"
+
+
+def _read(file: Path | None) -> Pixels | None:
+    import cv2
+
+    if file is None or not file.is_file():
+        return None
+    with suppress(OSError, cv2.error):
+        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+        if image is not None and image.shape == (SIDE, SIDE, 4):
+            return np.ascontiguousarray(image[..., [2, 1, 0, 3]]).astype(np.uint8)
+    return None
+
+
+def _write(file: Path | None, pixels: Pixels) -> None:
+    import cv2
+
+    if file is None:
+        return
+    fine, data = cv2.imencode(".png", pixels[..., [2, 1, 0, 3]])
+    # A cache that cannot be written is made again next time; nothing is lost.
+    with suppress(OSError, ValueError), replace_file(file) as partial_file:
+        if fine:
+            data.tofile(partial_file)

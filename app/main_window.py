@@ -1,0 +1,75 @@
+"""The window: docks around the viewport, and what is in them. No logic."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QWidget
+
+from app.widgets.activity_panel import ActivityPanel
+from app.widgets.attribute_panel import AttributePanel
+from app.widgets.control_panel import ExpressionPanel, PosePanel
+from app.widgets.scene_panel import ScenePanel
+from app.widgets.viewport import Viewport
+
+_SIDES = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
+LAYOUT_VERSION = 1
+
+
+class MainWindow(QMainWindow):
+    """Attributes left, the picture in the middle, the face right, activity below."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("main")
+        self.setWindowTitle("PEGASUS editor")
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.resize(QSize(1440, 900))
+        self.viewport = Viewport()
+        self.attributes, self.expression, self.pose = (
+            AttributePanel(),
+            ExpressionPanel(),
+            PosePanel(),
+        )
+        self.scene, self.activity = ScenePanel(), ActivityPanel()
+        self.setCentralWidget(self.viewport)
+        self._make_docks()
+        self._make_status()
+
+    def _make_docks(self) -> None:
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.face_tabs = QTabWidget()
+        self.face_tabs.setDocumentMode(True)
+        for title, panel in (
+            ("Expression", self.expression),
+            ("Pose", self.pose),
+            ("Camera && display", self.scene),
+        ):
+            self.face_tabs.addTab(panel, title)
+        areas = Qt.DockWidgetArea
+        left = self._dock("Attributes", self.attributes, areas.LeftDockWidgetArea, _SIDES)
+        right = self._dock("Face", self.face_tabs, areas.RightDockWidgetArea, _SIDES)
+        below = self._dock(
+            "Activity", self.activity, areas.BottomDockWidgetArea, areas.AllDockWidgetAreas
+        )
+        self.docks = (left, right, below)
+        self.resizeDocks([left, right], [280, 360], Qt.Orientation.Horizontal)
+        self.resizeDocks([below], [110], Qt.Orientation.Vertical)
+
+    def _dock(
+        self, title: str, widget: QWidget, area: Qt.DockWidgetArea, allowed: Qt.DockWidgetArea
+    ) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(title.lower())
+        dock.setAllowedAreas(allowed)
+        dock.setWidget(widget)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _make_status(self) -> None:
+        self.message, self.speed, self.points, self.device = QLabel(), QLabel(), QLabel(), QLabel()
+        self.statusBar().addWidget(self.message, 1)
+        for label in (self.speed, self.points, self.device):
+            label.setObjectName("faint")
+            self.statusBar().addPermanentWidget(label)

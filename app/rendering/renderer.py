@@ -1,0 +1,130 @@
+"""One avatar, rendered fully, quickly while the user drags, and small for thumbnails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from app.rendering.picture import passes_for, to_pixels
+from app.rendering.request import Picture, Pixels, RenderRequest
+from app.state.face import Face
+from app.state.view import View
+from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.frame import Frame
+
+SLOW_S = 0.07
+"""A picture that takes longer than this is drawn as a draft first while the user drags."""
+_DRAFT_BUDGET_S = 0.12
+_DRAFT_SIDE = 512
+_MIN_DRAFT_POINTS = 4_000
+_FIRST_DRAFT_POINTS = 24_000
+_THUMBNAIL_POINTS = 30_000
+
+
+class SessionLike(Protocol):
+    """What of `pegasus_runtime.Session` is used here; tests bring their own."""
+
+    device: Any
+
+    def render(
+        self,
+        params: Any,
+        camera: Any,
+        passes: Any = ("rgb",),
+        background: Any = (1.0, 1.0, 1.0),
+        max_points: int | None = None,
+    ) -> Frame:
+        """See `pegasus_runtime.Session.render`."""
+
+
+SessionMaker = Callable[[Avatar], SessionLike]
+
+
+def make_session(avatar: Avatar) -> SessionLike:
+    """A session on the best device."""
+    from pegasus_runtime.session import Session
+
+    return Session(avatar)
+
+
+class Renderer:
+    """Three sessions of one avatar, because each keeps the work of its latest request.
+
+    A draft must not throw away what the full picture can use again, and a thumbnail neither.
+    """
+
+    def __init__(self, avatar: Avatar, make: SessionMaker = make_session) -> None:
+        self.avatar = avatar
+        self._full = make(avatar)
+        self._draft = make(avatar)
+        self._small = make(avatar)
+        self._draft_points = min(_FIRST_DRAFT_POINTS, avatar.num_points)
+        self._seconds: dict[str, float] = {}
+        self._last: RenderRequest | None = None
+
+    @property
+    def device(self) -> str:
+        """The device's name for the user."""
+        return str(self._full.device)
+
+    def is_slow(self, request: RenderRequest) -> bool:
+        """Whether a full picture of this request would make a drag stutter."""
+        kind = self._kind(request)
+        # The first picture of a large avatar comes as a draft, so that a face is there soon.
+        unknown = 1.0 if self.avatar.num_points > _FIRST_DRAFT_POINTS else 0.0
+        return self._seconds.get(kind, unknown) > SLOW_S
+
+    def render_full(self, request: RenderRequest) -> Picture:
+        """All points, at the size asked for."""
+        kind = self._kind(request)
+        picture = self._render(self._full, request, request.image_size, None)
+        self._seconds[kind] = picture.seconds
+        self._last = request
+        return picture
+
+    def render_draft(self, request: RenderRequest) -> Picture:
+        """Fewer points and pixels; fewer still when that took too long."""
+        size = _limited(request.image_size, _DRAFT_SIDE)
+        picture = self._render(self._draft, request, size, self._draft_points)
+        if picture.seconds > _DRAFT_BUDGET_S and self._draft_points > _MIN_DRAFT_POINTS:
+            self._draft_points = max(_MIN_DRAFT_POINTS, self._draft_points // 2)
+        return picture
+
+    def render_thumbnail(self, face: Face, view: View, side: int) -> Pixels:
+        """A small square picture (side, side, 4)."""
+        points = min(_THUMBNAIL_POINTS, self.avatar.num_points)
+        request = RenderRequest(face, view, (side, side))
+        return self._render(self._small, request, request.image_size, points).pixels
+
+    def _render(
+        self,
+        session: SessionLike,
+        request: RenderRequest,
+        size: tuple[int, int],
+        max_points: int | None,
+    ) -> Picture:
+        started = time.perf_counter()
+        name = request.pass_name
+        frame = session.render(
+            request.face.parameters(),
+            request.view.camera(size),
+            passes=passes_for(name),
+            background=None,
+            max_points=max_points,
+        )
+        pixels = to_pixels(frame, name)
+        seconds = time.perf_counter() - started
+        return Picture(pixels, request, max_points is not None, seconds, len(frame.points))
+
+    def _kind(self, request: RenderRequest) -> str:
+        # What has changed since the last full picture decides what has to be computed again.
+        last = self._last
+        if last is None or last.face.attributes != request.face.attributes:
+            return "attributes"
+        return "view" if last.face == request.face else "pose"
+
+
+def _limited(size: tuple[int, int], side: int) -> tuple[int, int]:
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -1,0 +1,68 @@
+"""The picture on the graphics card."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import moderngl
+
+from app.rendering.request import Pixels
+from app.state.display import Display
+
+_CHECKER_CELL = 12.0
+
+
+class PictureTexture:
+    """Draws a picture over a background, filling the viewport.
+
+    Belongs to the GL context that was current when it was made.
+    """
+
+    def __init__(self) -> None:
+        self._context = moderngl.create_context(require=330)
+        shaders = files("resources") / "shaders"
+        self._program = self._context.program(
+            vertex_shader=(shaders / "picture.vert").read_text(encoding="utf-8"),
+            fragment_shader=(shaders / "picture.frag").read_text(encoding="utf-8"),
+        )
+        self._triangle = self._context.vertex_array(self._program, [])
+        self._texture: moderngl.Texture | None = None
+
+    def upload(self, pixels: Pixels) -> None:
+        """Take over a picture (H, W, 4)."""
+        size = (pixels.shape[1], pixels.shape[0])
+        if self._texture is None or self._texture.size != size:
+            if self._texture is not None:
+                self._texture.release()
+            self._texture = self._context.texture(size, 4)
+            self._texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+            self._texture.repeat_x = self._texture.repeat_y = False
+        self._texture.write(pixels.tobytes())
+
+    def draw(self, size_px: tuple[int, int], display: Display, scale: float) -> None:
+        """Draw into the framebuffer that is bound; ``size_px`` is (width, height)."""
+        target = self._context.detect_framebuffer()
+        target.use()
+        target.viewport = (0, 0, *size_px)
+        self._context.disable(moderngl.BLEND | moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        first, second = display.background_colours()
+        values = {
+            "has_picture": self._texture is not None,
+            "checker": display.background == "checker",
+            "first_colour": first,
+            "second_colour": second,
+            "size_px": size_px,
+            "checker_px": _CHECKER_CELL * scale,
+        }
+        for name, value in values.items():
+            self._program[name] = value
+        if self._texture is not None:
+            self._texture.use(0)
+        self._triangle.render(moderngl.TRIANGLES, vertices=3)
+
+    def release(self) -> None:
+        """Free what lies on the graphics card; the context must be current."""
+        self._triangle.release()
+        self._program.release()
+        if self._texture is not None:
+            self._texture.release()

@@ -1,0 +1,1 @@
+"""What the user has chosen: plain objects that tell others when they change. No Qt, no GL."""

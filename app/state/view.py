@@ -1,0 +1,87 @@
+"""Where the user looks from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pegasus_runtime.camera import Camera
+
+if TYPE_CHECKING:
+    from pegasus_runtime.avatar.avatar import Avatar
+
+PRESETS: dict[str, tuple[float, float]] = {
+    "Front": (0.0, 0.0),
+    "Three-quarter": (35.0, 5.0),
+    "Left side": (90.0, 0.0),
+    "Right side": (-90.0, 0.0),
+    "Back": (180.0, 0.0),
+    "From above": (0.0, 35.0),
+}
+"""Name → yaw and pitch in degrees; left and right are the person's own."""
+MAX_PITCH_DEG = 89.0
+FOV_RANGE_DEG = (5.0, 90.0)
+DEFAULT_FOV_DEG = 20.0
+
+
+@dataclass(frozen=True)
+class View:
+    """An orbit around a target."""
+
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    reach: float = 1.0
+    """half the height of what fills the picture's shorter side, at the target"""
+    yaw_deg: float = 0.0
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+    fov_deg: float = DEFAULT_FOV_DEG
+
+    @classmethod
+    def framing(cls, avatar: Avatar) -> View:
+        """The avatar's default view, with the orbit's centre in the middle of its points."""
+        camera = avatar.default_camera((512, 512))
+        points = np.asarray(avatar.points, dtype=np.float64)
+        away = camera.rotation[:, 2].astype(np.float64)
+        middle = np.median(points, axis=0) if len(points) else np.zeros(3)
+        depth = max(float((middle - camera.centre) @ away), 1e-3)
+        target = camera.centre + away * depth
+        tangent = 1.0 / float(camera.intrinsics[1, 1])
+        x, y, z = (float(value) for value in target)
+        return cls((x, y, z), depth * tangent, fov_deg=math.degrees(2 * math.atan(tangent)))
+
+    def camera(self, image_size: tuple[int, int]) -> Camera:
+        """The camera of a picture of (height, width) pixels."""
+        return Camera.orbit(
+            np.asarray(self.target),
+            self.reach / math.tan(math.radians(self.fov_deg / 2)),
+            self.yaw_deg,
+            self.pitch_deg,
+            self.fov_deg,
+            image_size,
+            self.roll_deg,
+        )
+
+    def orbited(self, right: float, down: float) -> View:
+        """After a drag over that share of the picture's shorter side: a whole one turns 180°."""
+        yaw = (self.yaw_deg - right * 180.0 + 180.0) % 360.0 - 180.0
+        pitch = min(max(self.pitch_deg + down * 180.0, -MAX_PITCH_DEG), MAX_PITCH_DEG)
+        return replace(self, yaw_deg=yaw, pitch_deg=pitch)
+
+    def panned(self, right: float, down: float) -> View:
+        """After a drag over that share of the shorter side; the head stays under the cursor."""
+        rotation = self.camera((2, 2)).rotation.astype(np.float64)
+        step = 2 * self.reach * (right * rotation[:, 0] + down * rotation[:, 1])
+        x, y, z = (float(value) for value in np.asarray(self.target) + step)
+        return replace(self, target=(x, y, z))
+
+    def zoomed(self, factor: float) -> View:
+        """Closer by a factor."""
+        return replace(self, reach=min(max(self.reach / factor, 1e-2), 1e2))
+
+    def turned_to(self, preset: str) -> View:
+        """From one of the named sides."""
+        yaw, pitch = PRESETS[preset]
+        return replace(self, yaw_deg=yaw, pitch_deg=pitch, roll_deg=0.0)

@@ -1,0 +1,1 @@
+"""Views: setters in, signals out."""

@@ -1,0 +1,110 @@
+"""Per category a gallery of what the person can wear, and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from app.state.controls import attribute_title, readable
+from app.state.face import MAX_STRENGTH, Wear
+from app.widgets.gallery import Gallery, Tile, to_image
+from app.widgets.section import Section, scrolling_column
+from app.widgets.slider_row import SliderRow
+
+SOURCE = ""
+_EMPTY = "This avatar has no attributes:\nit shows one person as they are."
+
+
+class CategorySection(Section):
+    """One category: the source person and its attributes, and a strength."""
+
+    worn = Signal(str, object)
+    """category and `Wear`, or None for the source person"""
+    gesture_ended = Signal()
+
+    def __init__(self, category: str, names: Sequence[str]) -> None:
+        super().__init__(readable(category))
+        self.category = category
+        self._name = SOURCE
+        tiles = [Tile(SOURCE, "Source", "As the source person has it")]
+        tiles += [Tile(name, attribute_title(name), readable(name)) for name in names]
+        self.gallery = Gallery(tiles)
+        self.strength = SliderRow(
+            "Strength", 0.0, MAX_STRENGTH, 1.0, beyond=1.0, tip="Above 1 it is exaggerated"
+        )
+        self.strength.label.setFixedWidth(64)
+        self.body.addWidget(self.gallery)
+        self.body.addWidget(self.strength)
+        self.gallery.chosen.connect(self._on_chosen)
+        self.strength.value_changed.connect(self._on_strength)
+        self.strength.gesture_ended.connect(self.gesture_ended)
+        self.set_worn(None)
+
+    def set_worn(self, wear: Wear | None) -> None:
+        """Show what is worn without telling anybody."""
+        self._name = wear.name if wear else SOURCE
+        self.gallery.set_chosen(self._name)
+        self.strength.setVisible(wear is not None)
+        if wear is not None:
+            self.strength.set_value(wear.strength)
+        self.set_note(f"· {attribute_title(wear.name)}" if wear else "")
+
+    def _on_chosen(self, name: str) -> None:
+        # Another look keeps the strength that was set, unless it was none at all.
+        strength = self.strength.value() if self._name and self.strength.value() > 0 else 1.0
+        self.worn.emit(self.category, Wear(name, strength) if name else None)
+        self.gesture_ended.emit()
+
+    def _on_strength(self, value: float) -> None:
+        if self._name:
+            self.worn.emit(self.category, Wear(self._name, value))
+
+
+class AttributePanel(QWidget):
+    """All categories of the open avatar."""
+
+    worn = Signal(str, object)
+    gesture_ended = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sections: dict[str, CategorySection] = {}
+        self._area, self._column = scrolling_column()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._area)
+        self._empty = QLabel(_EMPTY)
+        self._empty.setObjectName("faint")
+        self._empty.setWordWrap(True)
+        self._column.insertWidget(0, self._empty)
+        self._empty.hide()
+
+    def set_categories(self, categories: Mapping[str, Sequence[str]]) -> None:
+        """Show these categories with their attributes, instead of those before."""
+        for section in self.sections.values():
+            self._column.removeWidget(section)
+            section.deleteLater()
+        self.sections = {}
+        for index, (category, names) in enumerate((c, n) for c, n in categories.items() if n):
+            section = CategorySection(category, names)
+            section.worn.connect(self.worn)
+            section.gesture_ended.connect(self.gesture_ended)
+            self.sections[category] = section
+            self._column.insertWidget(index, section)
+        self._empty.setVisible(not self.sections)
+
+    def set_worn(self, attributes: Mapping[str, Wear]) -> None:
+        """Show what is worn."""
+        for category, section in self.sections.items():
+            section.set_worn(attributes.get(category))
+
+    def set_thumbnail(self, name: str, pixels: npt.NDArray[np.uint8]) -> None:
+        """Show the picture of an attribute; "" is the source person, in every category."""
+        image = to_image(pixels)
+        for section in self.sections.values():
+            if name in section.gallery.tiles:
+                section.gallery.tiles[name].set_image(image)

@@ -1,0 +1,203 @@
+"""Panels of sliders over some numbers of the document: expression and pose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from app.state.controls import (
+    EYES_APART,
+    EYES_LINKED,
+    JAW_OPEN,
+    POSE_GROUPS,
+    Control,
+    combined_controls,
+    single_controls,
+)
+from app.widgets.section import Section, scrolling_column
+from app.widgets.slider_row import SliderRow
+
+_NUM_EVERYDAY = 8
+
+
+class ControlList(QWidget):
+    """Sliders, one below the other."""
+
+    changed = Signal(object, str)
+    """index → value, and what to call the change"""
+    gesture_ended = Signal()
+
+    def __init__(self, controls: Sequence[Control], decimals: int = 2, prefix: str = "") -> None:
+        super().__init__()
+        self.rows: list[SliderRow] = []
+        self._controls = list(controls)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for control in controls:
+            column.addWidget(self._make_row(control, decimals, prefix))
+
+    def set_values(self, values: Sequence[float]) -> None:
+        """Show the document's numbers without telling anybody."""
+        for control, row in zip(self._controls, self.rows, strict=True):
+            position = control.position(values)
+            if abs(position - row.value()) > 5e-4:
+                row.set_value(position)
+
+    def filter(self, words: str) -> int:
+        """Show only rows whose name has all the words; returns how many."""
+        parts = words.lower().split()
+        shown = [all(part in row.title.lower() for part in parts) for row in self.rows]
+        for row, is_shown in zip(self.rows, shown, strict=True):
+            row.setVisible(is_shown)
+        return sum(shown)
+
+    def _make_row(self, control: Control, decimals: int, prefix: str) -> SliderRow:
+        suffix = "°" if decimals == 1 else ""
+        row = SliderRow(
+            control.title,
+            control.low,
+            control.high,
+            decimals=decimals,
+            suffix=suffix,
+            tip=control.tip,
+        )
+        label = f"{prefix}{control.title}"
+        row.value_changed.connect(lambda v: self.changed.emit(control.values(v), label))
+        row.gesture_ended.connect(self.gesture_ended)
+        self.rows.append(row)
+        return row
+
+
+class ExpressionPanel(QWidget):
+    """Everyday controls on top, every direction of the head below, and a search over both."""
+
+    changed = Signal(object, str)
+    pose_changed = Signal(object, str)
+    gesture_ended = Signal()
+    reset_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search expressions")
+        self.search.setClearButtonEnabled(True)
+        self.search.setAccessibleName("Search expressions")
+        self.search.textChanged.connect(self._filter)
+        reset = QPushButton("Reset")
+        reset.setToolTip("No expression")
+        reset.clicked.connect(self.reset_asked)
+        top = QHBoxLayout()
+        top.setContentsMargins(8, 8, 8, 0)
+        top.addWidget(self.search, 1)
+        top.addWidget(reset)
+        self._area, self._column = scrolling_column()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(top)
+        layout.addWidget(self._area, 1)
+        self._sections: list[Section] = []
+        self._lists: list[ControlList] = []
+        self._jaw = ControlList([JAW_OPEN], decimals=1)
+        self._values: Sequence[float] = ()
+        self._pose: Sequence[float] = ()
+        self.set_names(())
+
+    def set_names(self, names: Sequence[str]) -> None:
+        """Make sliders for the expression directions of another head."""
+        for section in self._sections:
+            self._column.removeWidget(section)
+            section.deleteLater()
+        combined = combined_controls(names)
+        everyday, pairs = combined[:_NUM_EVERYDAY], combined[_NUM_EVERYDAY:]
+        groups = [("Everyday", everyday), ("Both sides", pairs), ("All", single_controls(names))]
+        self._sections, self._lists = [], []
+        for title, controls in groups:
+            if controls or title == "Everyday":
+                self._add(title, controls)
+        self._filter(self.search.text())
+
+    def set_values(self, expression: Sequence[float], pose: Sequence[float]) -> None:
+        """Show the document's numbers."""
+        self._jaw.set_values(pose)
+        for controls in self._lists:
+            controls.set_values(expression)
+
+    def rows(self) -> list[SliderRow]:
+        """All sliders from top to bottom."""
+        return [*self._jaw.rows, *(row for each in self._lists for row in each.rows)]
+
+    def _add(self, title: str, controls: Sequence[Control]) -> None:
+        section, rows = Section(title), ControlList(controls)
+        rows.changed.connect(self.changed)
+        rows.gesture_ended.connect(self.gesture_ended)
+        section.body.addWidget(rows)
+        if title == "Everyday":
+            self._jaw = ControlList([JAW_OPEN], decimals=1)
+            self._jaw.changed.connect(self.pose_changed)
+            self._jaw.gesture_ended.connect(self.gesture_ended)
+            section.body.addWidget(self._jaw)
+        self._column.insertWidget(len(self._sections), section)
+        self._sections.append(section)
+        self._lists.append(rows)
+
+    def _filter(self, words: str) -> None:
+        for section, rows in zip(self._sections, self._lists, strict=True):
+            found = rows.filter(words)
+            if section.title == "Everyday":
+                found += self._jaw.filter(words)
+            section.setVisible(found > 0)
+            if words.strip() and found:
+                section.set_open(True)
+
+
+class PosePanel(QWidget):
+    """Head, neck, jaw and eyes, in degrees."""
+
+    changed = Signal(object, str)
+    gesture_ended = Signal()
+    reset_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lists: list[ControlList] = []
+        sections = [self._section(title, controls) for title, controls in POSE_GROUPS.items()]
+        eyes = Section("Eyes")
+        self.linked = QCheckBox("Move both eyes together")
+        self.linked.setChecked(True)
+        self._both = self._list("Eyes", EYES_LINKED)
+        self._apart = self._list("Eyes", EYES_APART)
+        self._apart.hide()
+        for widget in (self._both, self._apart, self.linked):
+            eyes.body.addWidget(widget)
+        self.linked.toggled.connect(self._on_linked)
+        reset = QPushButton("Reset pose")
+        reset.clicked.connect(self.reset_asked)
+        area, _ = scrolling_column([*sections, eyes, reset])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
+
+    def set_values(self, pose: Sequence[float]) -> None:
+        """Show the document's pose (15,) in radians."""
+        for controls in self._lists:
+            controls.set_values(pose)
+
+    def _section(self, title: str, controls: Sequence[Control]) -> Section:
+        section = Section(title)
+        section.body.addWidget(self._list(title, controls))
+        return section
+
+    def _list(self, title: str, controls: Sequence[Control]) -> ControlList:
+        rows = ControlList(controls, decimals=1, prefix=f"{title}: ")
+        rows.changed.connect(self.changed)
+        rows.gesture_ended.connect(self.gesture_ended)
+        self._lists.append(rows)
+        return rows
+
+    def _on_linked(self, linked: bool) -> None:
+        self._both.setVisible(linked)
+        self._apart.setVisible(not linked)

@@ -1,0 +1,240 @@
+"""The turntable film: what it shall be, and while it is written how far it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.state.activity import Job
+from app.state.export_settings import ExportSettings
+from app.widgets.activity_panel import remaining_text
+from app.widgets.gallery import to_image
+
+FORMATS = {
+    ".mp4": "MP4 film (H.264)",
+    ".webm": "WebM film (VP9, can be transparent)",
+    ".mov": "MOV film (ProRes 4444, can be transparent)",
+    ".gif": "GIF animation",
+    "": "PNG pictures (a folder, can be transparent)",
+}
+_CARRY_ALPHA = (".webm", ".mov", "")
+_PREVIEW = 260
+Colour = tuple[float, float, float]
+
+
+class ExportDialog(QDialog):
+    """Tells what is asked for; the caller reports progress."""
+
+    export_asked = Signal(object)
+    cancel_asked = Signal()
+
+    def __init__(self, folder: Path, stem: str, colour: Colour, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setWindowTitle("Export turntable")
+        self._colour = colour
+        self._running = False
+        self._make_fields(folder / f"{stem}-turntable.mp4")
+        self._make_result()
+        columns = QHBoxLayout()
+        columns.setSpacing(20)
+        columns.addLayout(self._make_form(), 1)
+        columns.addWidget(self.preview, 0, Qt.AlignmentFlag.AlignTop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 14)
+        column.setSpacing(12)
+        column.addLayout(columns)
+        column.addWidget(self.bar)
+        column.addLayout(self._make_footer())
+        self._connect()
+        self._on_changed()
+        self.setMinimumWidth(720)
+
+    def settings(self) -> ExportSettings:
+        """What the fields say."""
+        side = self.side.value()
+        return ExportSettings(
+            Path(self.out.text()).expanduser(),
+            (side, side),
+            self.num_frames.value(),
+            self.fps.value(),
+            None if self.background.currentData() == "none" else self._background(),
+        )
+
+    def set_preview(self, pixels: npt.NDArray[np.uint8]) -> None:
+        """Show a picture (H, W, 3 or 4), before the start or the latest frame."""
+        shown = pixels
+        if pixels.shape[2] == 4:
+            # Frames of a film have straight alpha, and the preview shows premultiplied ones.
+            colour = pixels[..., :3].astype(np.uint16) * pixels[..., 3:] // 255
+            shown = np.dstack([colour.astype(np.uint8), pixels[..., 3]])
+        ratio = self.devicePixelRatioF()
+        pixmap = QPixmap.fromImage(to_image(shown)).scaled(
+            round(_PREVIEW * ratio),
+            round(_PREVIEW * ratio),
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        pixmap.setDevicePixelRatio(ratio)
+        self.preview.setPixmap(pixmap)
+
+    def show_started(self) -> None:
+        """The film is being written."""
+        self._set_running(True)
+        self.status.setText("Starting …")
+        self.bar.setValue(0)
+
+    def show_progress(self, job: Job) -> None:
+        """So many frames are done."""
+        self.bar.setRange(0, job.total)
+        self.bar.setValue(job.done)
+        left = remaining_text(job.remaining_s)
+        self.status.setText(f"Frame {job.done} of {job.total}" + (f" · {left}" if left else ""))
+
+    def show_ended(self, text: str) -> None:
+        """It is written, was cancelled or failed."""
+        self._set_running(False)
+        self.status.setText(text)
+
+    def reject(self) -> None:
+        """Close; a film that is being written is cancelled first."""
+        if self._running:
+            self.cancel_asked.emit()
+        else:
+            super().reject()
+
+    def _make_fields(self, out: Path) -> None:
+        self.format, self.background = QComboBox(), QComboBox()
+        for suffix, title in FORMATS.items():
+            self.format.addItem(title, suffix)
+        for name, title in {
+            "colour": "Viewport's colour",
+            "white": "White",
+            "black": "Black",
+            "none": "Transparent",
+        }.items():
+            self.background.addItem(title, name)
+        self.background.setCurrentIndex(1)
+        self.out, self.browse = QLineEdit(str(out)), QPushButton("Browse …")
+        self.side, self.num_frames, self.fps = QSpinBox(), QSpinBox(), QDoubleSpinBox()
+        for box, low, high, value in (
+            (self.side, 16, 4096, 768),
+            (self.num_frames, 1, 10_000, 120),
+        ):
+            box.setRange(low, high)
+            box.setValue(value)
+        self.side.setSingleStep(64)
+        self.side.setSuffix(" px")
+        self.fps.setRange(1, 120)
+        self.fps.setDecimals(0)
+        self.fps.setValue(30)
+
+    def _make_result(self) -> None:
+        self.preview, self.status, self.bar = QLabel(), QLabel(), QProgressBar()
+        self.preview.setFixedSize(_PREVIEW, _PREVIEW)
+        self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.preview.setAccessibleName("Preview")
+        self.status.setWordWrap(True)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+
+    def _make_form(self) -> QFormLayout:
+        form = QFormLayout()
+        form.setVerticalSpacing(10)
+        form.setHorizontalSpacing(14)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        place = QHBoxLayout()
+        place.addWidget(self.out, 1)
+        place.addWidget(self.browse)
+        form.addRow("Format", self.format)
+        form.addRow("Save as", place)
+        form.addRow("Size", self.side)
+        form.addRow("Frames", self.num_frames)
+        form.addRow("Frames a second", self.fps)
+        form.addRow("Background", self.background)
+        self.length = QLabel()
+        self.length.setObjectName("faint")
+        form.addRow("", self.length)
+        return form
+
+    def _make_footer(self) -> QHBoxLayout:
+        self.start, self.close_button = QPushButton("Export"), QPushButton("Close")
+        self.start.setDefault(True)
+        row = QHBoxLayout()
+        row.addWidget(self.status, 1)
+        row.addWidget(self.close_button)
+        row.addWidget(self.start)
+        return row
+
+    def _connect(self) -> None:
+        self.format.currentIndexChanged.connect(self._on_format)
+        self.background.currentIndexChanged.connect(self._on_changed)
+        for box in (self.side, self.num_frames, self.fps):
+            box.valueChanged.connect(self._on_changed)
+        self.browse.clicked.connect(self._on_browse)
+        self.start.clicked.connect(lambda: self.export_asked.emit(self.settings()))
+        self.close_button.clicked.connect(self.reject)
+
+    def _on_format(self) -> None:
+        path, suffix = Path(self.out.text()), self.format.currentData()
+        self.out.setText(str(path.with_suffix(suffix)))
+        if suffix in ("", ".webm", ".mov"):
+            self.background.setCurrentIndex(self.background.findData("none"))
+        self._on_changed()
+
+    def _on_changed(self) -> None:
+        carries = self.format.currentData() in _CARRY_ALPHA
+        index = self.background.findData("none")
+        model = self.background.model()
+        model.item(index).setEnabled(carries)  # type: ignore[attr-defined]
+        if not carries and self.background.currentIndex() == index:
+            self.background.setCurrentIndex(self.background.findData("white"))
+        seconds = self.num_frames.value() / self.fps.value()
+        step = 360 / self.num_frames.value()
+        self.length.setText(f"{seconds:.1f} s, one full circle, {step:.3g}° a frame")
+
+    def _on_browse(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save as", self.out.text())
+        if chosen:
+            path = Path(chosen)
+            index = self.format.findData(path.suffix.lower())
+            if index >= 0:
+                self.format.setCurrentIndex(index)
+            self.out.setText(str(path))
+
+    def _background(self) -> Colour:
+        plain = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
+        return plain.get(self.background.currentData(), self._colour)
+
+    def _set_running(self, running: bool) -> None:
+        self._running = running
+        for widget in (
+            self.format,
+            self.background,
+            self.out,
+            self.browse,
+            self.side,
+            self.num_frames,
+            self.fps,
+            self.start,
+        ):
+            widget.setEnabled(not running)
+        self.close_button.setText("Cancel" if running else "Close")

@@ -1,0 +1,108 @@
+"""Thumbnails to choose one from."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QWidget
+from superqt import QFlowLayout
+
+from app.widgets.theme import colours
+
+TILE = 74
+_CAPTION = 20
+_RADIUS = 6.0
+
+
+def to_image(pixels: npt.NDArray[np.uint8]) -> QImage:
+    """A Qt picture of (H, W, 4) premultiplied RGBA or (H, W, 3) RGB."""
+    kinds = {3: QImage.Format.Format_RGB888, 4: QImage.Format.Format_RGBA8888_Premultiplied}
+    data = np.ascontiguousarray(pixels)
+    height, width, depth = data.shape
+    # copy(): the picture must outlive the array.
+    return QImage(data.data, width, height, depth * width, kinds[depth]).copy()
+
+
+class Tile(QAbstractButton):
+    """One thumbnail with a caption."""
+
+    def __init__(self, name: str, caption: str, tip: str = "") -> None:
+        super().__init__()
+        self.name = name
+        self._image: QImage | None = None
+        self.setText(caption)
+        self.setCheckable(True)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setToolTip(tip or caption)
+        self.setAccessibleName(caption)
+        self.setFixedSize(self.sizeHint())
+
+    def sizeHint(self) -> QSize:
+        return QSize(TILE, TILE + _CAPTION)
+
+    def set_image(self, image: QImage) -> None:
+        """Show a picture."""
+        self._image = image
+        self.update()
+
+    def has_image(self) -> bool:
+        """Whether the picture has come."""
+        return self._image is not None
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        self._paint_picture(painter, QRectF(1.5, 1.5, TILE - 3, TILE - 3))
+        self._paint_caption(painter)
+
+    def _paint_picture(self, painter: QPainter, place: QRectF) -> None:
+        c = colours()
+        shape = QPainterPath()
+        shape.addRoundedRect(place, _RADIUS, _RADIUS)
+        painter.fillPath(shape, QColor(c.groove))
+        if self._image is not None:
+            painter.save()
+            painter.setClipPath(shape)
+            painter.drawImage(place, self._image)
+            painter.restore()
+        chosen = self.isChecked()
+        hovered = self.underMouse() or self.hasFocus()
+        edge = c.accent_light if chosen else c.faint_text if hovered else c.line
+        painter.setPen(QPen(QColor(edge), 2.5 if chosen else 1.0))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPath(shape)
+
+    def _paint_caption(self, painter: QPainter) -> None:
+        c, font = colours(), self.font()
+        font.setPointSizeF(max(7.0, font.pointSizeF() * 0.9))
+        painter.setFont(font)
+        painter.setPen(QColor(c.text if self.isChecked() else c.faint_text))
+        place = QRectF(0, TILE + 1, TILE, _CAPTION - 2)
+        text = painter.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, TILE)
+        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
+
+
+class Gallery(QWidget):
+    """Tiles that wrap to the panel's width, of which one is chosen."""
+
+    chosen = Signal(str)
+
+    def __init__(self, tiles: list[Tile]) -> None:
+        super().__init__()
+        self.tiles = {tile.name: tile for tile in tiles}
+        self._group = QButtonGroup(self)
+        flow = QFlowLayout(self)
+        flow.setContentsMargins(0, 0, 0, 0)
+        flow.setHorizontalSpacing(6)
+        flow.setVerticalSpacing(4)
+        for tile in tiles:
+            self._group.addButton(tile)
+            flow.addWidget(tile)
+            tile.clicked.connect(lambda _=False, name=tile.name: self.chosen.emit(name))
+
+    def set_chosen(self, name: str) -> None:
+        """Mark a tile without telling anybody."""
+        self.tiles[name].setChecked(True)

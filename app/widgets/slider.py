@@ -1,0 +1,137 @@
+"""A slider over real numbers, drawn filled from its origin and with a mark for what is beyond."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+
+from app.widgets.theme import BEYOND_COLOUR, colours
+
+_STEPS = 1000
+_HANDLE_RADIUS = 6.0
+_GROOVE = 4.0
+
+
+class ValueSlider(QSlider):
+    """Horizontal. A press moves the handle to the cursor; a double click asks for a reset."""
+
+    value_moved = Signal(float)
+    """by the user only"""
+    reset_asked = Signal()
+
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        origin: float = 0.0,
+        beyond: float | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._low, self._high, self._origin, self._beyond = low, high, origin, beyond
+        self.setRange(0, _STEPS)
+        self.setPageStep(_STEPS // 10)
+        self.setSingleStep(_STEPS // 100)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.set_number(origin)
+        self.actionTriggered.connect(self._on_action)
+
+    def sizeHint(self) -> QSize:
+        return QSize(110, 22)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(50, 22)
+
+    def number(self) -> float:
+        """Where the slider stands."""
+        return self._low + (self._high - self._low) * self.value() / _STEPS
+
+    def set_number(self, number: float) -> None:
+        """Move the handle without telling anybody."""
+        blocked = self.blockSignals(True)
+        self.setValue(round((number - self._low) / (self._high - self._low) * _STEPS))
+        self.blockSignals(blocked)
+        self.update()
+
+    def x_of(self, number: float) -> float:
+        """The pixel at which the handle stands for a number."""
+        share = (number - self._low) / (self._high - self._low)
+        return _HANDLE_RADIUS + 1 + min(max(share, 0.0), 1.0) * self._travel()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+            self.setSliderDown(True)
+            self._move_to(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self.isSliderDown():
+            self._move_to(event.position().x())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.isSliderDown():
+            self.setSliderDown(False)
+            self.update()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.setSliderDown(False)
+        self.reset_asked.emit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        # The wheel belongs to the panel: scrolling past a slider must not change a face.
+        event.ignore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        self._paint_groove(painter)
+        self._paint_handle(painter)
+
+    def _paint_groove(self, painter: QPainter) -> None:
+        c, origin, here = colours(), self.x_of(self._origin), self.x_of(self.number())
+        self._bar(painter, self.x_of(self._low), self.x_of(self._high), QColor(c.groove))
+        if self._beyond is not None:
+            faint = QColor(BEYOND_COLOUR)
+            faint.setAlpha(90)
+            self._bar(painter, self.x_of(self._beyond), self.x_of(self._high), faint)
+        fill = QColor(c.accent_light if self.isEnabled() else c.line)
+        self._bar(painter, min(origin, here), max(origin, here), fill)
+        if self._beyond is not None and self.number() > self._beyond:
+            self._bar(painter, self.x_of(self._beyond), here, QColor(BEYOND_COLOUR))
+        marks = [self._origin] if self._low < self._origin < self._high else []
+        painter.setBrush(QColor(c.line))
+        for mark in [*marks, *([] if self._beyond is None else [self._beyond])]:
+            painter.drawRect(QRectF(self.x_of(mark) - 0.5, self.height() / 2 - 5, 1, 10))
+
+    def _paint_handle(self, painter: QPainter) -> None:
+        c = colours()
+        held = self.isSliderDown() or self.underMouse() or self.hasFocus()
+        painter.setBrush(QColor(c.text if self.isEnabled() else c.line))
+        painter.setPen(QPen(QColor(c.accent_light if held else c.window), 2))
+        centre = QPointF(self.x_of(self.number()), self.height() / 2)
+        painter.drawEllipse(centre, _HANDLE_RADIUS - 1, _HANDLE_RADIUS - 1)
+
+    def _bar(self, painter: QPainter, left: float, right: float, colour: QColor) -> None:
+        painter.setBrush(colour)
+        top = self.height() / 2 - _GROOVE / 2
+        painter.drawRoundedRect(QRectF(left, top, right - left, _GROOVE), 2, 2)
+
+    def _travel(self) -> float:
+        return max(1.0, self.width() - 2 * _HANDLE_RADIUS - 2)
+
+    def _move_to(self, x: float) -> None:
+        share = min(max((x - _HANDLE_RADIUS - 1) / self._travel(), 0.0), 1.0)
+        position = round(share * _STEPS)
+        if position != self.value():
+            self.setValue(position)
+            self.value_moved.emit(self.number())
+        self.update()
+
+    def _on_action(self, action: int) -> None:
+        # Arrow and page keys; the handle itself is moved above.
+        self.setValue(self.sliderPosition())
+        self.value_moved.emit(self.number())
+        self.sliderReleased.emit()

@@ -1,0 +1,153 @@
+"""A name, a slider and a number that can be typed."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
+
+from app.widgets.slider import ValueSlider
+
+LABEL_WIDTH = 126
+_VALUE_WIDTH = 54
+
+
+class NumberField(QDoubleSpinBox):
+    """A number without arrows; the wheel over it scrolls the panel."""
+
+    def __init__(self, low: float, high: float, decimals: int = 2, suffix: str = "") -> None:
+        super().__init__()
+        self.setObjectName("value")
+        self.setRange(low, high)
+        self.setDecimals(decimals)
+        self.setSuffix(suffix)
+        self.setSingleStep(10.0**-decimals * 5)
+        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.setKeyboardTracking(False)
+        self.setFixedWidth(_VALUE_WIDTH)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+    def event(self, event: QEvent) -> bool:
+        # A style sheet keeps room for the arrows that are not there: take it back.
+        done = super().event(event)
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Polish, QEvent.Type.StyleChange):
+            self.lineEdit().setGeometry(self.rect().adjusted(3, 1, -3, -1))
+        return done
+
+
+class ElidedLabel(QLabel):
+    """A name that gives way: cut with an ellipsis and told in full by its tooltip."""
+
+    double_clicked = Signal()
+
+    def __init__(self, text: str, tip: str = "") -> None:
+        super().__init__()
+        self._full = text
+        self.setToolTip(tip or text)
+        self.setFixedWidth(LABEL_WIDTH)
+        self._elide()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(40, super().minimumSizeHint().height())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.double_clicked.emit()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._elide()
+        return super().event(event)
+
+    def _elide(self) -> None:
+        room = self.width() - 4
+        shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideRight, room)
+        if shown != self.text():
+            self.setText(shown)
+
+
+class SliderRow(QWidget):
+    """Tells of changes by the user, and when one gesture of theirs has ended."""
+
+    value_changed = Signal(float)
+    gesture_ended = Signal()
+
+    def __init__(
+        self,
+        title: str,
+        low: float,
+        high: float,
+        default: float = 0.0,
+        *,
+        beyond: float | None = None,
+        decimals: int = 2,
+        suffix: str = "",
+        tip: str = "",
+    ) -> None:
+        super().__init__()
+        self.title, self._default = title, default
+        origin = min(max(0.0, low), high)
+        self.slider = ValueSlider(low, high, origin, beyond)
+        self.number = NumberField(low, high, decimals, suffix)
+        self.label = ElidedLabel(title, f"{title}\n{tip}" if tip else title)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        row.addWidget(self.label)
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.number)
+        self._describe(tip)
+        self._connect()
+        self.set_value(default)
+
+    def value(self) -> float:
+        """The number shown."""
+        return self.number.value()
+
+    def set_value(self, value: float) -> None:
+        """Show a number without telling anybody."""
+        self.slider.set_number(value)
+        blocked = self.number.blockSignals(True)
+        if not self.number.hasFocus() or abs(self.number.value() - value) > 1e-9:
+            self.number.setValue(value)
+        self.number.blockSignals(blocked)
+
+    def reset(self) -> None:
+        """Back to the default, as the user's own change."""
+        self._on_typed(self._default)
+
+    def _describe(self, tip: str) -> None:
+        help_text = f"{self.title}. Double-click to reset. {tip}".strip()
+        for widget, role in ((self.slider, "slider"), (self.number, "value")):
+            widget.setAccessibleName(f"{self.title} {role}")
+            widget.setAccessibleDescription(help_text)
+        self.slider.setToolTip(f"{self.title}\nDouble-click resets" + (f"\n{tip}" if tip else ""))
+        self.label.setBuddy(self.slider)
+
+    def _connect(self) -> None:
+        self.slider.value_moved.connect(self._on_moved)
+        self.slider.sliderReleased.connect(self.gesture_ended)
+        self.slider.reset_asked.connect(self.reset)
+        self.label.double_clicked.connect(self.reset)
+        self.number.valueChanged.connect(self._on_typed)
+        self.number.lineEdit().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        # A click into the number selects it whole, so that typing replaces it.
+        if event.type() == QEvent.Type.MouseButtonDblClick:
+            self.number.selectAll()
+            return True
+        return super().eventFilter(watched, event)
+
+    def _on_moved(self, value: float) -> None:
+        blocked = self.number.blockSignals(True)
+        self.number.setValue(value)
+        self.number.blockSignals(blocked)
+        self.value_changed.emit(value)
+
+    def _on_typed(self, value: float) -> None:
+        self.set_value(value)
+        self.value_changed.emit(value)
+        self.gesture_ended.emit()

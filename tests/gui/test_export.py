@@ -1,0 +1,61 @@
+"""The turntable dialog: films written while the window lives on."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture()
+def dialog(window, full_picture, tmp_path):
+    """The dialog, set to three small transparent PNG pictures."""
+    full_picture()
+    window.preferences.last_folder = str(tmp_path)
+    window.actions_.turntable.trigger()
+    shown = window.binding._export
+    shown.format.setCurrentIndex(shown.format.findData(""))
+    shown.side.setValue(48)
+    shown.num_frames.setValue(3)
+    return shown
+
+
+def test_the_dialog_writes_pngs_with_alpha(qtbot, window, dialog, tmp_path):
+    assert dialog.settings().background is None
+    QTest.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: dialog.status.text().startswith("Wrote"), timeout=30_000)
+    files = sorted(dialog.settings().out.glob("*.png"))
+    assert len(files) == 3
+    images = [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files]
+    assert all(image.shape == (48, 48, 4) for image in images)
+    assert images[0][..., 3].min() == 0 and images[0][..., 3].max() > 200
+    assert not np.array_equal(images[0], images[1])
+    assert not dialog.preview.pixmap().isNull()
+
+
+def test_cancel_leaves_nothing(qtbot, window, dialog, tmp_path):
+    dialog.num_frames.setValue(5000)
+    before = set(tmp_path.iterdir())
+    QTest.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: dialog.bar.value() >= 2, timeout=30_000)
+    assert not dialog.start.isEnabled()
+    QTest.mouseClick(dialog.close_button, LEFT)
+    qtbot.waitUntil(lambda: dialog.status.text().startswith("Cancelled"), timeout=30_000)
+    assert set(tmp_path.iterdir()) == before
+    assert dialog.start.isEnabled() and dialog.isVisible()
+
+
+def test_a_folder_that_is_missing_is_said(qtbot, window, dialog, tmp_path):
+    dialog.out.setText(str(tmp_path / "nowhere" / "film"))
+    QTest.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: "does not exist" in dialog.status.text(), timeout=30_000)
+
+
+def test_mp4_cannot_be_transparent(dialog):
+    dialog.format.setCurrentIndex(dialog.format.findData(".mp4"))
+    assert dialog.settings().background is not None
+    assert dialog.settings().out.suffix == ".mp4"
