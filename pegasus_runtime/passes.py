@@ -22,14 +22,14 @@ def point_features(
     names: tuple[str, ...],
 ) -> dict[str, Tensor]:
     """What is blended into the picture for each pass, (N, C) each, and always alpha."""
-    geometry = surface.geometry
-    assert geometry is not None and posed.normals is not None
+    geometry, normals = surface.geometry, posed.normals
+    assert geometry is not None and normals is not None
     ones = torch.ones_like(depth)[:, None]
     values: dict[str, Callable[[], Tensor]] = {
         "rgb": lambda: point_colours(geometry.albedo, shading),
         "albedo": lambda: geometry.albedo,
         "shading": lambda: shading,
-        "normal": lambda: posed.normals * 0.5 + 0.5,  # type: ignore[operator]
+        "normal": lambda: normals * 0.5 + 0.5,
         "depth": lambda: depth[:, None],
         "segmentation": lambda: (geometry.segmentation > 0).to(depth)[:, None],
     }

@@ -197,5 +197,7 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise Refused(f"device {name!r}: use auto, cpu, cuda or cuda:N.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise Refused(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices.")
+        raise Refused(
+            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices."
+        )
     return device

@@ -45,12 +45,8 @@ def _write_frame(folder: Path, index: int, tint: float) -> dict[str, object]:
     expression = np.zeros(50, np.float32)
     expression[:2] = random.uniform(0, 1)
     head = load_free_head()
-    posed = pose_head(
-        head, torch.zeros(100), torch.from_numpy(expression), torch.from_numpy(pose)
-    )
-    camera = Camera(
-        np.diag([-1.0, 1.0, -1.0]), (0, 0, DISTANCE), _intrinsics(), (SIDE, SIDE)
-    )
+    posed = pose_head(head, torch.zeros(100), torch.from_numpy(expression), torch.from_numpy(pose))
+    camera = Camera(np.diag([-1.0, 1.0, -1.0]), (0, 0, DISTANCE), _intrinsics(), (SIDE, SIDE))
     colours = (head.template * 1.5 + 0.5).clamp(0, 1)
     colours[:, 0] = tint
     features = torch.cat([colours, torch.ones(len(colours), 1)], dim=1)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
+from pegasus_runtime.head import Head, load_free_head, load_head
 from trainer.config.loading import load_config, to_yaml
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, load_capture
@@ -20,8 +21,6 @@ from trainer.memory import keep_freed_memory
 
 def run_capture(options: argparse.Namespace) -> int:
     """Draw a synthetic capture."""
-    from rich.progress import track  # noqa: F401
-
     from trainer.synthesis.capture import CaptureConfig, capture
 
     config = load_config(CaptureConfig, options.config, options.settings)
@@ -66,9 +65,7 @@ def run_train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load_head(path: Path | None):  # type: ignore[no-untyped-def]
-    from pegasus_runtime.head import load_free_head, load_head
-
+def _load_head(path: Path | None) -> Head:
     return load_head(path) if path else load_free_head()
 
 
@@ -87,7 +84,7 @@ def _prepare_run(run_dir: Path, config: TrainingConfig) -> Path:
     try:
         (run_dir / "previews").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{run_dir}: cannot be made ({error.strerror}); name another folder.") from None
+        raise Refused(f"{run_dir}: cannot be made ({error.strerror}); name another.") from None
     with replace_file(run_dir / "config.yaml") as partial:
         partial.write_text(to_yaml(config), "utf-8")
     return run_dir

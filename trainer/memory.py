@@ -7,7 +7,9 @@ import sys
 from contextlib import suppress
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LIMIT = 1 << 30
+_MMAP_LIMIT = 32 << 20
+"""the largest that glibc accepts; larger values are ignored without a word"""
+_TRIM_LIMIT = 1 << 30
 
 
 def keep_freed_memory() -> None:
@@ -19,5 +21,5 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             library = ctypes.CDLL("libc.so.6")
-            library.mallopt(_M_MMAP_THRESHOLD, _LIMIT)
-            library.mallopt(_M_TRIM_THRESHOLD, _LIMIT)
+            library.mallopt(_M_MMAP_THRESHOLD, _MMAP_LIMIT)
+            library.mallopt(_M_TRIM_THRESHOLD, _TRIM_LIMIT)

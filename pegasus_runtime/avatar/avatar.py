@@ -76,9 +76,15 @@ class Avatar:
 
     def default_camera(self, image_size: tuple[int, int] = (512, 512)) -> Camera:
         """A camera in front of the face that frames the whole avatar."""
-        low, high = torch.quantile(
-            self.points[:: max(1, len(self.points) // 20_000)], torch.tensor([0.005, 0.995]), dim=0
-        ) if len(self.points) else (torch.full((3,), -0.5), torch.full((3,), 0.5))
+        low, high = (
+            torch.quantile(
+                self.points[:: max(1, len(self.points) // 20_000)],
+                torch.tensor([0.005, 0.995]),
+                dim=0,
+            )
+            if len(self.points)
+            else (torch.full((3,), -0.5), torch.full((3,), 0.5))
+        )
         target = (low + high) / 2
         height = max(float(high[1] - low[1]), float(high[0] - low[0]), 1e-3)
         half_angle = torch.deg2rad(torch.tensor(_DEFAULT_FOV_DEG / 2))

@@ -128,7 +128,9 @@ def _open(path: str | os.PathLike[str]) -> Any:
         raise Refused(f"{path}: not an avatar file, or a damaged one ({error}).") from error
 
 
-def _parse_header(path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> dict[str, Any]:
+def _parse_header(
+    path: str | os.PathLike[str], metadata: Mapping[str, str] | None
+) -> dict[str, Any]:
     try:
         header = json.loads((metadata or {})[_HEADER_KEY])
         name, version = header["format"], header["version"]

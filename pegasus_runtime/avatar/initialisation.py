@@ -36,8 +36,9 @@ def _initialise_geometry(geometry: Geometry) -> None:
             weight[:, 3:] = 0
             weight[:, geometry.num_local :].normal_(std=_GEOMETRY_CODE_DEVIATION)
         elif index == geometry.skip:
-            local_start = geometry.layers[index - 1].bias.shape[0]
-            weight[:, local_start + 3 :] = 0
+            previous = geometry.layers[index - 1]
+            assert isinstance(previous, WeightNormLinear)
+            weight[:, len(previous.bias) + 3 :] = 0
         layer.set_weight(weight, torch.zeros_like(layer.bias))
     width = geometry.output.weight_v.shape[1]
     weight = torch.randn_like(geometry.output.weight_v) * 1e-4

@@ -112,9 +112,7 @@ class LatentCodes(nn.Module):
             category: self.resolve(category, choice)
             for category, choice in (attributes or {}).items()
         }
-        marks = torch.eye(
-            len(self.categories), device=self.zero.device, dtype=self.zero.dtype
-        )
+        marks = torch.eye(len(self.categories), device=self.zero.device, dtype=self.zero.dtype)
         blocks = [
             torch.cat([mark, self._block_code(category, chosen.get(category))])
             for mark, category in zip(marks, self.categories, strict=True)

@@ -33,7 +33,8 @@ class WeightNormLinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The effective weight (num_outputs, num_inputs)."""
-        return self.weight_v * (self.weight_g / self.weight_v.norm(dim=1, keepdim=True))
+        length: Tensor = self.weight_v.norm(dim=1, keepdim=True)
+        return self.weight_v * (self.weight_g / length)
 
     @torch.no_grad()
     def set_weight(self, weight: Tensor, bias: Tensor) -> None:
@@ -77,7 +78,7 @@ class _SoftplusWithTangents(torch.autograd.Function):
         return nn.functional.softplus(values, beta=SOFTPLUS_BETA), scaled
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         grad_values, grad_tangents = gradients
         slope, tangents = ctx.saved_tensors

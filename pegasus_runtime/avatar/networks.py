@@ -180,9 +180,7 @@ class Deformer(nn.Module):
         """Pose directions (N, 36, 3) and expression directions (N, 3, 50) of the points."""
         num_pose = NUM_POSE_FEATURES * 3
         ends = num_pose + 3 * NUM_EXPRESSIONS
-        both = torch.addmm(
-            self.blendshapes.bias[:ends], hidden, self.blendshapes.weight[:ends].T
-        )
+        both = torch.addmm(self.blendshapes.bias[:ends], hidden, self.blendshapes.weight[:ends].T)
         return (
             both[:, :num_pose].view(-1, NUM_POSE_FEATURES, 3),
             both[:, num_pose:].view(-1, 3, NUM_EXPRESSIONS),
@@ -240,7 +238,8 @@ class Geometry(nn.Module):
         values, slopes, logits = local, local_slopes, None
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, WeightNormLinear)
-            weight, bias = layer.weight, layer.bias
+            weight: Tensor = layer.weight
+            bias: Tensor = layer.bias
             if index == 0:
                 weight, bias = fold_code(layer, self.num_local, code)
             elif index == self.skip:

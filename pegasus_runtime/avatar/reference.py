@@ -134,7 +134,7 @@ def _read_meta(meta: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
             raise Refused(f"{meta}: not valid JSON ({error}).") from None
     names = facts.get("train_sub_dirs") if isinstance(facts, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise Refused(f"{meta}: needs \"train_sub_dirs\", the list of the run's attribute folders.")
+        raise Refused(f'{meta}: needs "train_sub_dirs", the list of the run\'s attribute folders.')
     return dict(facts)
 
 

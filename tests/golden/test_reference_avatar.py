@@ -34,9 +34,7 @@ def avatar(golden: Path) -> pr.Avatar:
 @pytest.fixture(scope="module")
 def frames(avatar: pr.Avatar, expected: dict[str, Numbers]) -> list[pr.Frame]:
     session = pr.Session(avatar, device="cpu")
-    return [
-        session.render(_parameters(expected, k), _camera(expected, k), PASSES) for k in FRAMES
-    ]
+    return [session.render(_parameters(expected, k), _camera(expected, k), PASSES) for k in FRAMES]
 
 
 def _parameters(expected: dict[str, Numbers], k: int) -> pr.Parameters:

@@ -62,7 +62,9 @@ def build(kind: type[Config], values: Mapping[str, Any], prefix: str = "") -> Co
 
 def _nearest(key: str, known: set[str], prefix: str) -> str:
     found = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {prefix}{found[0]}?" if found else f"; known are {', '.join(sorted(known))}"
+    if found:
+        return f"; did you mean {prefix}{found[0]}?"
+    return f"; known are {', '.join(sorted(known))}"
 
 
 def _convert(kind: Any, value: Any, name: str) -> Any:

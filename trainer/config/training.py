@@ -89,7 +89,8 @@ class PointConfig:
             self.maximum >= self.initial, "points.maximum", self.maximum, "at least points.initial"
         )
         _require(self.grow_every >= 1, "points.grow_every", self.grow_every, "1 or more")
-        _require(0 < self.initial_radius < 2, "points.initial_radius", self.initial_radius, "0 to 2")
+        radius = self.initial_radius
+        _require(0 < radius < 2, "points.initial_radius", radius, "a number from 0 to 2")
         _require(0 < self.radius_factor <= 1, "points.radius_factor", self.radius_factor, "0 to 1")
 
 

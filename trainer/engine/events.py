@@ -16,7 +16,7 @@ class EventLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self._path = run_dir / EVENTS_FILE
-        self._board = SummaryWriter(str(run_dir / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(run_dir / "tensorboard"))
 
     def truncate_after(self, step: int) -> None:
         """Forget lines of steps after the given one, which a resumed run will do again."""
@@ -33,13 +33,13 @@ class EventLog:
             stream.write(json.dumps(event) + "\n")
         step = int(event["step"])
         for name, value in event.get("losses", {}).items():
-            self._board.add_scalar(f"loss/{name}", value, step)  # type: ignore[no-untyped-call]
+            self._board.add_scalar(f"loss/{name}", value, step)
         for name in ("num_points", "radius"):
             if name in event:
-                self._board.add_scalar(name, event[name], step)  # type: ignore[no-untyped-call]
+                self._board.add_scalar(name, event[name], step)
 
     def close(self) -> None:
-        self._board.close()  # type: ignore[no-untyped-call]
+        self._board.close()
 
 
 def _step(line: str) -> int:

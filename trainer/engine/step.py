@@ -90,13 +90,9 @@ def losses_of_step(
     code = situation.code(frame)
     posed = situation.posed(frame)
     shown, nearest = find_shown_points(situation, frame, code.detach(), posed)
-    surface = evaluate_surface(
-        learner.networks, situation.canonical, learner.points[shown], code
-    )
+    surface = evaluate_surface(learner.networks, situation.canonical, learner.points[shown], code)
     channels = draw(situation, frame.record.camera, surface, posed, code, nearest[shown])
-    targets = make_targets(
-        frame, situation.capture.part_names, config.part_weights, learner.device
-    )
+    targets = make_targets(frame, situation.capture.part_names, config.part_weights, learner.device)
     losses = picture_losses(channels, targets)
     losses |= _point_losses(situation, surface, code, config, generator)
     losses["latent"] = code.square().mean()
@@ -168,11 +164,9 @@ def _point_losses(
     count = min(config.num_samples, len(learner.points))
     chosen = torch.randint(len(learner.points), (count,), generator=generator).to(learner.device)
     networks = learner.networks
-    sampled = evaluate_surface(
-        networks, canonical, learner.points[chosen], code, appearance=False
-    )
+    sampled = evaluate_surface(networks, canonical, learner.points[chosen], code, appearance=False)
     around = eikonal_samples(sampled.offset_points.detach(), generator)
-    around = around[torch.randperm(len(around), generator=generator)[: count].to(around.device)]
+    around = around[torch.randperm(len(around), generator=generator)[:count].to(around.device)]
     field = networks.geometry(around, code, tangents=True)
     assert field.sdf_gradient is not None
     targets = head_targets(situation.head, canonical, sampled.points)

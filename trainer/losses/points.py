@@ -74,4 +74,5 @@ def eikonal_samples(points: Tensor, generator: torch.Generator) -> Tensor:
 
 def eikonal(gradient: Tensor) -> Tensor:
     """Mean squared distance of the gradient's length (M, 3) from one."""
-    return (gradient.norm(dim=1) - 1).square().mean()
+    length: Tensor = gradient.norm(dim=1)
+    return (length - 1).square().mean()

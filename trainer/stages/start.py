@@ -28,9 +28,7 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[
     """An untrained avatar for a capture, and the dense cloud its points were chosen from."""
     canonical = make_canonical_head(head, capture.mean_expression)
     generator = torch.Generator().manual_seed(config.seed)
-    base, normals = sample_head(
-        head, canonical, _NUM_CLOUD, config.points.scalp_share, generator
-    )
+    base, normals = sample_head(head, canonical, _NUM_CLOUD, config.points.scalp_share, generator)
     cloud = carve(head, canonical, capture, base, normals)
     model = config.model
     avatar = initial_avatar(
@@ -158,7 +156,7 @@ def _warm_loss(
     places = points + offsets + depth * normals
     deformer = networks.deformer(places, code)
     targets = head_targets(avatar.head, canonical, places)
-    supervision = supervise_deformer(
+    supervision: Tensor = supervise_deformer(
         deformer.skinning, *networks.deformer.directions(deformer.hidden), targets, torch.ones(50)
     )
     weight, bias = networks.deformer.offset_map()
