@@ -35,12 +35,15 @@ class GuiDispatch(QObject):
         function()
 
 
-def open_editor(avatar: str = "demo", screenshot: Path | None = None) -> int:
+def open_editor(
+    avatar: str = "demo", screenshot: Path | None = None, head: Path | None = None
+) -> int:
     """Open the window; returns when it is closed.
 
     Args:
         avatar: a path, or "demo".
         screenshot: take a picture of the window when the first full frame is there, and quit.
+        head: the head of the avatar, when it is not in the asset folder.
 
     Raises:
         Refused: there is no display or no OpenGL.
@@ -52,7 +55,9 @@ def open_editor(avatar: str = "demo", screenshot: Path | None = None) -> int:
     check_opengl(avatar, ask=screenshot is None)
     from app.session_window import EditorWindow
 
-    window = EditorWindow(Preferences.load())
+    from app.controllers.opening import loader_with_head
+
+    window = EditorWindow(Preferences.load(), loader=loader_with_head(head))
     _install_exception_hooks(window)
     window.show()
     window.editor.opening.open(avatar)

@@ -12,6 +12,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import make_canonical_head
+from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
     PosedSurface,
@@ -58,6 +59,7 @@ class Session:
         self._points = avatar.points.to(self.device)
         self._order = _even_order(len(self._points)).to(self.device)
         self._surfaces: _Latest[CanonicalSurface] = _Latest()
+        self._nearest: _Latest[Tensor] = _Latest()
         self._posed: _Latest[tuple[PosedSurface, Tensor]] = _Latest()
 
     @torch.no_grad()
@@ -124,7 +126,13 @@ class Session:
             values = (params.expression, params.pose, params.shape)
             expression, pose, shape = (torch.from_numpy(v).to(self.device) for v in values)
             prepared = prepare_pose(self._head, self._canonical, expression, pose, shape)
-            posed = pose_surface(self._networks, self._canonical, surface, prepared)
+            nearest = None
+            if prepared.shape_displacements is not None:
+                nearest = self._nearest.get(
+                    (_bytes(code), count),
+                    lambda: nearest_vertices(surface.points, self._canonical.vertices),
+                )
+            posed = pose_surface(self._networks, self._canonical, surface, prepared, nearest)
             assert posed.normals is not None
             return posed, self._networks.shading(posed.normals, code)
 

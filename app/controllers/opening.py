@@ -23,6 +23,28 @@ def load(source: str) -> Avatar:
     return load_avatar(source)
 
 
+def loader_with_head(head: Path | None) -> Loader:
+    """A loader that tries ``head`` first, if one is given, and then the asset folder.
+
+    An avatar opened later in the same window may need another head than the one given.
+    """
+    if head is None:
+        return load
+
+    def load_with(source: str) -> Avatar:
+        from pegasus_runtime.avatar.library import load_avatar
+
+        try:
+            return load_avatar(source, head=head)
+        except ValueError as refused:
+            try:
+                return load_avatar(source)
+            except ValueError:
+                raise refused from None
+
+    return load_with
+
+
 class Opening:
     """Loads in the background; the avatar that is open stays until the new one is whole."""
 

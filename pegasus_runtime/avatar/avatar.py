@@ -152,7 +152,7 @@ def initial_avatar(
         chosen = sizes or NetworkSizes()
         fields = {**vars(chosen), "latent_size": codes.latent_size}
         networks = AvatarNetworks(NetworkSizes(**fields))
-        initialise(networks)
+        initialise(networks, codes.compose().detach())
     return Avatar(
         name=name,
         head=head,

@@ -5,29 +5,38 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pegasus_runtime.avatar.layers import WeightNormLinear
 from pegasus_runtime.avatar.networks import AvatarNetworks, Deformer, Geometry
 
 _SPHERE_RADIUS = 0.6
 _COORDINATE_DEVIATION = 2.0
-_CODE_DEVIATION = 0.15
-_GEOMETRY_CODE_DEVIATION = 0.02
+_CODE_DEVIATION = 0.3
+_GEOMETRY_CODE_DEVIATION = 0.07
 
 
 @torch.no_grad()
-def initialise(networks: AvatarNetworks) -> None:
-    """Start as a sphere's signed distance that no code, expression or pose moves."""
+def initialise(networks: AvatarNetworks, source_code: Tensor) -> None:
+    """Start as a sphere's signed distance, still in every expression and pose.
+
+    Other codes than the source person's (L,) move it a little, enough for training to tell them
+    apart from the first step on.
+    """
     _initialise_geometry(networks.geometry)
     _initialise_deformer(networks.deformer)
+    for layer, num_local in (
+        (networks.geometry.layers[0], networks.geometry.num_local),
+        (networks.deformer.layers[0], 3),
+    ):
+        assert isinstance(layer, WeightNormLinear)
+        layer.bias -= layer.weight[:, num_local:] @ source_code
 
 
 def _initialise_geometry(geometry: Geometry) -> None:
     """Geometric initialisation (SAL, Atzmon and Lipman 2020): the signed distance of a sphere.
 
-    High frequencies start with no influence and the code with little, so that the sphere is not
-    disturbed.
+    High frequencies start with no influence and the code with little.
     """
     for index, layer in enumerate(geometry.layers):
         assert isinstance(layer, WeightNormLinear)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -19,8 +22,8 @@ _NECK = "neck"
 _NECK_SHARE = 0.2
 _NUM_CLOUD = 16_000
 _WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 2e-3, 5e-4
-_MOVE_WEIGHT = 300.0
-_WARM_SAMPLES = 1536
+_MOVE_WEIGHT = 1000.0
+_WARM_SAMPLES = 1024
 _WARM_DEPTH = 0.02
 
 
@@ -117,53 +120,76 @@ def warm_start(
 
     The head gives skinning and blend directions, the carved cloud gives surface, normals and how
     far each attribute moves points. It takes a minute, and pictures then teach only the rest.
+
+    Args:
+        avatar: its networks are changed.
+        canonical: its canonical head.
+        cloud: of the capture.
+        steps: for the deformer; the geometry, whose steps cost more, takes a third as many.
+        seed: of what is sampled.
     """
-    networks = avatar.networks
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(
-        [
-            {"params": list(networks.deformer.parameters()), "lr": _WARM_DEFORMER_RATE},
-            {"params": list(networks.geometry.parameters()), "lr": _WARM_GEOMETRY_RATE},
-        ]
-    )
+    warmup = Warmup(avatar, canonical, cloud, generator)
+    networks = avatar.networks
+    _fit(warmup.deformer_loss, networks.deformer, _WARM_DEFORMER_RATE, steps)
+    _fit(warmup.geometry_loss, networks.geometry, _WARM_GEOMETRY_RATE, steps // 3)
+
+
+def _fit(
+    loss_of_step: Callable[[int], Tensor], module: torch.nn.Module, rate: float, steps: int
+) -> None:
+    optimiser = torch.optim.Adam(module.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
-    subjects = list(cloud.offsets)
     for step in range(steps):
-        subject = subjects[step % len(subjects)]
-        worn = {subject.partition("_")[0]: subject} if subject in avatar.attribute_names else {}
-        code = avatar.codes.compose(worn).detach()
-        chosen = torch.randint(len(cloud.points), (_WARM_SAMPLES,), generator=generator)
-        depth = _WARM_DEPTH * torch.randn(_WARM_SAMPLES, 1, generator=generator)
         optimiser.zero_grad(set_to_none=True)
-        loss = _warm_loss(avatar, canonical, cloud, subject, code, chosen, depth)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss_of_step(step).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
 
 
-def _warm_loss(
-    avatar: Avatar,
-    canonical: CanonicalHead,
-    cloud: StartCloud,
-    subject: str,
-    code: Tensor,
-    chosen: Tensor,
-    depth: Tensor,
-) -> Tensor:
-    networks = avatar.networks
-    points, normals = cloud.points[chosen], cloud.normals[chosen]
-    offsets = cloud.offsets[subject][chosen]
-    places = points + offsets + depth * normals
-    deformer = networks.deformer(places, code)
-    targets = head_targets(avatar.head, canonical, places)
-    supervision: Tensor = supervise_deformer(
-        deformer.skinning, *networks.deformer.directions(deformer.hidden), targets, torch.ones(50)
-    )
-    weight, bias = networks.deformer.offset_map()
-    shift = torch.addmm(bias, deformer.hidden, weight.T).square().mean()
-    move = (networks.deformer.canonical_offset(points, code) - offsets).square().mean()
-    geometry = networks.geometry(places, code, tangents=True)
-    assert geometry.sdf_gradient is not None
-    distance = (geometry.sdf - depth[:, 0]).abs().mean()
-    direction = (geometry.sdf_gradient - normals).square().sum(dim=1).mean()
-    return supervision + _MOVE_WEIGHT * move + 10 * (shift + distance) + direction
+@dataclass
+class Warmup:
+    """The losses of the warm start."""
+
+    avatar: Avatar
+    canonical: CanonicalHead
+    cloud: StartCloud
+    generator: torch.Generator
+
+    def deformer_loss(self, step: int) -> Tensor:
+        """Skinning, directions and offsets against the head's and the cloud's."""
+        deformer = self.avatar.networks.deformer
+        subject, code, chosen, depth = self._sample(step)
+        points, offsets = self.cloud.points[chosen], self.cloud.offsets[subject][chosen]
+        places = points + offsets + depth * self.cloud.normals[chosen]
+        output = deformer(places, code)
+        targets = head_targets(self.avatar.head, self.canonical, places)
+        supervision: Tensor = supervise_deformer(
+            output.skinning, *deformer.directions(output.hidden), targets, torch.ones(50)
+        )
+        weight, bias = deformer.offset_map()
+        shift = torch.addmm(bias, output.hidden, weight.T).square().mean()
+        move = (deformer.canonical_offset(points, code) - offsets).square().mean()
+        return supervision + _MOVE_WEIGHT * move + 10 * shift
+
+    def geometry_loss(self, step: int) -> Tensor:
+        """Signed distance and normals against the cloud's."""
+        subject, code, chosen, depth = self._sample(step)
+        normals = self.cloud.normals[chosen]
+        places = self.cloud.points[chosen] + self.cloud.offsets[subject][chosen] + depth * normals
+        field = self.avatar.networks.geometry(places, code, tangents=True)
+        assert field.sdf_gradient is not None
+        distance = (field.sdf - depth[:, 0]).abs().mean()
+        direction = (field.sdf_gradient - normals).square().sum(dim=1).mean()
+        return 10 * distance + direction
+
+    def _sample(self, step: int) -> tuple[str, Tensor, Tensor, Tensor]:
+        """A subject with its code (L,), and chosen points (M,) with depths (M, 1) below them."""
+        subjects = list(self.cloud.offsets)
+        subject = subjects[step % len(subjects)]
+        known = subject in self.avatar.attribute_names
+        worn = {subject.partition("_")[0]: subject} if known else {}
+        code = self.avatar.codes.compose(worn).detach()
+        chosen = torch.randint(len(self.cloud.points), (_WARM_SAMPLES,), generator=self.generator)
+        depth = _WARM_DEPTH * torch.randn(_WARM_SAMPLES, 1, generator=self.generator)
+        return subject, code, chosen, depth
