@@ -30,7 +30,7 @@ def initialise(networks: AvatarNetworks, source_code: Tensor) -> None:
         (networks.deformer.layers[0], 3),
     ):
         assert isinstance(layer, WeightNormLinear)
-        layer.bias -= layer.weight[:, num_local:] @ source_code
+        layer.bias.sub_(layer.weight[:, num_local:] @ source_code)
 
 
 def _initialise_geometry(geometry: Geometry) -> None:

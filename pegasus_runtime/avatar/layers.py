@@ -92,7 +92,8 @@ def softplus_with_tangents(values: Tensor, tangents: Tensor | None) -> tuple[Ten
     """Softplus (β = 100) of values (N, D) and of their tangents (3, N, D), if there are any."""
     if tangents is None:
         return nn.functional.softplus(values, beta=SOFTPLUS_BETA), None
-    result: tuple[Tensor, Tensor] = _SoftplusWithTangents.apply(values, tangents)
+    apply: Any = _SoftplusWithTangents.apply
+    result: tuple[Tensor, Tensor] = apply(values, tangents)
     return result
 
 

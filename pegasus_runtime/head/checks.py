@@ -18,6 +18,7 @@ from pegasus_runtime.head.model import (
 )
 
 MAX_VERTICES = 1_000_000
+MAX_FACES = 2 * MAX_VERTICES
 
 
 def check_head(head: Head, path: str | os.PathLike[str]) -> Head:
@@ -31,7 +32,7 @@ def check_head(head: Head, path: str | os.PathLike[str]) -> Head:
         _check_joints(head)
         if head.landmarks is not None:
             check_landmarks(head.landmarks, len(head.faces))
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError) as error:
         raise Refused(f"{path}: damaged head ({error}); get a fresh copy.") from None
     return head
 
@@ -49,6 +50,8 @@ def _check_arrays(head: Head) -> None:
     check_indices("faces", head.faces, (len(head.faces), 3), count)
     if head.part_labels is not None:
         check_indices("part_labels", head.part_labels, (count,), len(head.part_names))
+    if (head.uv is None) != (head.uv_faces is None):
+        raise ValueError("uv and uv_faces belong together")
     if head.uv is not None and head.uv_faces is not None:
         check_numbers("uv", head.uv, (len(head.uv), 2))
         check_indices("uv_faces", head.uv_faces, (len(head.faces), 3), len(head.uv))
@@ -83,5 +86,7 @@ def check_indices(name: str, tensor: Tensor, shape: tuple[int, ...], limit: int)
     """Raises ValueError unless the tensor holds indices below the limit, of that shape."""
     if tuple(tensor.shape) != shape:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
-    if tensor.numel() and not (0 <= int(tensor.min()) and int(tensor.max()) < limit):
+    if tensor.is_floating_point():
+        raise ValueError(f"{name} holds fractions, expected indices")
+    if tensor.numel() and not (int(tensor.min()) >= 0 and int(tensor.max()) < limit):
         raise ValueError(f"{name} points outside of 0..{limit - 1}")

@@ -46,7 +46,7 @@ def read_head_file(path: str | os.PathLike[str]) -> Head:
     header = _parse_header(path, metadata)
     try:
         head = _assemble(header, tensors, file_sha256(path))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise Refused(f"{path}: damaged head file ({error}); get a fresh copy.") from None
     return check_head(head, path)
 

@@ -41,8 +41,9 @@ def face_landmarks(head: Head, vertices: Tensor, pose: Tensor) -> Tensor:
 def contour_rows(pose: Tensor) -> Tensor:
     """Row (B,) of the contour table for poses (B, 15): the yaw of root and neck in degrees."""
     rotations = rotation_matrices(pose.reshape(-1, 5, 3)[:, :2])
-    head_rotation = rotations[:, 1] @ rotations[:, 0]
-    yaw = torch.atan2(-head_rotation[:, 2, 0], torch.hypot(head_rotation[:, 0, 0], head_rotation[:, 1, 0]))
+    head_rotation = rotations[:, 0] @ rotations[:, 1]
+    across = torch.hypot(head_rotation[:, 0, 0], head_rotation[:, 1, 0])
+    yaw = torch.atan2(-head_rotation[:, 2, 0], across)
     degrees = torch.round(torch.rad2deg(yaw)).clamp(max=_MAX_YAW_DEG).long()
     mirrored = torch.where(degrees < -_MAX_YAW_DEG, 2 * _MAX_YAW_DEG, _MAX_YAW_DEG - degrees)
     return torch.where(degrees < 0, mirrored, degrees)

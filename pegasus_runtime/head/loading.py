@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.head.checks import check_head
+from pegasus_runtime.head.checks import MAX_FACES, check_head, check_landmarks
 from pegasus_runtime.head.file import read_head_file
+from pegasus_runtime.head.landmarks import NUM_CONTOUR
 from pegasus_runtime.head.model import (
     HEAD_SCALE,
     NUM_EXPRESSIONS,
@@ -41,11 +42,10 @@ def load_head(path: str | os.PathLike[str]) -> Head:
         raise FileNotFoundError(f"{path}: no such head file.")
     with source.open("rb") as stream:
         start = stream.read(9)
-    if len(start) == 9 and start[8:9] == b"{" and start[0:1] != b"\x80":
-        return read_head_file(source)
-    if source.suffix == ".head" and start[0:1] != b"\x80":
-        return read_head_file(source)
-    return _read_flame(source)
+    # safetensors: the length of a JSON header, then the header.
+    header_length = int.from_bytes(start[:8], "little")
+    is_ours = start[8:] == b"{" and header_length < source.stat().st_size
+    return read_head_file(source) if is_ours or source.suffix == ".head" else _read_flame(source)
 
 
 def load_landmarks(path: str | os.PathLike[str]) -> LandmarkEmbedding:
@@ -57,14 +57,21 @@ def load_landmarks(path: str | os.PathLike[str]) -> LandmarkEmbedding:
     """
     content = read_pickle(Path(path))
     try:
-        return LandmarkEmbedding(
-            faces=_indices(content["full_lmk_faces_idx"]).reshape(68),
-            barycentric=_numbers(content["full_lmk_bary_coords"]).reshape(68, 3),
+        front = _indices(content["full_lmk_faces_idx"]).reshape(68)[:NUM_CONTOUR]
+        front_weights = _numbers(content["full_lmk_bary_coords"]).reshape(68, 3)[:NUM_CONTOUR]
+        inner = _indices(content["static_lmk_faces_idx"]).reshape(51)
+        inner_weights = _numbers(content["static_lmk_bary_coords"]).reshape(51, 3)
+        embedding = LandmarkEmbedding(
+            faces=torch.cat([front, inner]),
+            barycentric=torch.cat([front_weights, inner_weights]),
             contour_faces=_indices(content["dynamic_lmk_faces_idx"]).reshape(79, 17),
             contour_barycentric=_numbers(content["dynamic_lmk_bary_coords"]).reshape(79, 17, 3),
         )
-    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        raise Refused(f"{path}: not a landmark embedding ({error}).") from None
+        check_landmarks(embedding, MAX_FACES)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Refused(f"{path}: not a landmark embedding ({reason}).") from None
+    return embedding
 
 
 def _read_flame(path: Path) -> Head:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pegasus_runtime.errors import Refused
+
 HEAD_SCALE = 4.0
 """Lengths here are FLAME's metres times this."""
 NUM_JOINTS = 5
@@ -83,5 +85,15 @@ class Head:
         return replace(self, **moved)
 
     def with_landmarks(self, landmarks: LandmarkEmbedding) -> Head:
-        """The same head with another landmark embedding."""
+        """The same head with another landmark embedding.
+
+        Raises:
+            Refused: the embedding names triangles that this head does not have.
+        """
+        from pegasus_runtime.head.checks import check_landmarks
+
+        try:
+            check_landmarks(landmarks, len(self.faces))
+        except ValueError as error:
+            raise Refused(f"head {self.name!r}: these are not its landmarks ({error}).") from None
         return replace(self, landmarks=landmarks)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import io
 import math
 import pickle
-from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,8 @@ class ItemType:
         found = np.dtype(self.code)
         if found.kind not in _ITEM_KINDS or found.fields is not None or found.shape:
             raise ValueError(f"item type {self.code!r}")
-        return found.newbyteorder(self.order)  # type: ignore[call-overload, no-any-return]
+        swapped: np.dtype[Any] = found.newbyteorder(self.order)  # type: ignore[arg-type]
+        return swapped
 
 
 class ArrayRecord:
@@ -93,13 +94,21 @@ def _reconstruct_array(*_: Any) -> ArrayRecord:
 
 
 def _rebuild_scalar(item_type: Any, raw: Any) -> Any:
-    return np.frombuffer(raw.encode("latin1") if isinstance(raw, str) else raw, item_type.resolve())[0]
+    data = raw.encode("latin1") if isinstance(raw, str) else raw
+    return np.frombuffer(data, item_type.resolve())[0]
 
 
 def _encode(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
-    if encoding != "latin1":
-        raise ValueError(f"encoding {encoding!r}")
-    return str(text).encode("latin1")
+    if encoding != "latin1" or not isinstance(text, str):
+        raise ValueError("not a text in latin1")
+    return text.encode("latin1")
+
+
+def _make_object(*arguments: Any) -> Any:
+    """copy_reg._reconstructor(class, base, state): an empty object of a known class."""
+    if not arguments or not isinstance(arguments[0], type):
+        raise ValueError("not a class")
+    return arguments[0]()
 
 
 def _load_storage(raw: Any) -> Any:
@@ -116,26 +125,44 @@ def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) 
     last = int(offset) + sum((int(n) - 1) * int(s) for n, s in zip(size, stride, strict=True))
     if min(int(offset), *map(int, size), *map(int, stride), 0) < 0 or last >= flat.numel():
         raise ValueError("tensor outside of its storage")
+    if math.prod(map(int, size)) > flat.numel():
+        raise ValueError("tensor larger than its storage")
     tensor: Array = flat.as_strided(tuple(size), tuple(stride), int(offset)).clone().numpy()
     return tensor
 
 
+class _Function:
+    """A function that a pickle may call but not change."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise ValueError("a function has no state")
+
+
+_ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): ArrayRecord,
     ("numpy", "dtype"): ItemType,
     ("trimesh.caching", "TrackedArray"): ArrayRecord,
-    ("_codecs", "encode"): _encode,
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch.storage", "_load_from_bytes"): _load_storage,
-    ("copy_reg", "_reconstructor"): lambda *a: a[0]() if a else Record(),
+    ("_codecs", "encode"): _Function(_encode),
+    ("collections", "OrderedDict"): Record,
+    ("torch._utils", "_rebuild_tensor_v2"): _Function(_rebuild_tensor),
+    ("torch.storage", "_load_from_bytes"): _Function(_load_storage),
+    ("copy_reg", "_reconstructor"): _Function(_make_object),
     ("__builtin__", "object"): Record,
     ("builtins", "object"): Record,
-    ("__builtin__", "set"): frozenset,
-    ("builtins", "set"): frozenset,
+    ("__builtin__", "set"): Record,
+    ("builtins", "set"): Record,
 }
-_KNOWN |= {(m, "_reconstruct"): _reconstruct_array for m in ("numpy.core.multiarray", "numpy._core.multiarray")}
-_KNOWN |= {(m, "scalar"): _rebuild_scalar for m in ("numpy.core.multiarray", "numpy._core.multiarray")}
+_KNOWN |= {(m, "_reconstruct"): _Function(_reconstruct_array) for m in _ARRAY_MODULES}
+_KNOWN |= {(m, "scalar"): _Function(_rebuild_scalar) for m in _ARRAY_MODULES}
 _KNOWN |= {
     (f"scipy.sparse.{module}", f"{kind}_matrix"): SparseRecord
     for kind in ("csc", "csr")
@@ -150,6 +177,31 @@ class _InertUnpickler(pickle._Unpickler):
     damaged file names.
     """
 
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+
+    def load_bytearray8(self) -> None:
+        raise Refused("it reserves memory, which no head file does")
+
+    def load_setitem(self) -> None:
+        _check_key(self.stack[-2])
+        super().load_setitem()  # type: ignore[misc]
+
+    def load_setitems(self) -> None:
+        for key in self.stack[::2]:
+            _check_key(key)
+        super().load_setitems()  # type: ignore[misc]
+
+    def load_dict(self) -> None:
+        for key in self.stack[::2]:
+            _check_key(key)
+        super().load_dict()  # type: ignore[misc]
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
@@ -162,6 +214,12 @@ class _InertUnpickler(pickle._Unpickler):
 
     def get_extension(self, code: int) -> None:
         raise Refused("it uses registered extensions")
+
+
+def _check_key(key: Any) -> None:
+    """Keys are hashed, and hashing a tuple nested in itself takes for ever or ends the process."""
+    if not isinstance(key, str | bytes | int):
+        raise Refused(f"it uses a {type(key).__name__} as a name")
 
 
 def read_pickle(path: Path) -> dict[Any, Any]:
@@ -223,7 +281,7 @@ def _dense(matrix: SparseRecord) -> Array:
     state = matrix.state
     starts, minor, data = (as_array(state[name]) for name in ("indptr", "indices", "data"))
     rows, columns = (int(side) for side in state.get("_shape", state.get("shape")))
-    if not (0 < rows <= 10_000_000 and 0 < columns <= 10_000_000 and rows * columns <= 1 << 28):
+    if not (0 < rows <= 10_000_000 and 0 < columns <= 10_000_000 and rows * columns <= 1 << 24):
         raise ValueError(f"sparse matrix of {rows} × {columns}")
     by_columns = len(starts) == columns + 1 and (len(starts) != rows + 1 or minor.max() < rows)
     counts = np.diff(starts)

@@ -33,6 +33,8 @@ def pose_head(head: Head, shape: Tensor, expression: Tensor, pose: Tensor) -> Po
         expression: (…, 50) coefficients of the expression directions.
         pose: (…, 15) axis-angle of root, neck, jaw, left eye and right eye in radians.
     """
+    lead = torch.broadcast_shapes(shape.shape[:-1], expression.shape[:-1], pose.shape[:-1])
+    shape, expression, pose = (v.expand(*lead, v.shape[-1]) for v in (shape, expression, pose))
     shaped = (
         head.template
         + torch.einsum("vci,...i->...vc", head.identity_directions, shape)
@@ -64,13 +66,15 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
     versine = torch.where(small, 0.5 - squared / 24, 2 * half_sine * half_sine)
     cross = _cross_matrices(axis_angle)
     identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return identity + sine * cross + versine * (cross @ cross)
+    rotations: Tensor = identity + sine * cross + versine * (cross @ cross)
+    return rotations
 
 
 def _cross_matrices(vectors: Tensor) -> Tensor:
     x, y, z = vectors.unbind(dim=-1)
     zero = torch.zeros_like(x)
-    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    rows = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1)
+    return rows.reshape(*vectors.shape[:-1], 3, 3)
 
 
 def joint_transforms(rotations: Tensor, joints: Tensor, parents: tuple[int, ...]) -> Tensor:

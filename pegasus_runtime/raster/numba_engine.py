@@ -87,7 +87,7 @@ def mark_visible(
 
 
 def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
-    return function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return function.apply(*arguments)
 
 
 def _on_host(tensor: torch.Tensor) -> torch.Tensor:

@@ -59,3 +59,14 @@ def test_mp4_cannot_be_transparent(dialog):
     dialog.format.setCurrentIndex(dialog.format.findData(".mp4"))
     assert dialog.settings().background is not None
     assert dialog.settings().out.suffix == ".mp4"
+
+
+def test_closing_the_window_during_an_export_leaves_nothing(qtbot, window, dialog, tmp_path):
+    dialog.num_frames.setValue(5000)
+    before = set(tmp_path.iterdir())
+    QTest.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: dialog.bar.value() >= 2, timeout=30_000)
+    window.close()
+    assert {path for path in tmp_path.iterdir() if path.name != "home"} == before - {
+        tmp_path / "home"
+    }

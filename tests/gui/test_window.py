@@ -189,14 +189,17 @@ def test_dropping_a_wrong_file_says_so_and_keeps_the_avatar(qtbot, window, tmp_p
 def test_window_state_is_kept(qtbot, open_window):
     first = open_window()
     first.docks[0].hide()
-    first.resize(1111, 777)
+    first.resize(1111, 700)
     QApplication.processEvents()
     first.set_theme("light")
+    QApplication.processEvents()
+    size = first.size()
     first.close()
     kept = Preferences.load()
     second = open_window(kept)
     assert second.docks[0].isHidden() and not second.docks[1].isHidden()
-    assert (second.width(), second.height()) == (1111, 777)
+    assert second.size() == size
+    assert abs(size.width() - 1111) < 20 and abs(size.height() - 700) < 20
     assert kept.theme == "light" and kept.recent[0].endswith("small.avatar")
     second.set_theme("dark")
 
@@ -236,3 +239,32 @@ def test_screenshot_command(avatar_file, tmp_path, qapp):
 
     assert QImage(str(out)).width() >= 800
     assert [p.name for p in tmp_path.glob("*.png")] == ["window.png"]
+
+
+def test_the_log_is_closed_until_asked_for_or_an_export_runs(qtbot, window, tmp_path):
+    assert window.activity_dock.isHidden()
+    window.binding.save_picture(tmp_path / "picture.png")
+    assert not window.activity_dock.isHidden()
+    exporting = window.editor.exporting
+    qtbot.waitUntil(lambda: not exporting.is_busy, timeout=30_000)
+    assert (tmp_path / "picture.png").exists()
+
+
+def test_a_typed_distance_changes_the_picture(qtbot, window, full_picture):
+    before = full_picture()[..., 3].astype(int).sum()
+    window.scene.distance.value_changed.emit(window.editor.document.view.distance * 2)
+    assert full_picture()[..., 3].astype(int).sum() < 0.5 * before
+
+
+def test_help_lists_the_keys_of_the_menus(window):
+    box = window.actions_.help.show_shortcuts()
+    assert "Export turntable" in box.informativeText() and "Ctrl+O" in box.informativeText()
+    box.close()
+
+
+def test_a_job_that_reports_after_the_window_is_closed_is_not_heard(qtbot, window):
+    heard = []
+    window.close()
+    window.dispatch(lambda: heard.append(1))
+    QApplication.processEvents()
+    assert heard == []

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from app.controllers.opening import loader_with_head
 from app.rendering.render_loop import RenderLoop
 from app.rendering.request import RenderRequest
 from app.state.controls import JAW_OPEN, combined_controls
@@ -16,6 +17,7 @@ from app.state.document import Document
 from app.state.face import Wear
 from app.state.preferences import Preferences
 from app.state.view import View
+from pegasus_runtime.errors import Refused
 from pegasus_runtime.frame import Frame
 
 
@@ -127,3 +129,30 @@ def test_damaged_preferences_do_not_stop_the_editor(tmp_path, monkeypatch):
     assert Preferences.load() == Preferences()
     file.write_text("{ damaged")
     assert Preferences.load() == Preferences()
+
+
+def test_distance_moves_the_camera_and_keeps_the_field_of_view():
+    view = View(fov_deg=35.0).at_distance(3.0)
+    assert view.distance == pytest.approx(3.0) and view.fov_deg == 35.0
+    away = view.camera((64, 64)).centre - np.asarray(view.target)
+    assert np.linalg.norm(away) == pytest.approx(3.0, rel=1e-5)
+
+
+def test_pucker_is_an_everyday_control_although_it_has_one_side():
+    titles = [c.title for c in combined_controls(["mouth pucker", "smile left", "smile right"])]
+    assert titles == ["Smile", "Mouth pucker"]
+
+
+def test_a_head_that_is_given_is_tried_before_the_asset_folder(monkeypatch, tmp_path):
+    asked = []
+
+    def refuse(source, head=None):
+        asked.append(head)
+        if head is not None:
+            raise Refused("wrong head")
+        return "from the asset folder"
+
+    monkeypatch.setattr("pegasus_runtime.avatar.library.load_avatar", refuse)
+    given = tmp_path / "head.pkl"
+    assert loader_with_head(given)("a.avatar") == "from the asset folder"
+    assert asked == [given, None]

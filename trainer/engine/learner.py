@@ -64,7 +64,7 @@ class Learner:
     def descend(self, loss: Tensor) -> None:
         """One step of the optimiser."""
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self.config.optimiser.clip_norm > 0:
             params = [p for params, _ in self._groups.values() for p in params]
             nn.utils.clip_grad_norm_(params, self.config.optimiser.clip_norm)

@@ -142,7 +142,7 @@ def _fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
     for step in range(steps):
         optimiser.zero_grad(set_to_none=True)
-        loss_of_step(step).backward()  # type: ignore[no-untyped-call]
+        loss_of_step(step).backward()
         optimiser.step()
         schedule.step()
 
@@ -179,9 +179,10 @@ class Warmup:
         places = self.cloud.points[chosen] + self.cloud.offsets[subject][chosen] + depth * normals
         field = self.avatar.networks.geometry(places, code, tangents=True)
         assert field.sdf_gradient is not None
-        distance = (field.sdf - depth[:, 0]).abs().mean()
+        distance: Tensor = (field.sdf - depth[:, 0]).abs().mean()
         direction = (field.sdf_gradient - normals).square().sum(dim=1).mean()
-        return 10 * distance + direction
+        total: Tensor = 10 * distance + direction
+        return total
 
     def _sample(self, step: int) -> tuple[str, Tensor, Tensor, Tensor]:
         """A subject with its code (L,), and chosen points (M,) with depths (M, 1) below them."""
