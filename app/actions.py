@@ -12,6 +12,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton
 
 from app.binding import Binding
+from app.help_menu import HelpMenu
 from app.state.view import PRESETS
 from app.widgets.theme import colours
 
@@ -30,6 +31,7 @@ class Actions:
         self._make_file()
         self._make_edit()
         self._make_view()
+        self.help = HelpMenu(self._window)
         self._make_toolbar()
         self._editor.document.history.changed.connect(self._show_history)
         self._editor.document.avatar_changed.connect(self._show_avatar)
@@ -121,6 +123,7 @@ class Actions:
         key: str | QKeySequence.StandardKey | None = None,
     ) -> QAction:
         action = QAction(title, menu)
+        action.setWhatsThis(title)
         if key is not None:
             action.setShortcut(QKeySequence(key))
             text = QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)

@@ -23,16 +23,22 @@ class GuiDispatch(QObject):
 
     def __init__(self) -> None:
         super().__init__()
+        self._is_stopped = False
         self._asked.connect(self._run, Qt.ConnectionType.QueuedConnection)
 
     def __call__(self, function: object) -> None:
         """Run ``function`` soon."""
         self._asked.emit(function)
 
+    def stop(self) -> None:
+        """Run nothing more: what a background job reports now has no window to be shown in."""
+        self._is_stopped = True
+
     @Slot(object)
     def _run(self, function: object) -> None:
         assert callable(function)
-        function()
+        if not self._is_stopped:
+            function()
 
 
 def open_editor(
@@ -53,9 +59,8 @@ def open_editor(
     check_platform(avatar)
     application = make_application()
     check_opengl(avatar, ask=screenshot is None)
-    from app.session_window import EditorWindow
-
     from app.controllers.opening import loader_with_head
+    from app.session_window import EditorWindow
 
     window = EditorWindow(Preferences.load(), loader=loader_with_head(head))
     _install_exception_hooks(window)

@@ -14,6 +14,7 @@ from app.state.activity import Job
 from app.state.controls import attribute_title, readable
 from app.state.export_settings import ExportSettings
 from app.state.face import Wear
+from app.state.view import View
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
 
@@ -67,6 +68,7 @@ class Binding:
     def _connect_activity(self) -> None:
         activity, panel = self.editor.activity, self.window.activity
         activity.job_added.connect(panel.add_job)
+        activity.job_added.connect(self._show_activity)
         activity.job_advanced.connect(panel.advance_job)
         activity.job_ended.connect(panel.remove_job)
         activity.line_added.connect(panel.add_line)
@@ -108,6 +110,10 @@ class Binding:
         background = None if transparent else display.background_colours()[0]
         self.editor.exporting.picture(out, size, background)
 
+    def _show_activity(self, job: Job) -> None:
+        if job.cancellable:
+            self.window.activity_dock.show()
+
     def _wear(self, category: str, wear: Wear | None) -> None:
         worn = attribute_title(wear.name) if wear else "source"
         self.editor.document.wear(category, wear, f"{readable(category)}: {worn}")
@@ -117,6 +123,7 @@ class Binding:
         assert avatar is not None
         categories = {name: avatar.attributes_of(name) for name in avatar.categories}
         self.window.attributes.set_categories(categories)
+        self.window.scene.set_usual_distance(View.framing(avatar).distance)
         self.window.expression.set_names(avatar.head.expression_names)
         self.window.setWindowTitle(f"{readable(avatar.name)} – PEGASUS editor")
         self.window.points.setText(f"{avatar.num_points:,} points")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QWidget
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QToolButton, QWidget
 
 from app.widgets.activity_panel import ActivityPanel
 from app.widgets.attribute_panel import AttributePanel
@@ -54,8 +54,10 @@ class MainWindow(QMainWindow):
             "Activity", self.activity, areas.BottomDockWidgetArea, areas.AllDockWidgetAreas
         )
         self.docks = (left, right, below)
+        self.activity_dock = below
         self.resizeDocks([left, right], [280, 360], Qt.Orientation.Horizontal)
         self.resizeDocks([below], [110], Qt.Orientation.Vertical)
+        below.hide()
 
     def _dock(
         self, title: str, widget: QWidget, area: Qt.DockWidgetArea, allowed: Qt.DockWidgetArea
@@ -70,6 +72,10 @@ class MainWindow(QMainWindow):
     def _make_status(self) -> None:
         self.message, self.speed, self.points, self.device = QLabel(), QLabel(), QLabel(), QLabel()
         self.statusBar().addWidget(self.message, 1)
+        log = QToolButton()
+        log.setDefaultAction(self.activity_dock.toggleViewAction())
+        log.setToolTip("Show or hide the jobs and the log")
+        self.statusBar().addPermanentWidget(log)
         for label in (self.speed, self.points, self.device):
             label.setObjectName("faint")
             self.statusBar().addPermanentWidget(label)

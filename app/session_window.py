@@ -48,6 +48,7 @@ class EditorWindow(MainWindow):
         self.preferences.geometry = _text(self.saveGeometry())
         self.preferences.layout = _text(self.saveState(LAYOUT_VERSION))
         self.editor.close()
+        self.dispatch.stop()
         super().closeEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.session import Session
 
 Work = Callable[[Job], bool]
+_LAST_FRAME_WAIT_S = 10.0
 
 
 class Exporting:
@@ -40,6 +42,7 @@ class Exporting:
         self._document, self._activity = document, activity
         self._dispatch, self._make = dispatch, make
         self._jobs: list[Job] = []
+        self._threads: list[Thread] = []
 
     def film(self, settings: ExportSettings) -> Job:
         """Write a turntable of the document as it is now."""
@@ -86,9 +89,17 @@ class Exporting:
         job.cancelled = True
 
     def cancel_all(self) -> None:
-        """Stop every export."""
+        """Stop every export and wait until what it had begun to write is gone."""
         for job in self._jobs:
             job.cancelled = True
+        # The threads end with the program; one that is cut off would leave its temporary file.
+        for thread in self._threads:
+            thread.join(_LAST_FRAME_WAIT_S)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an export is under way."""
+        return bool(self._jobs)
 
     def _now(self) -> tuple[Avatar, Face, View]:
         avatar = self._document.avatar
@@ -98,13 +109,15 @@ class Exporting:
     def _start(self, title: str, out: Path, work: Work, total: int) -> Job:
         job = self._activity.start(title, total, cancellable=True)
         self._jobs.append(job)
-        run_in_background(
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = run_in_background(
             "export",
             lambda: work(job),
             lambda written: self._done(job, out, written),
             lambda error: self._failed(job, error),
             self._dispatch,
         )
+        self._threads.append(thread)
         return job
 
     def _progress(self, job: Job, done: int, total: int, image: Pixels) -> bool:

@@ -42,21 +42,31 @@ def single_controls(names: Sequence[str]) -> list[Control]:
 
 
 def combined_controls(names: Sequence[str]) -> list[Control]:
-    """One for each pair of a left and a right expression, the everyday ones first."""
+    """The everyday expressions, then every other pair of a left and a right one."""
     groups: dict[str, list[int]] = {}
     for index, name in enumerate(names):
         stem = re.sub(r"[\s_]*\b(left|right|inner|outer)\b", "", name.replace("_", " "))
-        if stem != name.replace("_", " ") and stem:
+        is_side = stem != name.replace("_", " ")
+        if stem and (is_side or readable(stem) in _EVERYDAY):
             groups.setdefault(stem.strip(), []).append(index)
     controls = [
         Control(readable(_everyday(stem)), tuple(indices), tip=_moved(names, indices))
         for stem, indices in groups.items()
-        if len(indices) > 1 and stem not in ("jaw", "mouth")
+        if (len(indices) > 1 or readable(stem) in _EVERYDAY) and stem not in ("jaw", "mouth")
     ]
     return sorted(controls, key=lambda control: _everyday_rank(control.title))
 
 
-_EVERYDAY = ("Smile", "Blink", "Brow raise", "Brow down", "Mouth frown", "Eye squint", "Eye wide")
+_EVERYDAY = (
+    "Smile",
+    "Blink",
+    "Brow raise",
+    "Brow down",
+    "Mouth pucker",
+    "Mouth frown",
+    "Eye squint",
+    "Eye wide",
+)
 
 
 def _everyday(stem: str) -> str:
@@ -103,6 +113,7 @@ POSE_GROUPS: dict[str, tuple[Control, ...]] = {
     "Jaw": (
         JAW_OPEN,
         _angle("Sideways", 7, 15, "Degrees; positive moves to the person's left"),
+        _angle("Tilt", 8, 10, "Degrees; positive tilts to the person's right", -1.0),
     ),
 }
 EYES_LINKED = (

@@ -25,6 +25,7 @@ PRESETS: dict[str, tuple[float, float]] = {
 MAX_PITCH_DEG = 89.0
 FOV_RANGE_DEG = (5.0, 90.0)
 DEFAULT_FOV_DEG = 20.0
+DISTANCE_RANGE = (0.5, 12.0)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class View:
         """The camera of a picture of (height, width) pixels."""
         return Camera.orbit(
             np.asarray(self.target),
-            self.reach / math.tan(math.radians(self.fov_deg / 2)),
+            self.distance,
             self.yaw_deg,
             self.pitch_deg,
             self.fov_deg,
@@ -80,6 +81,15 @@ class View:
     def zoomed(self, factor: float) -> View:
         """Closer by a factor."""
         return replace(self, reach=min(max(self.reach / factor, 1e-2), 1e2))
+
+    @property
+    def distance(self) -> float:
+        """From the eye to the target, in the avatar's units."""
+        return self.reach / math.tan(math.radians(self.fov_deg / 2))
+
+    def at_distance(self, distance: float) -> View:
+        """Moved along the line of sight; the field of view stays."""
+        return self.zoomed(self.distance / max(distance, 1e-3))
 
     def turned_to(self, preset: str) -> View:
         """From one of the named sides."""

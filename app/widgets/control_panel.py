@@ -20,6 +20,7 @@ from app.widgets.section import Section, scrolling_column
 from app.widgets.slider_row import SliderRow
 
 _NUM_EVERYDAY = 8
+_ALL = "All components"
 
 
 class ControlList(QWidget):
@@ -113,7 +114,7 @@ class ExpressionPanel(QWidget):
             section.deleteLater()
         combined = combined_controls(names)
         everyday, pairs = combined[:_NUM_EVERYDAY], combined[_NUM_EVERYDAY:]
-        groups = [("Everyday", everyday), ("Both sides", pairs), ("All", single_controls(names))]
+        groups = [("Everyday", everyday), ("Both sides", pairs), (_ALL, single_controls(names))]
         self._sections, self._lists = [], []
         for title, controls in groups:
             if controls or title == "Everyday":
@@ -131,7 +132,7 @@ class ExpressionPanel(QWidget):
         return [*self._jaw.rows, *(row for each in self._lists for row in each.rows)]
 
     def _add(self, title: str, controls: Sequence[Control]) -> None:
-        section, rows = Section(title), ControlList(controls)
+        section, rows = Section(title, is_open=title != _ALL), ControlList(controls)
         rows.changed.connect(self.changed)
         rows.gesture_ended.connect(self.gesture_ended)
         section.body.addWidget(rows)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.state.display import BACKGROUNDS, PASS_TITLES, Display
-from app.state.view import DEFAULT_FOV_DEG, FOV_RANGE_DEG, PRESETS, View
+from app.state.view import DEFAULT_FOV_DEG, DISTANCE_RANGE, FOV_RANGE_DEG, PRESETS, View
 from app.widgets.section import Section, scrolling_column
 from app.widgets.slider_row import SliderRow
 
@@ -47,6 +47,11 @@ class ScenePanel(QWidget):
             self._rows, (view.yaw_deg, view.pitch_deg, view.roll_deg, view.fov_deg), strict=True
         ):
             row.set_value(value)
+        self.distance.set_value(view.distance)
+
+    def set_usual_distance(self, distance: float) -> None:
+        """The distance that frames the open avatar's head."""
+        self.distance.set_default(distance)
 
     def set_display(self, display: Display) -> None:
         """Show what is displayed."""
@@ -79,7 +84,9 @@ class ScenePanel(QWidget):
             self._row("Roll", "roll_deg", -180, 180),
             self._row("Field of view", "fov_deg", *FOV_RANGE_DEG, default=DEFAULT_FOV_DEG),
         ]
-        for row in self._rows:
+        self.distance = SliderRow("Distance", *DISTANCE_RANGE, View().distance, decimals=2)
+        self.distance.value_changed.connect(lambda v: self._emit(self._view.at_distance(v)))
+        for row in (*self._rows[:3], self.distance, *self._rows[3:]):
             section.body.addWidget(row)
         section.body.addLayout(self._make_view_buttons())
         return section

@@ -114,6 +114,10 @@ class SliderRow(QWidget):
             self.number.setValue(value)
         self.number.blockSignals(blocked)
 
+    def set_default(self, value: float) -> None:
+        """What a double click goes back to from now on."""
+        self._default = value
+
     def reset(self) -> None:
         """Back to the default, as the user's own change."""
         self._on_typed(self._default)

@@ -13,6 +13,8 @@ from pegasus_runtime.avatar.networks import AvatarNetworks, Deformer, Geometry
 _SPHERE_RADIUS = 0.6
 _COORDINATE_DEVIATION = 2.0
 _CODE_DEVIATION = 0.3
+_WAVE_DEVIATION = 0.3
+_COLOUR_DEVIATION = 0.02
 _GEOMETRY_CODE_DEVIATION = 0.07
 
 
@@ -36,13 +38,14 @@ def initialise(networks: AvatarNetworks, source_code: Tensor) -> None:
 def _initialise_geometry(geometry: Geometry) -> None:
     """Geometric initialisation (SAL, Atzmon and Lipman 2020): the signed distance of a sphere.
 
-    High frequencies start with no influence and the code with little.
+    High frequencies start with some influence too: from nothing, a small network takes ten times
+    as many steps to learn an eye. The rest of the training smooths what they do to the distance.
     """
     for index, layer in enumerate(geometry.layers):
         assert isinstance(layer, WeightNormLinear)
         weight = torch.randn_like(layer.weight_v) * math.sqrt(2 / layer.weight_v.shape[0])
         if index == 0:
-            weight[:, 3:] = 0
+            weight[:, 3:] = torch.randn_like(weight[:, 3:]) * _WAVE_DEVIATION
             weight[:, geometry.num_local :].normal_(std=_GEOMETRY_CODE_DEVIATION)
         elif index == geometry.skip:
             previous = geometry.layers[index - 1]
@@ -52,6 +55,7 @@ def _initialise_geometry(geometry: Geometry) -> None:
     width = geometry.output.weight_v.shape[1]
     weight = torch.randn_like(geometry.output.weight_v) * 1e-4
     weight[0] += math.sqrt(math.pi / width)
+    weight[1:] = torch.randn_like(weight[1:]) * _COLOUR_DEVIATION
     bias = torch.zeros_like(geometry.output.bias)
     bias[0] = -_SPHERE_RADIUS
     geometry.output.set_weight(weight, bias)

@@ -86,7 +86,7 @@ def _start_learner(
     avatar, cloud = start_avatar(config, capture, head)
     if is_new:
         canonical = make_canonical_head(head, avatar.canonical_expression)
-        warm_start(avatar, canonical, cloud, config.warm_start_steps, config.seed)
+        warm_start(avatar, canonical, capture, cloud, config.warm_start_steps, config.seed)
     return Learner(avatar, config, device)
 
 

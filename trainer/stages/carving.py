@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pegasus_runtime.deform.canonical_head import CanonicalHead, add_ghost_bone
+from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.nearest import nearest_vertices
-from pegasus_runtime.deform.surface import apply_rows, invert_3x3
-from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.head import Head
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.stages.riding import pixels_of, ride_on_head
 
 _NUM_VIEWS = 32
 _REACH = 0.36
@@ -43,6 +43,17 @@ class StartCloud:
     """(M, 3) unit, outward"""
     offsets: dict[str, Tensor]
     """by subject, (M, 3); the source's are zero"""
+    nearest: Tensor
+    """(M,) nearest vertex of the canonical head to the foot of each point"""
+
+    def join(self, other: StartCloud) -> StartCloud:
+        """The points of both."""
+        return StartCloud(
+            torch.cat([self.points, other.points]),
+            torch.cat([self.normals, other.normals]),
+            {k: torch.cat([v, other.offsets[k]]) for k, v in self.offsets.items()},
+            torch.cat([self.nearest, other.nearest]),
+        )
 
     def thin_out(self, count: int, generator: torch.Generator) -> Tensor:
         """About ``count`` points (N, 3), evenly spread: one of each cell of a grid."""
@@ -89,6 +100,19 @@ def carve(
         points=base + normals * source[:, None],
         normals=normals,
         offsets={name: normals * (t - source)[:, None] for name, t in lengths.items()},
+        nearest=nearest,
+    )
+
+
+def bare_cloud(
+    head: Head, canonical: CanonicalHead, capture: Capture, base: Tensor, normals: Tensor
+) -> StartCloud:
+    """Points on the parts of the head that nothing stands off: they are where the head says."""
+    nearest = nearest_vertices(base, canonical.vertices)
+    bare = ~_movable(head, nearest)
+    still = torch.zeros(int(bare.sum()), 3)
+    return StartCloud(
+        base[bare], normals[bare], {name: still for name in capture.training}, nearest[bare]
     )
 
 
@@ -127,7 +151,8 @@ def _ray_lengths(
     inside = torch.zeros(places.shape[:2])
     known = torch.zeros(places.shape[:2])
     for frame in views:
-        posed = _pose_rigidly(head, canonical, capture, frame, places, nearest)
+        ride = ride_on_head(head, canonical, capture, frame, nearest)
+        posed = ride.carry(places.transpose(0, 1)).transpose(0, 1)
         seen, covered = _look_up(frame, posed.reshape(-1, 3))
         known += seen.view_as(known)
         inside += (seen & covered).view_as(inside)
@@ -135,36 +160,10 @@ def _ray_lengths(
     return agreed.float().cumprod(dim=1).sum(dim=1) * _STEP
 
 
-def _pose_rigidly(
-    head: Head,
-    canonical: CanonicalHead,
-    capture: Capture,
-    frame: TrainingFrame,
-    places: Tensor,
-    nearest: Tensor,
-) -> Tensor:
-    """Canonical places (M, S, 3) in a frame's pose; each ray rides on its foot's weights."""
-    expression = torch.from_numpy(frame.record.expression)
-    posed = pose_head(head, capture.shape, expression, torch.from_numpy(frame.record.pose))
-    weights = torch.nn.functional.pad(head.skinning_weights[nearest], (1, 0))
-    before = torch.einsum("mb,bij->mij", weights, canonical.transforms)
-    after = torch.einsum("mb,bij->mij", weights, add_ghost_bone(posed.transforms))
-    shaped = (head.identity_directions @ capture.shape)[nearest]
-    along = places.transpose(0, 1)
-    rest = apply_rows(invert_3x3(before[:, :3, :3]), along - before[:, :3, 3]) + shaped
-    return (apply_rows(after[:, :3, :3], rest) + after[:, :3, 3]).transpose(0, 1)
-
-
 def _look_up(frame: TrainingFrame, points: Tensor) -> tuple[Tensor, Tensor]:
     """Whether points (P, 3) fall into a frame's picture, and whether its mask covers them."""
-    height, width = frame.mask.shape
-    projected = frame.record.camera.project(points)
-    column = ((1 - projected[:, 0]) * width / 2).floor().long()
-    row = ((1 - projected[:, 1]) * height / 2).floor().long()
-    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    mask = torch.from_numpy(frame.mask)
-    covered = mask[row.clamp(0, height - 1), column.clamp(0, width - 1)] > 127
-    return seen, covered
+    row, column, seen = pixels_of(frame, frame.record.camera.project(points))
+    return seen, torch.from_numpy(frame.mask)[row, column] > 127
 
 
 def _smooth(points: Tensor, values: Tensor) -> Tensor:

@@ -15,14 +15,18 @@ from pegasus_runtime.head import Head
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.losses.points import head_targets, supervise_deformer
-from trainer.stages.carving import StartCloud, carve
+from trainer.stages.carving import StartCloud, bare_cloud, carve
+from trainer.stages.colouring import colour_cloud
 
 _SCALP = "scalp"
 _NECK = "neck"
 _NECK_SHARE = 0.2
 _NUM_CLOUD = 16_000
-_WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 2e-3, 5e-4
+_NUM_BARE = 60_000
+_WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 2e-3, 4e-3
 _MOVE_WEIGHT = 1000.0
+_COLOUR_WEIGHT, _DISTANCE_WEIGHT, _NORMAL_WEIGHT = 10.0, 0.5, 0.05
+_NORMALS_EVERY = 3
 _WARM_SAMPLES = 1024
 _WARM_DEPTH = 0.02
 
@@ -33,6 +37,8 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[
     generator = torch.Generator().manual_seed(config.seed)
     base, normals = sample_head(head, canonical, _NUM_CLOUD, config.points.scalp_share, generator)
     cloud = carve(head, canonical, capture, base, normals)
+    base, normals = sample_head(head, canonical, _NUM_BARE, 0.0, generator)
+    cloud = cloud.join(bare_cloud(head, canonical, capture, base, normals))
     model = config.model
     avatar = initial_avatar(
         head,
@@ -114,25 +120,32 @@ def _on_part(head: Head, name: str) -> Tensor | None:
 
 
 def warm_start(
-    avatar: Avatar, canonical: CanonicalHead, cloud: StartCloud, steps: int, seed: int
+    avatar: Avatar,
+    canonical: CanonicalHead,
+    capture: Capture,
+    cloud: StartCloud,
+    steps: int,
+    seed: int,
 ) -> None:
-    """Fit the networks to what is known before any colour is seen.
+    """Fit the networks to what is known before the first picture is drawn.
 
-    The head gives skinning and blend directions, the carved cloud gives surface, normals and how
-    far each attribute moves points. It takes a minute, and pictures then teach only the rest.
+    The head gives skinning and blend directions, the carved cloud gives surface, normals, colours
+    and how far each attribute moves points. It takes a minute, and pictures teach only the rest.
 
     Args:
         avatar: its networks are changed.
         canonical: its canonical head.
+        capture: the pictures, in which the cloud's colours are looked up.
         cloud: of the capture.
-        steps: for the deformer; the geometry, whose steps cost more, takes a third as many.
+        steps: for the deformer, and as many for geometry and colour.
         seed: of what is sampled.
     """
     generator = torch.Generator().manual_seed(seed)
-    warmup = Warmup(avatar, canonical, cloud, generator)
+    colours = colour_cloud(avatar.head, canonical, capture, cloud) if steps else {}
+    warmup = Warmup(avatar, canonical, cloud, colours, generator)
     networks = avatar.networks
     _fit(warmup.deformer_loss, networks.deformer, _WARM_DEFORMER_RATE, steps)
-    _fit(warmup.geometry_loss, networks.geometry, _WARM_GEOMETRY_RATE, steps // 3)
+    _fit(warmup.geometry_loss, networks.geometry, _WARM_GEOMETRY_RATE, steps)
 
 
 def _fit(
@@ -154,6 +167,7 @@ class Warmup:
     avatar: Avatar
     canonical: CanonicalHead
     cloud: StartCloud
+    colours: dict[str, tuple[Tensor, Tensor]]
     generator: torch.Generator
 
     def deformer_loss(self, step: int) -> Tensor:
@@ -173,15 +187,19 @@ class Warmup:
         return supervision + _MOVE_WEIGHT * move + 10 * shift
 
     def geometry_loss(self, step: int) -> Tensor:
-        """Signed distance and normals against the cloud's."""
+        """Colour and signed distance against the cloud's, and in some steps its normals."""
         subject, code, chosen, depth = self._sample(step)
         normals = self.cloud.normals[chosen]
         places = self.cloud.points[chosen] + self.cloud.offsets[subject][chosen] + depth * normals
-        field = self.avatar.networks.geometry(places, code, tangents=True)
-        assert field.sdf_gradient is not None
+        with_normals = step % _NORMALS_EVERY == 0
+        field = self.avatar.networks.geometry(places, code, tangents=with_normals)
+        colours, seen = self.colours[subject]
+        difference = (field.albedo - colours[chosen]).abs() * seen[chosen, None]
         distance: Tensor = (field.sdf - depth[:, 0]).abs().mean()
-        direction = (field.sdf_gradient - normals).square().sum(dim=1).mean()
-        total: Tensor = 10 * distance + direction
+        total: Tensor = _DISTANCE_WEIGHT * distance + _COLOUR_WEIGHT * difference.mean()
+        if field.sdf_gradient is not None:
+            direction = (field.sdf_gradient - normals).square().sum(dim=1).mean()
+            total = total + _NORMAL_WEIGHT * direction
         return total
 
     def _sample(self, step: int) -> tuple[str, Tensor, Tensor, Tensor]:
