@@ -1,7 +1,7 @@
 """The plain engine: every point against every pixel. The oracle the others are tested against.
 
 It works in the dtype of the points, so `torch.autograd.gradcheck` can run on it in float64.
-Formulas: blended discs as in Wiles et al., "SynSin" (CVPR 2020), with the falloff that
+Formulas: blended discs as in Wiles et al., "SynSin" (CVPR 2020), with the falloff of PyTorch3D.
 PyTorch3D documents.
 """
 

@@ -21,12 +21,12 @@ from trainer.stages.colouring import colour_cloud
 _SCALP = "scalp"
 _NECK = "neck"
 _NECK_SHARE = 0.2
-_NUM_CLOUD = 16_000
+_NUM_CLOUD = 40_000
 _NUM_BARE = 60_000
 _WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 2e-3, 4e-3
 _MOVE_WEIGHT = 1000.0
-_COLOUR_WEIGHT, _DISTANCE_WEIGHT, _NORMAL_WEIGHT = 10.0, 0.5, 0.05
-_NORMALS_EVERY = 3
+_COLOUR_WEIGHT, _DISTANCE_WEIGHT, _NORMAL_WEIGHT = 10.0, 0.1, 0.005
+_NORMALS_EVERY = 8
 _WARM_SAMPLES = 1024
 _WARM_DEPTH = 0.02
 
@@ -137,7 +137,7 @@ def warm_start(
         canonical: its canonical head.
         capture: the pictures, in which the cloud's colours are looked up.
         cloud: of the capture.
-        steps: for the deformer, and as many for geometry and colour.
+        steps: for the deformer, and twice as many for geometry and colour.
         seed: of what is sampled.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -145,7 +145,7 @@ def warm_start(
     warmup = Warmup(avatar, canonical, cloud, colours, generator)
     networks = avatar.networks
     _fit(warmup.deformer_loss, networks.deformer, _WARM_DEFORMER_RATE, steps)
-    _fit(warmup.geometry_loss, networks.geometry, _WARM_GEOMETRY_RATE, steps)
+    _fit(warmup.geometry_loss, networks.geometry, _WARM_GEOMETRY_RATE, 2 * steps)
 
 
 def _fit(
@@ -198,7 +198,8 @@ class Warmup:
         distance: Tensor = (field.sdf - depth[:, 0]).abs().mean()
         total: Tensor = _DISTANCE_WEIGHT * distance + _COLOUR_WEIGHT * difference.mean()
         if field.sdf_gradient is not None:
-            direction = (field.sdf_gradient - normals).square().sum(dim=1).mean()
+            found = torch.nn.functional.normalize(field.sdf_gradient, dim=1)
+            direction = (found - normals).square().sum(dim=1).mean()
             total = total + _NORMAL_WEIGHT * direction
         return total
 
