@@ -22,6 +22,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--screenshot", metavar="OUT.png", help="save a picture of the window and quit"
     )
+    parser.add_argument(
+        "--head", metavar="FILE", help="the avatar's head, when it is not in the asset folder"
+    )
     parser.set_defaults(run=open_editor)
 
 
@@ -40,7 +43,8 @@ def open_editor(options: argparse.Namespace) -> int:
             ) from error
         raise
     screenshot = Path(options.screenshot) if options.screenshot else None
-    return open_window(options.avatar, screenshot=screenshot)
+    head = Path(options.head) if options.head else None
+    return open_window(options.avatar, screenshot=screenshot, head=head)
 
 
 def require_display(avatar: str = "demo") -> None:
