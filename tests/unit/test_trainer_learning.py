@@ -84,9 +84,7 @@ def test_losses_fall(config: TrainingConfig, capture: Capture, tmp_path: Path) -
 
 
 def test_growth_keeps_the_moments_of_survivors(config: TrainingConfig, capture: Capture) -> None:
-    learner = Learner(
-        start_avatar(config, capture, load_free_head())[0], config, torch.device("cpu")
-    )
+    learner = Learner(start_avatar(config, capture, load_free_head()), config, torch.device("cpu"))
     learner.descend(learner.points.square().sum())
     before = learner.optimiser.state[learner.points]["exp_avg"].clone()
     old = learner.points.detach().clone()

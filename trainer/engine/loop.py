@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import Head
 from pegasus_runtime.session import choose_device
@@ -27,7 +26,7 @@ from trainer.engine.learner import Learner
 from trainer.engine.previews import preview_frames, write_preview
 from trainer.engine.progress import Progress
 from trainer.engine.step import Situation, losses_of_step, weigh
-from trainer.stages.start import start_avatar, warm_start
+from trainer.stages.start import blank_avatar, start_avatar
 
 
 class Interrupted(Exception):
@@ -54,9 +53,11 @@ def train(
     torch.set_num_threads(config.threads or torch.get_num_threads())
     saved = find_checkpoint(run_dir, resume)
     first = saved["step"] if saved else 0
-    learner = _start_learner(config, capture, head, device, is_new=saved is None)
     if saved:
+        learner = Learner(blank_avatar(config, capture, head, saved["points"]), config, device)
         learner.restore(saved)
+    else:
+        learner = Learner(start_avatar(config, capture, head), config, device)
     situation = Situation.prepare(learner, capture)
     log = EventLog(run_dir)
     log.truncate_after(first)
@@ -77,17 +78,6 @@ def train(
                 raise Interrupted(f"stopped after step {done}; the same command goes on from there")
     log.close()
     return learner.finished_avatar(_provenance(config, capture))
-
-
-def _start_learner(
-    config: TrainingConfig, capture: Capture, head: Head, device: torch.device, is_new: bool
-) -> Learner:
-    torch.manual_seed(config.seed)
-    avatar, cloud = start_avatar(config, capture, head)
-    if is_new:
-        canonical = make_canonical_head(head, avatar.canonical_expression)
-        warm_start(avatar, canonical, capture, cloud, config.warm_start_steps, config.seed)
-    return Learner(avatar, config, device)
 
 
 def _train_step(situation: Situation, config: TrainingConfig, step: int) -> dict[str, Any]:

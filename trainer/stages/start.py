@@ -31,28 +31,48 @@ _WARM_SAMPLES = 1024
 _WARM_DEPTH = 0.02
 
 
-def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[Avatar, StartCloud]:
-    """An untrained avatar for a capture, and the dense cloud its points were chosen from."""
+def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> Avatar:
+    """An avatar that knows the head, and the capture's surface and colours roughly."""
     canonical = make_canonical_head(head, capture.mean_expression)
     generator = torch.Generator().manual_seed(config.seed)
-    base, normals = sample_head(head, canonical, _NUM_CLOUD, config.points.scalp_share, generator)
+    cloud = start_cloud(head, canonical, capture, config.points.scalp_share, generator)
+    points = cloud.thin_out(config.points.initial, generator)
+    avatar = blank_avatar(config, capture, head, points)
+    warm_start(avatar, canonical, capture, cloud, config.warm_start_steps, config.seed)
+    return avatar
+
+
+def start_cloud(
+    head: Head,
+    canonical: CanonicalHead,
+    capture: Capture,
+    scalp_share: float,
+    generator: torch.Generator,
+) -> StartCloud:
+    """A dense cloud over the source person, carved where hair, hats and collars stand off."""
+    base, normals = sample_head(head, canonical, _NUM_CLOUD, scalp_share, generator)
     cloud = carve(head, canonical, capture, base, normals)
     base, normals = sample_head(head, canonical, _NUM_BARE, 0.0, generator)
-    cloud = cloud.join(bare_cloud(head, canonical, capture, base, normals))
+    return cloud.join(bare_cloud(head, canonical, capture, base, normals))
+
+
+def blank_avatar(config: TrainingConfig, capture: Capture, head: Head, points: Tensor) -> Avatar:
+    """An untrained avatar for a capture with the given points (N, 3)."""
     model = config.model
+    sizes = NetworkSizes(
+        num_frequencies=model.num_frequencies,
+        geometry_width=model.geometry_width,
+        geometry_depth=model.geometry_depth,
+        geometry_skip=model.geometry_skip,
+        deformer_width=model.deformer_width,
+        deformer_depth=model.deformer_depth,
+        shading_width=model.shading_width,
+    )
     avatar = initial_avatar(
         head,
-        cloud.thin_out(config.points.initial, generator),
+        points,
         config.points.initial_radius,
-        sizes=NetworkSizes(
-            num_frequencies=model.num_frequencies,
-            geometry_width=model.geometry_width,
-            geometry_depth=model.geometry_depth,
-            geometry_skip=model.geometry_skip,
-            deformer_width=model.deformer_width,
-            deformer_depth=model.deformer_depth,
-            shading_width=model.shading_width,
-        ),
+        sizes=sizes,
         attribute_names=capture.attribute_names,
         canonical_expression=capture.mean_expression,
         shape=capture.shape,
@@ -61,7 +81,7 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[
     )
     avatar.points_per_pixel = model.points_per_pixel
     avatar.view_scale = mean_view_scale(capture)
-    return avatar, cloud
+    return avatar
 
 
 def mean_view_scale(capture: Capture) -> float:
