@@ -139,6 +139,11 @@ class Session:
         state = (params.expression.tobytes(), params.pose.tobytes(), params.shape.tobytes())
         return self._posed.get((_bytes(code), count, *state), evaluate)
 
+    def _radius(self, camera: Camera, count: int) -> float:
+        """Of the points drawn; fewer of them are drawn larger, so that they cover as much."""
+        share = len(self._points) / max(count, 1)
+        return self.avatar.radius_in(camera) * max(share, 1.0) ** 0.5
+
     def _draw(
         self,
         surface: CanonicalSurface,
@@ -156,7 +161,7 @@ class Session:
             projected,
             torch.cat(list(features.values()), dim=1),
             image_size=camera.image_size,
-            radius=self.avatar.radius_in(camera),
+            radius=self._radius(camera, len(projected)),
             points_per_pixel=self.avatar.points_per_pixel,
         )
         widths = [value.shape[1] for value in features.values()]
