@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
@@ -142,7 +143,7 @@ class Session:
     def _radius(self, camera: Camera, count: int) -> float:
         """Of the points drawn; fewer of them are drawn larger, so that they cover as much."""
         share = len(self._points) / max(count, 1)
-        return self.avatar.radius_in(camera) * max(share, 1.0) ** 0.5
+        return self.avatar.radius_in(camera) * math.sqrt(max(share, 1.0))
 
     def _draw(
         self,
