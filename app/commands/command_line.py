@@ -15,6 +15,7 @@ from pegasus_runtime.errors import Refused
 
 EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 EDIT = "edit"
+_STOPPED = "stopped; nothing half-written is left."
 _MODULES = {
     EDIT: "open_editor",
     "render": "render",
@@ -81,16 +82,27 @@ def run(arguments: Sequence[str]) -> int:
     except _MISTAKES as error:
         return _complain(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt:
-        return _complain("stopped; nothing half-written is left.", EXIT_INTERRUPTED)
+        return _complain(_STOPPED, EXIT_INTERRUPTED)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_FAILURE
     except Exception as error:
+        if _was_interrupted(error):
+            return _complain(_STOPPED, EXIT_INTERRUPTED)
         if os.environ.get("PEGASUS_DEBUG"):
             traceback.print_exc()
         name = type(error).__name__
         return _complain(
             f"unexpected {name}: {error} (PEGASUS_DEBUG=1 shows where it came from)", EXIT_FAILURE
         )
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl+C is behind an error: inside a compiled kernel it comes out as SystemError."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _complain(message: str, status: int) -> int:

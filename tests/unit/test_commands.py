@@ -182,6 +182,20 @@ def test_unexpected_errors(
     assert "a fault of ours" in text and ("Traceback" in text) is debug
 
 
+def test_ctrl_c_inside_a_kernel_is_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def kernel(_options: object) -> int:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise SystemError("returned a result with an exception set") from interrupt
+
+    monkeypatch.setattr("app.commands.doctor.doctor", kernel)
+    assert run(["doctor"]) == 130
+    assert "stopped" in capsys.readouterr().err
+
+
 def test_ctrl_c_in_a_film_leaves_no_file(
     avatar_file: str,
     tmp_path: Path,
