@@ -8,22 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.deform.surface import CanonicalSurface, PosedSurface
+from pegasus_runtime.avatar.networks import GeometryOutput
+from pegasus_runtime.deform.surface import PosedSurface
 from pegasus_runtime.errors import Refused
 
 _OVER_BACKGROUND = ("rgb", "albedo", "shading", "normal")
 
 
 def point_features(
-    surface: CanonicalSurface,
+    geometry: GeometryOutput,
     posed: PosedSurface,
     shading: Tensor,
     depth: Tensor,
     names: tuple[str, ...],
 ) -> dict[str, Tensor]:
     """What is blended into the picture for each pass, (N, C) each, and always alpha."""
-    geometry, normals = surface.geometry, posed.normals
-    assert geometry is not None and normals is not None
+    normals = posed.normals
+    assert normals is not None
     ones = torch.ones_like(depth)[:, None]
     values: dict[str, Callable[[], Tensor]] = {
         "rgb": lambda: point_colours(geometry.albedo, shading),

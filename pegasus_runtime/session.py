@@ -5,21 +5,22 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Hashable, Iterable
-from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.cache import Recent
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import make_canonical_head
+from pegasus_runtime.deform.evaluation import SurfaceEvaluation
 from pegasus_runtime.deform.nearest import nearest_vertices
+from pegasus_runtime.deform.posing import PosableSurface
+from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
     PosedSurface,
     evaluate_surface,
-    join_surfaces,
-    pose_surface,
     prepare_pose,
 )
 from pegasus_runtime.errors import Refused
@@ -27,10 +28,10 @@ from pegasus_runtime.frame import Frame, check_passes
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.passes import finish_pass, point_features
 
-Value = TypeVar("Value")
-_EVALUATION_CHUNK = 16_384
-"""Points evaluated at once: keeps the derivatives of the widest network inside the CPU's cache
-and within a small GPU's memory."""
+_SURFACE_BYTES = 256 * 2**20
+"""Kept of earlier latent codes, so that going back to one costs nothing."""
+_MIN_TABLE_POINTS = 16_384
+"""With fewer points the shading network itself costs less than its table."""
 
 
 class Session:
@@ -41,11 +42,12 @@ class Session:
     a time.
     """
 
-    def __init__(self, avatar: Avatar, device: str = "auto") -> None:
+    def __init__(self, avatar: Avatar, device: str = "auto", *, exact: bool = False) -> None:
         """
         Args:
             avatar: the avatar to render.
             device: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:N".
+            exact: bake nothing and fuse nothing: what the fast paths are compared with.
 
         Raises:
             Refused: the device does not exist.
@@ -59,9 +61,12 @@ class Session:
         ).to(self.device)
         self._points = avatar.points.to(self.device)
         self._order = _even_order(len(self._points)).to(self.device)
-        self._surfaces: _Latest[CanonicalSurface] = _Latest()
-        self._nearest: _Latest[Tensor] = _Latest()
-        self._posed: _Latest[tuple[PosedSurface, Tensor]] = _Latest()
+        self._exact = exact
+        self._surfaces: Recent[PosableSurface] = Recent(_SURFACE_BYTES, lambda s: s.num_bytes)
+        self._evaluation: tuple[Hashable, SurfaceEvaluation] | None = None
+        self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
+        self._tables: Recent[ShadingTable | None] = Recent(0, lambda _: 1)
+        self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
 
     @torch.no_grad()
     def render(
@@ -71,6 +76,7 @@ class Session:
         passes: Iterable[str] = ("rgb",),
         background: tuple[float, float, float] | None = (1.0, 1.0, 1.0),
         max_points: int | None = None,
+        interrupted: Callable[[], bool] | None = None,
     ) -> Frame:
         """Render a picture.
 
@@ -81,18 +87,21 @@ class Session:
             background: colour behind the head in 0..1; None leaves colours premultiplied by
                 alpha, with nothing behind them.
             max_points: use only an even subset of that many points, for a quick picture.
+            interrupted: asked every few hundredths of a second while a new latent code is
+                evaluated; True stops. What is evaluated is kept for the next call.
 
         Returns:
             The pictures by pass, and the posed points and normals.
 
         Raises:
             Refused: a parameter, a pass or the background is not valid.
+            Interrupted: ``interrupted`` said so.
         """
         names = check_passes(passes)
         checked = params.checked(self.avatar.codes.latent_size)
         code = self._code(checked)
         count = self._count(max_points)
-        surface = self._surface(code, count)
+        surface = self._surface(code, count, interrupted)
         posed, shading = self._pose(surface, checked, code, count)
         return self._draw(surface, posed, shading, camera, names, background)
 
@@ -105,23 +114,32 @@ class Session:
             return torch.from_numpy(params.latent).to(self.device)
         return self.avatar.codes.compose(params.attributes).detach().to(self.device)
 
-    def _surface(self, code: Tensor, count: int) -> CanonicalSurface:
-        def evaluate() -> CanonicalSurface:
-            whole = count == len(self._points)
-            points = self._points if whole else self._points[self._order[:count]]
-            return join_surfaces(
-                [
-                    evaluate_surface(
-                        self._networks, self._canonical, part, code, move=self.avatar.moves_points
-                    )
-                    for part in points.split(_EVALUATION_CHUNK)
-                ]
-            )
+    def _surface(
+        self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
+    ) -> PosableSurface:
+        key = (_bytes(code), count)
 
-        return self._surfaces.get((_bytes(code), count), evaluate)
+        def evaluate() -> PosableSurface:
+            if self._evaluation is None or self._evaluation[0] != key:
+                self._evaluation = key, self._evaluate(code, count)
+            surface = self._evaluation[1].finish(interrupted)
+            self._evaluation = None
+            return surface
+
+        return self._surfaces.get(key, evaluate)
+
+    def _evaluate(self, code: Tensor, count: int) -> SurfaceEvaluation:
+        whole = count == len(self._points)
+        points = self._points if whole else self._points[self._order[:count]]
+        move = self.avatar.moves_points
+
+        def evaluate(part: Tensor) -> CanonicalSurface:
+            return evaluate_surface(self._networks, self._canonical, part, code, move=move)
+
+        return SurfaceEvaluation(self._networks, self._canonical, points, evaluate, self._exact)
 
     def _pose(
-        self, surface: CanonicalSurface, params: Parameters, code: Tensor, count: int
+        self, surface: PosableSurface, params: Parameters, code: Tensor, count: int
     ) -> tuple[PosedSurface, Tensor]:
         def evaluate() -> tuple[PosedSurface, Tensor]:
             values = (params.expression, params.pose, params.shape)
@@ -133,12 +151,20 @@ class Session:
                     (_bytes(code), count),
                     lambda: nearest_vertices(surface.points, self._canonical.vertices),
                 )
-            posed = pose_surface(self._networks, self._canonical, surface, prepared, nearest)
+            posed = surface.pose(prepared, nearest)
             assert posed.normals is not None
-            return posed, self._networks.shading(posed.normals, code)
+            return posed, self._shade(posed.normals, code)
 
         state = (params.expression.tobytes(), params.pose.tobytes(), params.shape.tobytes())
         return self._posed.get((_bytes(code), count, *state), evaluate)
+
+    def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
+        """Shading (N, 3) of normals (N, 3), from a table where that pays."""
+        network = self._networks.shading
+        if self._exact or len(normals) < _MIN_TABLE_POINTS:
+            return network.forward(normals, code)
+        table = self._tables.get(_bytes(code), lambda: bake_shading(network, code))
+        return network.forward(normals, code) if table is None else table(normals)
 
     def _radius(self, camera: Camera, count: int) -> float:
         """Of the points drawn; fewer of them are drawn larger, so that they cover as much."""
@@ -147,7 +173,7 @@ class Session:
 
     def _draw(
         self,
-        surface: CanonicalSurface,
+        surface: PosableSurface,
         posed: PosedSurface,
         shading: Tensor,
         camera: Camera,
@@ -157,7 +183,7 @@ class Session:
         from pegasus_runtime.raster import render_features
 
         projected = camera.project(posed.points)
-        features = point_features(surface, posed, shading, projected[:, 2], names)
+        features = point_features(surface.geometry, posed, shading, projected[:, 2], names)
         image = render_features(
             projected,
             torch.cat(list(features.values()), dim=1),
@@ -170,21 +196,6 @@ class Session:
         finished = {n: finish_pass(n, images, background).cpu().numpy() for n in names}
         assert posed.normals is not None
         return Frame(finished, posed.points.cpu().numpy(), posed.normals.cpu().numpy())
-
-
-class _Latest(Generic[Value]):
-    """The value of the latest key."""
-
-    def __init__(self) -> None:
-        self._key: Hashable = None
-        self._value: Value | None = None
-
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The kept value if it is of this key, else a new one."""
-        if self._value is None or key != self._key:
-            self._value = None
-            self._value, self._key = make(), key
-        return self._value
 
 
 def _bytes(code: Tensor) -> bytes:

@@ -8,6 +8,7 @@ import torch
 
 import pegasus_runtime as pr
 from pegasus_runtime import session as session_module
+from pegasus_runtime.deform.posing import PackedSurface
 
 
 @pytest.fixture(scope="module")
@@ -88,25 +89,29 @@ def test_only_what_changed_is_evaluated_again(
     camera: pr.Camera,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    counts = {"evaluate_surface": 0, "pose_surface": 0}
-    for name in counts:
-        real = getattr(session_module, name)
+    counts = {"evaluate_surface": 0, "pose": 0}
 
-        def counted(*args: object, _real: object = real, _name: str = name, **more: object):  # type: ignore[no-untyped-def]
-            counts[_name] += 1
-            return _real(*args, **more)  # type: ignore[operator]
+    def count(owner: object, name: str) -> None:
+        real = getattr(owner, name)
 
-        monkeypatch.setattr(session_module, name, counted)
+        def counted(*args: object, **more: object) -> object:
+            counts[name] += 1
+            return real(*args, **more)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(session_module, "evaluate_surface")
+    count(PackedSurface, "pose")
     params = avatar.neutral()
     session.render(params, camera)
     session.render(params, avatar.default_camera((20, 20)), ("normal", "rgb"))
-    assert counts == {"evaluate_surface": 1, "pose_surface": 1}
+    assert counts == {"evaluate_surface": 1, "pose": 1}
     params.expression[0] = 1
     session.render(params, camera)
-    assert counts == {"evaluate_surface": 1, "pose_surface": 2}
+    assert counts == {"evaluate_surface": 1, "pose": 2}
     params.attributes["hair"] = "a"
     session.render(params, camera)
-    assert counts == {"evaluate_surface": 2, "pose_surface": 3}
+    assert counts == {"evaluate_surface": 2, "pose": 3}
 
 
 def test_changes_are_seen(session: pr.Session, avatar: pr.Avatar, camera: pr.Camera) -> None:

@@ -1,0 +1,159 @@
+"""Posing points in one pass over memory, many points to a vector register (numba).
+
+Torch's products of a tall matrix with three columns, and the dozen small operations after them,
+are bound by memory: each reads and writes all points. Here what a frame needs of 64 points lies
+together, one number after another with the points side by side, and is read once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+LANES = 64
+"""points that lie side by side"""
+NUM_BONES = 6
+NUM_SMALL_ROWS = 4 * NUM_BONES + 12 + 3
+"""rows behind the hidden layer and its tangents: skinning, rest position, gradient"""
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+# A float32 number, in the types of which sums do not mix with Python's own.
+Scalar = Any
+# Products and sums may be joined; NaN stays NaN.
+_JOINED = {"contract", "nsz"}
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def pack_rows(source: Floats, first_point: int, first_row: int, packed: Floats) -> None:
+    """Lay numbers (n, C) of points side by side: row ``first_row`` onwards of ``packed``.
+
+    Args:
+        source: (n, C)
+        first_point: of the source among all, a multiple of `LANES`.
+        first_row: where column 0 goes.
+        packed: (blocks, rows, LANES) out.
+    """
+    num_points, num_columns = source.shape
+    for block in prange((num_points + LANES - 1) // LANES):
+        start = block * LANES
+        count = min(LANES, num_points - start)
+        target = packed[first_point // LANES + block]
+        for column in range(num_columns):
+            for lane in range(count):
+                target[first_row + column, lane] = source[start + lane, column]
+
+
+@njit(cache=True, nogil=True, fastmath=_JOINED)
+def _fold(block: Floats, first: int, weight: Floats, folded: Floats) -> None:
+    """Add rows first… of a block, times weight (3, D), to folded (3, LANES)."""
+    for row in range(weight.shape[1]):
+        u, v, w = weight[0, row], weight[1, row], weight[2, row]
+        for lane in range(LANES):
+            value = block[first + row, lane]
+            folded[0, lane] += u * value
+            folded[1, lane] += v * value
+            folded[2, lane] += w * value
+
+
+@njit(cache=True, nogil=True, fastmath=_JOINED)
+def _blend(block: Floats, first: int, matrices: Floats, blended: Floats) -> None:
+    """Bones (B, 12) blended by the weights in rows first… of a block: (12, LANES)."""
+    blended[:] = np.float32(0.0)
+    for bone in range(NUM_BONES):
+        for entry in range(12):
+            value = matrices[bone, entry]
+            for lane in range(LANES):
+                blended[entry, lane] += block[first + bone, lane] * value
+
+
+@njit(cache=True, nogil=True, fastmath=_JOINED)
+def _apply(blended: Floats, vectors: Floats, shift: Scalar, out: Floats) -> None:
+    """Add linear part times vectors (3, LANES), and the shift if that is 1, to out (3, LANES)."""
+    for row in range(3):
+        for lane in range(LANES):
+            out[row, lane] += (
+                blended[4 * row, lane] * vectors[0, lane]
+                + blended[4 * row + 1, lane] * vectors[1, lane]
+                + blended[4 * row + 2, lane] * vectors[2, lane]
+                + blended[4 * row + 3, lane] * shift
+            )
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_JOINED)
+def _carry_normals(t: Floats, block: Floats, first: int, out: Floats) -> None:
+    """As `deform.surface.carry_normals`; t (3, 3, LANES), t[i] = ∂x_d/∂p'ᵢ; out (3, LANES)."""
+    for lane in range(LANES):
+        a, b, c = t[0, 0, lane], t[0, 1, lane], t[0, 2, lane]
+        d, e, f = t[1, 0, lane], t[1, 1, lane], t[1, 2, lane]
+        g, h, i = t[2, 0, lane], t[2, 1, lane], t[2, 2, lane]
+        u, v, w = block[first, lane], block[first + 1, lane], block[first + 2, lane]
+        p, q, r = e * i - f * h, f * g - d * i, d * h - e * g
+        side = np.float32(-1.0) if a * p + b * q + c * r < 0 else np.float32(1.0)
+        x = side * (u * p + v * (h * c - i * b) + w * (b * f - c * e))
+        y = side * (u * q + v * (i * a - g * c) + w * (c * d - a * f))
+        z = side * (u * r + v * (g * b - h * a) + w * (a * e - b * d))
+        length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))
+        out[0, lane], out[1, lane], out[2, lane] = x / length, y / length, z / length
+
+
+@njit(cache=True, nogil=True)
+def _displace(displacements: Floats, nearest: Indices, start: int, rest: Floats) -> None:
+    for lane in range(min(LANES, len(nearest) - start)):
+        for axis in range(3):
+            rest[axis, lane] += displacements[nearest[start + lane], axis]
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def pose_packed(
+    packed: Floats, weight: Floats, bias: Floats, matrices: Floats, displacements: Floats,
+    nearest: Indices, num_workers: int, points: Floats, normals: Floats,
+) -> None:  # fmt: skip
+    """Posed points and unit normals; `deform.surface.pose_surface` has the same formulas.
+
+    Args:
+        packed: (blocks, 4 D + NUM_SMALL_ROWS, LANES) as `PackedSurface` lays them.
+        weight: (3, D) the deformer's last layer with expression and pose folded in.
+        bias: (3,)
+        matrices: (B, 12) upper three rows of the bones' transforms.
+        displacements: (V, 3) by the head's shape; V = 0 for none.
+        nearest: (N,) vertex of each point, empty where V = 0.
+        num_workers: into how many shares the blocks are cut.
+        points: (N, 3) out.
+        normals: (N, 3) out.
+    """
+    width = weight.shape[1]
+    skinning = 4 * width
+    rest_row = skinning + 4 * NUM_BONES
+    for worker in prange(num_workers):
+        rest, tangent = np.empty((3, LANES), np.float32), np.empty((3, LANES), np.float32)
+        blended, slopes = np.empty((12, LANES), np.float32), np.empty((12, LANES), np.float32)
+        jacobian = np.empty((3, 3, LANES), np.float32)
+        posed, turned = np.empty((3, LANES), np.float32), np.empty((3, LANES), np.float32)
+        for number in range(worker, len(packed), num_workers):
+            block = packed[number]
+            start = number * LANES
+            for axis in range(3):
+                for lane in range(LANES):
+                    rest[axis, lane] = block[rest_row + axis, lane] + bias[axis]
+            _fold(block, 0, weight, rest)
+            if len(displacements):
+                _displace(displacements, nearest, start, rest)
+            _blend(block, skinning, matrices, blended)
+            posed[:] = np.float32(0.0)
+            _apply(blended, rest, np.float32(1.0), posed)
+            for i in range(3):
+                tangent[:] = block[rest_row + 3 + 3 * i : rest_row + 6 + 3 * i]
+                _fold(block, (i + 1) * width, weight, tangent)
+                _blend(block, skinning + (i + 1) * NUM_BONES, matrices, slopes)
+                jacobian[i] = np.float32(0.0)
+                _apply(blended, tangent, np.float32(0.0), jacobian[i])
+                _apply(slopes, rest, np.float32(1.0), jacobian[i])
+            _carry_normals(jacobian, block, rest_row + 12, turned)
+            for lane in range(min(LANES, len(points) - start)):
+                for axis in range(3):
+                    points[start + lane, axis] = posed[axis, lane]
+                    normals[start + lane, axis] = turned[axis, lane]

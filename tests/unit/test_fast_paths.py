@@ -1,0 +1,141 @@
+"""Every fast path agrees with the exact one; work that is interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import pegasus_runtime as pr
+from pegasus_runtime import session as session_module
+from pegasus_runtime.avatar.networks import Shading
+from pegasus_runtime.cache import Recent
+from pegasus_runtime.deform import evaluation
+from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
+from pegasus_runtime.errors import Interrupted
+from pegasus_runtime.frame import PASSES
+
+
+@pytest.fixture(scope="module")
+def avatar() -> pr.Avatar:
+    """Random networks that bend, turn and colour what they are given."""
+    head = pr.load_free_head()
+    sizes = pr.NetworkSizes(
+        num_frequencies=2, geometry_width=24, geometry_depth=3, geometry_skip=0,
+        deformer_width=16, deformer_depth=2, shading_width=32,
+    )  # fmt: skip
+    made = pr.initial_avatar(
+        head, head.template[::2], 0.05, sizes=sizes, attribute_names=["hair_a"]
+    )
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for layer in (made.networks.deformer.blendshapes, made.networks.deformer.skinning):
+            torch.nn.init.normal_(layer.weight, std=0.02)
+    return made
+
+
+def _moved(avatar: pr.Avatar) -> pr.Parameters:
+    params = avatar.neutral()
+    params.expression[:5], params.pose[3:9], params.shape[:4] = 1.5, 0.3, 2.0
+    params.attributes["hair"] = ("a", 0.7)
+    return params
+
+
+def test_packed_posing_equals_the_plain_one(
+    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "_SLICES", (64, 320))  # several slices, the last not full
+    params, camera = _moved(avatar), avatar.default_camera((64, 64))
+    plain = pr.Session(avatar, "cpu", exact=True).render(params, camera, PASSES)
+    packed = pr.Session(avatar, "cpu").render(params, camera, PASSES)
+    assert np.abs(plain.points - packed.points).max() < 1e-5
+    assert np.abs(plain.normals - packed.normals).max() < 1e-4
+    for name in PASSES:
+        assert np.abs(plain[name] - packed[name]).mean() < 1e-5
+
+
+def test_a_baked_picture_is_close_to_the_exact_one(
+    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "_MIN_TABLE_POINTS", 0)
+    params, camera = _moved(avatar), avatar.default_camera((96, 96))
+    exact = pr.Session(avatar, "cpu", exact=True).render(params, camera, ("rgb",))["rgb"]
+    baked = pr.Session(avatar, "cpu").render(params, camera, ("rgb",))["rgb"]
+    squared = float(np.square(exact - baked).mean())
+    assert squared < 10 ** (-48 / 10)
+    assert np.abs(exact - baked).max() <= 4 / 255
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_table_is_within_its_bound_everywhere(seed: int) -> None:
+    torch.manual_seed(seed)
+    network, code = Shading(pr.NetworkSizes(shading_width=64, latent_size=8)), torch.randn(8)
+    with torch.no_grad():
+        network.layers[-1].weight_g.mul_(2 + seed)  # type: ignore[operator]
+        table = bake_shading(network, code)
+        assert table is not None
+        directions = torch.nn.functional.normalize(torch.randn(60_000, 3), dim=1)
+        directions[:6] = torch.cat([torch.eye(3), -torch.eye(3)])
+        wanted, found = network(directions, code), table(directions)
+    assert float((wanted - found).abs().max()) <= MAX_ERROR
+    assert float((interpolate(table.values, directions) - found).abs().max()) < 1e-5
+
+
+def test_what_a_table_cannot_follow_is_not_baked() -> None:
+    network = Shading(pr.NetworkSizes(shading_width=64, latent_size=0))
+    with torch.no_grad():
+        network.layers[-1].weight_g.mul_(1e5)  # type: ignore[operator]
+        assert bake_shading(network, torch.zeros(0)) is None
+
+
+def test_normals_that_are_no_directions_get_a_finite_shade() -> None:
+    network = Shading(pr.NetworkSizes(shading_width=8, latent_size=0))
+    with torch.no_grad():
+        table = bake_shading(network, torch.zeros(0))
+    assert table is not None
+    broken = torch.tensor([[float("nan")] * 3, [0.0] * 3, [float("inf"), 0.0, 0.0]])
+    assert table(broken).isfinite().all()
+
+
+def test_interrupted_work_goes_on(avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "_SLICES", (256, 256))
+    counted: list[int] = []
+    real = session_module.evaluate_surface
+
+    def evaluate(networks: object, canonical: object, points: torch.Tensor, *rest, **more):  # type: ignore[no-untyped-def]
+        counted.append(len(points))
+        return real(networks, canonical, points, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(session_module, "evaluate_surface", evaluate)
+    session, params = pr.Session(avatar, "cpu"), avatar.neutral()
+    camera = avatar.default_camera((32, 32))
+    with pytest.raises(Interrupted):
+        session.render(params, camera, interrupted=lambda: len(counted) >= 3)
+    assert len(counted) == 3
+    frame = session.render(params, camera)
+    assert sum(counted) == avatar.num_points == len(frame.points)
+    again = pr.Session(avatar, "cpu").render(params, camera)
+    assert np.array_equal(frame["rgb"], again["rgb"])
+
+
+def test_going_back_to_an_attribute_evaluates_nothing(
+    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((32, 32))
+    neutral, worn = avatar.neutral(), _moved(avatar)
+    first = session.render(neutral, camera)["rgb"]
+    session.render(worn, camera)
+    monkeypatch.setattr(session_module, "evaluate_surface", None)
+    assert np.array_equal(session.render(neutral, camera)["rgb"], first)
+
+
+def test_the_cache_is_bounded_and_keeps_the_newest() -> None:
+    cache: Recent[bytes] = Recent(10, len)
+    for key in "abc":
+        cache.get(key, lambda: b"1234")
+    assert len(cache) == 2 and cache.num_bytes == 8
+    cache.get("b", lambda: b"never made")
+    cache.get("d", lambda: b"1234")
+    assert cache.get("b", lambda: b"") == b"1234"
+    cache.get("large", lambda: b"x" * 50)
+    assert len(cache) == 1 and cache.get("large", lambda: b"") == b"x" * 50
