@@ -91,10 +91,44 @@ class _SoftplusWithTangents(torch.autograd.Function):
 def softplus_with_tangents(values: Tensor, tangents: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Softplus (β = 100) of values (N, D) and of their tangents (3, N, D), if there are any."""
     if tangents is None:
-        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), None
+        return softplus(values), None
+    if _is_compiled_for(values, tangents):
+        from pegasus_runtime.avatar.softplus_kernel import activate_with_tangents
+
+        results, scaled = torch.empty_like(values), values.new_empty(tangents.shape)
+        activate_with_tangents(
+            values.numpy(), tangents.contiguous().numpy(), results.numpy(), scaled.numpy()
+        )
+        return results, scaled
     apply: Any = _SoftplusWithTangents.apply
     result: tuple[Tensor, Tensor] = apply(values, tangents)
     return result
+
+
+def softplus(values: Tensor) -> Tensor:
+    """Softplus (β = 100) of values (N, D)."""
+    if _is_compiled_for(values):
+        return softplus_and_slope(values)[0]
+    return nn.functional.softplus(values, beta=SOFTPLUS_BETA)
+
+
+def softplus_and_slope(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Softplus (β = 100) of values (N, D), and its derivative (N, D)."""
+    if not _is_compiled_for(values):
+        slope = torch.sigmoid(values * SOFTPLUS_BETA)
+        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), slope
+    from pegasus_runtime.avatar.softplus_kernel import activate
+
+    results, slopes = torch.empty_like(values), torch.empty_like(values)
+    activate(values.numpy(), results.numpy(), slopes.numpy())
+    return results, slopes
+
+
+def _is_compiled_for(*tensors: Tensor) -> bool:
+    """Whether the compiled softplus takes these: no gradients, on the CPU, in float32."""
+    return not torch.is_grad_enabled() and all(
+        t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors
+    )
 
 
 def linear_with_tangents(

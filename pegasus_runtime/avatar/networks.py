@@ -231,11 +231,9 @@ class Geometry(nn.Module):
         self.output = WeightNormLinear(width, 4)
         self.segmentation = WeightNormLinear(width, 1)
 
-    def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> GeometryOutput:
-        local, local_slopes = encode_position(points, self.num_frequencies, tangents)
-        if local_slopes is not None and self.tangent_dtype != torch.float32:
-            local_slopes = local_slopes.to(self.tangent_dtype)
-        values, slopes, logits = local, local_slopes, None
+    def folded(self, code: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of every hidden layer with the code folded in."""
+        maps = []
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, WeightNormLinear)
             weight: Tensor = layer.weight
@@ -243,15 +241,32 @@ class Geometry(nn.Module):
             if index == 0:
                 weight, bias = fold_code(layer, self.num_local, code)
             elif index == self.skip:
+                weight, bias = fold_code_after_skip(weight, bias, weight.shape[1] - len(code), code)
+            maps.append((weight, bias))
+        return maps
+
+    def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> GeometryOutput:
+        if tangents and not torch.is_grad_enabled() and self.tangent_dtype == torch.float32:
+            from pegasus_runtime.avatar.geometry_gradient import evaluate_with_gradient
+
+            return evaluate_with_gradient(self, points, code)
+        local, local_slopes = encode_position(points, self.num_frequencies, tangents)
+        if local_slopes is not None and self.tangent_dtype != torch.float32:
+            local_slopes = local_slopes.to(self.tangent_dtype)
+        values, slopes, logits = local, local_slopes, local
+        for index, (weight, bias) in enumerate(self.folded(code)):
+            if index and index == self.skip:
                 values, slopes = _join(values, slopes, local, local_slopes)
-                weight, bias = fold_code_after_skip(weight, bias, values.shape[1], code)
             logits, slopes = linear_with_tangents(values, slopes, weight, bias)
             values, slopes = softplus_with_tangents(logits, slopes)
-        assert logits is not None
-        output = self.output(values)
         gradient = None
         if slopes is not None:
-            gradient = (slopes.to(output.dtype) @ self.output.weight[0]).T
+            gradient = (slopes.to(values.dtype) @ self.output.weight[0]).T
+        return self.read_out(values, logits, gradient)
+
+    def read_out(self, values: Tensor, logits: Tensor, gradient: Tensor | None) -> GeometryOutput:
+        """The outputs of the last hidden layer (N, W), given after and before its softplus."""
+        output = self.output(values)
         return GeometryOutput(
             sdf=output[:, 0],
             sdf_gradient=gradient,

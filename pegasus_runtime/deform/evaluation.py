@@ -82,7 +82,7 @@ class SurfaceEvaluation:
 
 
 def slice_size(networks: AvatarNetworks) -> int:
-    """Points evaluated at once: their widest layer stays in a CPU's cache."""
+    """Points evaluated at once: their widest layer with its slopes stays in a CPU's cache."""
     wanted = _SLICE_BYTES // (16 * networks.sizes.geometry_width)
     low, high = _SLICES
     return min(max(wanted // low * low, low), high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,7 +34,8 @@ def pose_head(head: Head, shape: Tensor, expression: Tensor, pose: Tensor) -> Po
         expression: (…, 50) coefficients of the expression directions.
         pose: (…, 15) axis-angle of root, neck, jaw, left eye and right eye in radians.
     """
-    lead = torch.broadcast_shapes(shape.shape[:-1], expression.shape[:-1], pose.shape[:-1])
+    # Not torch.broadcast_shapes, which imports half a second of symbolic algebra.
+    lead = np.broadcast_shapes(shape.shape[:-1], expression.shape[:-1], pose.shape[:-1])
     shape, expression, pose = (v.expand(*lead, v.shape[-1]) for v in (shape, expression, pose))
     shaped = (
         head.template

@@ -8,7 +8,8 @@ import torch
 
 import pegasus_runtime as pr
 from pegasus_runtime import session as session_module
-from pegasus_runtime.avatar.networks import Shading
+from pegasus_runtime.avatar.layers import softplus_and_slope
+from pegasus_runtime.avatar.networks import Geometry, Shading
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.deform import evaluation
 from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
@@ -139,3 +140,32 @@ def test_the_cache_is_bounded_and_keeps_the_newest() -> None:
     assert cache.get("b", lambda: b"") == b"1234"
     cache.get("large", lambda: b"x" * 50)
     assert len(cache) == 1 and cache.get("large", lambda: b"") == b"x" * 50
+
+
+@pytest.mark.parametrize("skip", [0, 2])
+def test_geometry_by_one_pass_back_equals_tangents(skip: int) -> None:
+    torch.manual_seed(skip)
+    sizes = pr.NetworkSizes(
+        num_frequencies=3, geometry_width=48, geometry_depth=4, geometry_skip=skip, latent_size=9
+    )
+    geometry, code = Geometry(sizes), torch.randn(9)
+    points = torch.rand(300, 3) - 0.5
+    by_tangents = geometry(points, code, tangents=True)
+    with torch.no_grad():
+        by_one_pass = geometry(points, code, tangents=True)
+    for name, wanted in vars(by_tangents).items():
+        difference = (getattr(by_one_pass, name) - wanted).abs().max()
+        assert float(difference) < 1e-4 * max(1.0, float(wanted.abs().max())), name
+
+
+def test_compiled_softplus_equals_torchs() -> None:
+    values = torch.cat([torch.linspace(-2, 2, 4001), torch.linspace(-0.05, 0.05, 4001)])
+    values = torch.cat([values, torch.tensor([-1e30, 1e30])])[:, None]
+    doubled = values.double()
+    with torch.no_grad():
+        result, slope = softplus_and_slope(values)
+        broken, _ = softplus_and_slope(torch.tensor([[float("nan")]]))
+    wanted = torch.nn.functional.softplus(doubled, beta=100)
+    assert torch.allclose(result.double(), wanted, rtol=1e-6, atol=1e-8)
+    assert torch.allclose(slope.double(), torch.sigmoid(doubled * 100), rtol=1e-6, atol=1e-7)
+    assert broken.isnan().all()
