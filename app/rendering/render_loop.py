@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from app.rendering.renderer import Renderer, SessionMaker, make_session
 from app.rendering.request import Picture, RenderRequest
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.errors import Interrupted
 
-_SETTLE_S = 0.12
-"""After a draft, so long without a new request means that the user has stopped dragging."""
+_SETTLE_S = 0.04
+"""After a draft, so long without a new request and the full picture is begun; a request that
+comes later interrupts it."""
 BackgroundTask = Callable[[Renderer], None]
 
 
@@ -106,7 +109,7 @@ class RenderLoop:
             return lambda: self._render(renderer, request)
         if self._unrefined is not None:
             unrefined, self._unrefined = self._unrefined, None
-            return lambda: self._on_picture(renderer.render_full(unrefined))
+            return lambda: self._refine(renderer, unrefined)
         if self._background:
             task = self._background.popleft()
             return lambda: task(renderer)
@@ -121,3 +124,8 @@ class RenderLoop:
         slow = renderer.is_slow(request)
         self._unrefined = request if slow else None
         self._on_picture(renderer.render_draft(request) if slow else renderer.render_full(request))
+
+    def _refine(self, renderer: Renderer, request: RenderRequest) -> None:
+        # Once interrupted nothing is lost: the request that did it has a full picture of its own.
+        with suppress(Interrupted):
+            self._on_picture(renderer.render_full(request, self._has_news))

@@ -13,12 +13,14 @@ from app.state.view import View
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.frame import Frame
 
+Interrupted = Callable[[], bool]
 SLOW_S = 0.07
 """A picture that takes longer than this is drawn as a draft first while the user drags."""
-_DRAFT_BUDGET_S = 0.12
+_DRAFT_BUDGET_S = 0.08
 _DRAFT_SIDE = 512
-_MIN_DRAFT_POINTS = 4_000
-_FIRST_DRAFT_POINTS = 24_000
+_MIN_DRAFT_POINTS = 500
+_FIRST_DRAFT_POINTS = 8_000
+_SMALL_AVATAR_POINTS = 24_000
 _THUMBNAIL_POINTS = 30_000
 
 
@@ -34,6 +36,7 @@ class SessionLike(Protocol):
         passes: Any = ("rgb",),
         background: Any = (1.0, 1.0, 1.0),
         max_points: int | None = None,
+        interrupted: Interrupted | None = None,
     ) -> Frame:
         """See `pegasus_runtime.Session.render`."""
 
@@ -72,23 +75,30 @@ class Renderer:
         """Whether a full picture of this request would make a drag stutter."""
         kind = self._kind(request)
         # The first picture of a large avatar comes as a draft, so that a face is there soon.
-        unknown = 1.0 if self.avatar.num_points > _FIRST_DRAFT_POINTS else 0.0
+        unknown = 1.0 if self.avatar.num_points > _SMALL_AVATAR_POINTS else 0.0
         return self._seconds.get(kind, unknown) > SLOW_S
 
-    def render_full(self, request: RenderRequest) -> Picture:
-        """All points, at the size asked for."""
+    def render_full(
+        self, request: RenderRequest, interrupted: Interrupted | None = None
+    ) -> Picture:
+        """All points, at the size asked for.
+
+        Raises:
+            pegasus_runtime.errors.Interrupted: ``interrupted`` said so; what was done is kept.
+        """
         kind = self._kind(request)
-        picture = self._render(self._full, request, request.image_size, None)
+        picture = self._render(self._full, request, request.image_size, None, interrupted)
         self._seconds[kind] = picture.seconds
         self._last = request
         return picture
 
     def render_draft(self, request: RenderRequest) -> Picture:
-        """Fewer points and pixels; fewer still when that took too long."""
+        """Fewer points and pixels; as many as the time allows that a drag leaves."""
         size = _limited(request.image_size, _DRAFT_SIDE)
         picture = self._render(self._draft, request, size, self._draft_points)
-        if picture.seconds > _DRAFT_BUDGET_S and self._draft_points > _MIN_DRAFT_POINTS:
-            self._draft_points = max(_MIN_DRAFT_POINTS, self._draft_points // 2)
+        if picture.seconds > _DRAFT_BUDGET_S:
+            fewer = int(self._draft_points * max(_DRAFT_BUDGET_S / picture.seconds, 0.25))
+            self._draft_points = max(min(_MIN_DRAFT_POINTS, self._draft_points), fewer)
         return picture
 
     def render_thumbnail(self, face: Face, view: View, side: int) -> Pixels:
@@ -103,6 +113,7 @@ class Renderer:
         request: RenderRequest,
         size: tuple[int, int],
         max_points: int | None,
+        interrupted: Interrupted | None = None,
     ) -> Picture:
         started = time.perf_counter()
         name = request.pass_name
@@ -112,6 +123,7 @@ class Renderer:
             passes=passes_for(name),
             background=None,
             max_points=max_points,
+            interrupted=interrupted,
         )
         pixels = to_pixels(frame, name)
         seconds = time.perf_counter() - started

@@ -29,7 +29,9 @@ class SlowSession:
     def __init__(self, gate: threading.Event, asked: list) -> None:
         self._gate, self._asked = gate, asked
 
-    def render(self, params, camera, passes=("rgb",), background=None, max_points=None):
+    def render(
+        self, params, camera, passes=("rgb",), background=None, max_points=None, interrupted=None
+    ):
         self._asked.append(float(params.expression[0]))
         assert self._gate.wait(10)
         height, width = camera.image_size
