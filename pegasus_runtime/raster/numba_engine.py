@@ -20,7 +20,7 @@ from pegasus_runtime.raster.pixel_grid import pixel_centres
 # numba's plain thread pool must not be entered from two threads at once, and a second caller would
 # only fight for the same cores.
 _LOCK = threading.RLock()
-_SMALLEST_TILE, _LARGEST_TILE = 16, 256
+_SMALLEST_TILE, _LARGEST_TILE = 32, 256
 _MOST_TABLES = 8
 
 Floats = NDArray[np.float32]
@@ -99,10 +99,26 @@ def _bin(points: torch.Tensor, image_size: tuple[int, int], radius: float) -> Bi
     tile = _tile_side(image_size, radius)
     depth_bits = np.ascontiguousarray(rows[:, 2]).view(np.uint32)
     workers = numba.get_num_threads()
+    keys, orders, spans = _workspace(len(rows))
     entries, starts = numba_tiles.bin_points(
-        rows, depth_bits, *image_size, np.float32(radius), tile.bit_length() - 1, workers
-    )
+        rows, depth_bits, *image_size, np.float32(radius), tile.bit_length() - 1, workers, keys,
+        orders, spans,
+    )  # fmt: skip
     return entries, starts, tile
+
+
+Workspace = tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.int32]]
+_kept_workspace: list[Workspace] = []
+
+
+def _workspace(num_points: int) -> Workspace:
+    """What `bin_points` works in, kept between frames of one size; the caller holds the lock."""
+    if not _kept_workspace or len(_kept_workspace[0][2]) != num_points:
+        _kept_workspace[:] = [(
+            np.empty((3, num_points), np.uint32), np.empty((2, num_points), np.int32),
+            np.empty((num_points, 4), np.int32),
+        )]  # fmt: skip
+    return _kept_workspace[0]
 
 
 def _tile_side(image_size: tuple[int, int], radius: float) -> int:
@@ -193,10 +209,11 @@ class _Render(torch.autograd.Function):
         image = torch.empty((*image_size, features.shape[1]))
         with _LOCK:
             bins = _bin(points, image_size, radius)
-            numba_kernels.draw_image(
-                *_tile_arguments(points, features, bins, image_size, radius), num_kept,
-                image.numpy(),
-            )  # fmt: skip
+            if features.shape[1]:
+                numba_kernels.draw_image(
+                    *_tile_arguments(points, features, bins, image_size, radius), num_kept,
+                    image.numpy(),
+                )  # fmt: skip
         ctx.save_for_backward(points, features)
         ctx.bins, ctx.image_size, ctx.radius, ctx.num_kept = bins, image_size, radius, num_kept
         return image

@@ -74,11 +74,14 @@ def _depth_keys(
 
 
 @njit(cache=True, nogil=True)
-def _sort_by_depth(keys: Keys, num_drawn: int) -> Numbers:
-    """Stable radix sort of the drawn points by key; the bits of floats ≥ 0 sort as floats do."""
+def _sort_by_depth(keys: Keys, num_drawn: int, orders: Numbers, sorted_keys: Keys) -> Numbers:
+    """Stable radix sort of the drawn points by key; the bits of floats ≥ 0 sort as floats do.
+
+    ``orders`` and ``sorted_keys`` (2, N) are worked in; the result lies in one of the orders.
+    """
     counts = np.zeros((_NUM_DIGITS, _DIGITS), np.int64)
-    order, spare_order = np.empty(num_drawn, np.int32), np.empty(num_drawn, np.int32)
-    drawn_keys, spare_keys = np.empty(num_drawn, np.uint32), np.empty(num_drawn, np.uint32)
+    order, spare_order = orders[0, :num_drawn], orders[1, :num_drawn]
+    drawn_keys, spare_keys = sorted_keys[0], sorted_keys[1]
     filled = 0
     for point in range(len(keys)):
         key = keys[point]
@@ -163,7 +166,7 @@ def _fill_entries(
 @njit(cache=True, nogil=True)
 def bin_points(
     points: Floats, depth_bits: Keys, height: int, width: int, radius: np.float32, bits: int,
-    num_workers: int,
+    num_workers: int, keys: Keys, orders: Numbers, spans: Numbers,
 ) -> tuple[Numbers, Counts]:  # fmt: skip
     """List every tile's points front to back (ties by index).
 
@@ -175,17 +178,18 @@ def bin_points(
         radius: in NDC, float32.
         bits: the side of a tile is 2 ** bits pixels.
         num_workers: into how many shares the work is cut; the result does not depend on it.
+        keys: (3, N) to work in, so that a frame costs no new memory but its result.
+        orders: (2, N) to work in.
+        spans: (N, 4) to work in.
 
     Returns:
         entries (E,) int32, points' rows, tile after tile; starts (num_tiles + 1,) int64.
     """
     tiles_across = ((width - 1) >> bits) + 1
     num_tiles = tiles_across * (((height - 1) >> bits) + 1)
-    keys = np.empty(len(points), np.uint32)
-    num_drawn = _depth_keys(points, depth_bits, height, width, radius, keys, num_workers)
-    order = _sort_by_depth(keys, num_drawn)
+    num_drawn = _depth_keys(points, depth_bits, height, width, radius, keys[0], num_workers)
+    order = _sort_by_depth(keys[0], num_drawn, orders, keys[1:])
     places = np.empty((num_workers, num_tiles), np.int64)
-    spans = np.empty((num_drawn, 4), np.int32)
     _tile_spans(points, order, height, width, radius, bits, spans, places)
     starts = np.empty(num_tiles + 1, np.int64)
     _reserve(places, starts)
