@@ -1,0 +1,154 @@
+"""Starting, pausing and stopping runs. A run never belongs to the editor's process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from app.state.process_identity import ProcessIdentity
+from app.state.run_guard import PROCESS_FILE, REQUEST_FILE, send
+from app.state.runs import Run, Status
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.files import replace_file
+
+_ROOT = Path(__file__).resolve().parents[2]
+_LAUNCH_S = 15.0
+_guards: list[subprocess.Popen[str]] = []
+"""started by this process, which has to take note of their ends"""
+
+
+def command_of(folder: Path, num_gpus: int = 0) -> list[str]:
+    """The command that trains, or goes on with, the run in a folder."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num_gpus}"]
+    return [
+        sys.executable,
+        *(torchrun if num_gpus > 1 else []),
+        "-m",
+        "trainer",
+        "train",
+        "--config",
+        str(folder / "config.yaml"),
+        "--out",
+        str(folder),
+        "--resume",
+        "auto",
+    ]
+
+
+def command_text(folder: Path, num_gpus: int = 0) -> str:
+    """The same to paste into a terminal."""
+    command = ["python", *command_of(folder, num_gpus)[1:]]
+    if os.name == "nt":
+        return subprocess.list2cmdline(command)
+    return shlex.join(command)
+
+
+def start_run(folder: Path, config_text: str, num_gpus: int = 0) -> Run:
+    """Start a training in a new folder.
+
+    Raises:
+        Refused: the folder holds a run already, or cannot be written.
+    """
+    run = Run(folder)
+    refuse_second_start(run)
+    if (folder / "config.yaml").exists():
+        raise Refused(f"{folder}: holds a run already; name another folder, or resume that run.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be made ({error.strerror}); name another.") from None
+    with replace_file(folder / "config.yaml") as partial:
+        partial.write_text(config_text, "utf-8")
+    _launch(run, num_gpus)
+    return run
+
+
+def resume_run(run: Run, num_gpus: int | None = None) -> None:
+    """Go on from the newest checkpoint, with as many GPUs as before.
+
+    Raises:
+        Refused: it is running, or cannot be started.
+    """
+    refuse_second_start(run)
+    if not (run.folder / "config.yaml").is_file():
+        raise Refused(f"{run.folder}: has no config.yaml, so it cannot be resumed.")
+    if num_gpus is None:
+        counts = [
+            word.partition("=")[2]
+            for word in run.process_facts().get("command", [])
+            if str(word).startswith("--nproc-per-node=")
+        ]
+        num_gpus = int(counts[0]) if counts else 0
+    _launch(run, num_gpus)
+
+
+def refuse_second_start(run: Run) -> None:
+    """Raises Refused when a training is writing into the folder."""
+    state = run.state()
+    if state.status is Status.RUNNING:
+        facts = run.process_facts()
+        who = f"process {facts['process']['pid']}" if facts else "it was started by hand"
+        where = f" {state.detail}" if state.detail.startswith("on ") else ""
+        raise Refused(f"{run.folder}: a training is running there{where} ({who}); stop it first.")
+
+
+def pause(run: Run) -> None:
+    """Save and end, to go on later.
+
+    A process that is only held would keep the memory of the graphics card, break the connection
+    between several, and be lost with the machine; Windows cannot hold one. So a pause is a stop.
+    """
+    _request(run, "pause")
+
+
+def stop(run: Run) -> None:
+    """Save and end."""
+    _request(run, "stop")
+
+
+def stop_now(run: Run) -> None:
+    """End without saving."""
+    _request(run, "kill")
+
+
+def _request(run: Run, wanted: str) -> None:
+    with replace_file(run.folder / REQUEST_FILE) as partial:
+        partial.write_text(wanted, "utf-8")
+    facts = run.process_facts()
+    if not facts:
+        return
+    process, guard = ProcessIdentity(**facts["process"]), ProcessIdentity(**facts["guard"])
+    if process.is_alive and not guard.is_alive:
+        send(process.pid, wanted)
+
+
+def _launch(run: Run, num_gpus: int) -> None:
+    for name in (REQUEST_FILE, PROCESS_FILE):
+        with suppress(OSError):
+            (run.folder / name).unlink()
+    command = [sys.executable, "-m", "app.state.run_guard", str(run.folder)]
+    # A console of its own, which nobody sees: on Windows Ctrl+C comes only through one.
+    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    guard = subprocess.Popen(
+        [*command, *command_of(run.folder, num_gpus)],
+        cwd=_ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=os.name != "nt",
+        creationflags=flags,
+    )
+    _guards[:] = [guard, *(other for other in _guards if other.poll() is None)]
+    deadline = time.monotonic() + _LAUNCH_S
+    while not run.process_facts():
+        if guard.poll() is not None or time.monotonic() > deadline:
+            said = guard.stderr.read().strip() if guard.stderr and guard.poll() is not None else ""
+            reason = said.splitlines()[-1] if said else "no answer"
+            raise Refused(f"{run.folder}: the training could not be started ({reason}).")
+        time.sleep(0.02)

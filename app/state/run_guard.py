@@ -1,0 +1,106 @@
+"""Stands beside a training: starts it, passes on requests, writes down how it ended.
+
+``python -m app.state.run_guard FOLDER COMMAND …``, started by the editor and independent of it.
+Requests come as a file in the run's folder, so they work on every system and from any machine
+that sees the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from app.state.process_identity import ProcessIdentity, this_process
+
+PROCESS_FILE, REQUEST_FILE, LOG_FILE = "process.json", "request", "run.log"
+_SIZE = 4096
+_POLL_S = 0.2
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command to its end; its exit status."""
+    folder, command = Path(arguments[0]), arguments[1:]
+    with (folder / LOG_FILE).open("ab") as log:
+        return _guard(folder, command, log)
+
+
+def _guard(folder: Path, command: list[str], log: IO[bytes]) -> int:
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=os.name != "nt",
+    )
+    # After the start, which would pass it on. On Windows Ctrl+C reaches all that share a console.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    facts: dict[str, Any] = {
+        "process": asdict(ProcessIdentity.of(child.pid)),
+        "guard": asdict(this_process()),
+        "command": command,
+        "began": time.time(),
+    }
+    _write(folder, facts)
+    code = _wait(folder, child)
+    _write(folder, {**facts, "exit_code": code, "ended": time.time()})
+    return code
+
+
+def _wait(folder: Path, child: subprocess.Popen[bytes]) -> int:
+    done = ""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return child.wait(_POLL_S)
+        wanted = ""
+        with suppress(OSError):
+            wanted = (folder / REQUEST_FILE).read_text("utf-8").strip()
+        if wanted and wanted != done:
+            done = wanted
+            send(child.pid, wanted)
+
+
+def send(pid: int, wanted: str) -> None:
+    """Pass on a request, "pause", "stop" or "kill", to a process."""
+    with suppress(OSError):
+        if os.name == "nt":
+            if wanted == "kill":
+                subprocess.run(["taskkill", "/T", "/F", "/PID", str(pid)], check=False)
+            else:
+                os.kill(0, signal.CTRL_C_EVENT)  # type: ignore[attr-defined]
+        elif wanted == "kill":
+            for number in (pid, *_below(pid)):
+                os.kill(number, signal.SIGKILL)
+        else:
+            # Only the leader: torchrun tells its workers itself.
+            os.kill(pid, signal.SIGINT)
+
+
+def _below(pid: int) -> list[int]:
+    """Its children and theirs: torchrun puts each worker into a group of its own."""
+    asked = ["ps", "-A", "-o", "pid=,ppid="]
+    listed = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    children = [child for child, parent in pairs if parent == pid]
+    return [number for child in children for number in (child, *_below(child))]
+
+
+def _write(folder: Path, facts: dict[str, Any]) -> None:
+    """In place and always of one size, so that the end can be noted on a full disk as well."""
+    data = json.dumps(facts).encode().ljust(_SIZE) + b"\n"
+    path = folder / PROCESS_FILE
+    with suppress(OSError), path.open("r+b" if path.exists() else "wb") as stream:
+        stream.write(data)
+        stream.truncate()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,205 @@
+"""Run folders: reading the diary, telling states apart, starting, pausing, stopping."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.state import run_control
+from app.state.process_identity import ProcessIdentity, this_process
+from app.state.run_events import EventReader
+from app.state.run_list import RunList
+from app.state.runs import Run, Status, advice
+from pegasus_runtime.errors import Refused
+
+TRAINER = """
+import json, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+if "fail" in (folder / "config.yaml").read_text():
+    sys.exit("trainer: [Errno 28] No space left on device")
+try:
+    for step in range(1, 2000):
+        with open(folder / "events.jsonl", "a") as stream:
+            stream.write(json.dumps({"step": step, "losses": {"rgb": 1 / step}}) + "\\n")
+        time.sleep(0.02)
+except KeyboardInterrupt:
+    (folder / "checkpoints" / "step-00000001").mkdir(parents=True, exist_ok=True)
+    sys.exit(130)
+"""
+
+
+def event(step: int) -> str:
+    return json.dumps(
+        {
+            "step": step,
+            "epoch": step / 100,
+            "losses": {"rgb": 0.1, "mask": 0.2, "sdf": 0.3, "eikonal": 0.1, "total": 0.7},
+            "num_points": 5000,
+            "radius": 0.03,
+            "learning_rates": {"networks": 1e-3, "points": 1e-3, "latents": 2e-3},
+            "seconds": 0.2,
+        }
+    )
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def small_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer that only counts."""
+    script = tmp_path / "trainer.py"
+    script.write_text(TRAINER, "utf-8")
+    monkeypatch.setenv("PEGASUS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(
+        run_control, "command_of", lambda folder, _=0: [sys.executable, str(script), str(folder)]
+    )
+
+
+@pytest.fixture()
+def started(tmp_path: Path):
+    """A run under way, ended with the test."""
+    run = run_control.start_run(tmp_path / "run", "steps: 2000\n")
+    wait_for(lambda: run.events.read())
+    yield run
+    if run.state().status is Status.RUNNING:
+        run_control.stop_now(run)
+        wait_for(lambda: run.state().status is not Status.RUNNING)
+
+
+def test_a_line_cut_in_the_middle_waits_for_its_end(tmp_path: Path) -> None:
+    path, reader = tmp_path / "events.jsonl", EventReader(tmp_path)
+    assert not reader.read()
+    whole = event(2)
+    path.write_text(event(1) + "\n" + whole[:40], "utf-8")
+    assert reader.read() and reader.curves.steps == [1]
+    assert not reader.read()
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(whole[40:] + "\n{broken\n")
+    assert reader.read() and reader.curves.steps == [1, 2]
+    assert reader.curves.values["losses.rgb"] == [0.1, 0.1]
+    assert reader.curves.seconds_per_step == 0.2
+
+
+def test_a_diary_written_anew_is_read_anew(tmp_path: Path) -> None:
+    path, reader = tmp_path / "events.jsonl", EventReader(tmp_path)
+    path.write_text("".join(event(step) + "\n" for step in range(1, 6)), "utf-8")
+    reader.read()
+    other = tmp_path / "other"
+    other.write_text(event(1) + "\n", "utf-8")
+    other.replace(path)
+    assert reader.read() and reader.curves.steps == [1]
+
+
+def test_a_day_of_events_opens_at_once(tmp_path: Path) -> None:
+    lines = "".join(event(step) + "\n" for step in range(1, 100_001))
+    (tmp_path / "events.jsonl").write_text(lines, "utf-8")
+    reader = EventReader(tmp_path)
+    began = time.process_time()
+    reader.read()
+    print(f"100,000 lines: {time.process_time() - began:.2f} s")
+    assert reader.curves.steps[-1] == 100_000 and len(reader.curves.steps) > 10_000
+
+
+def test_a_process_is_known_by_more_than_its_number() -> None:
+    mine = this_process()
+    assert mine.is_alive
+    assert not ProcessIdentity(mine.pid, "another time", mine.host).is_alive
+    assert not ProcessIdentity(mine.pid, mine.started, "another-host").is_alive
+
+
+def test_pause_and_resume(started: Run) -> None:
+    assert started.state().status is Status.RUNNING
+    run_control.pause(started)
+    wait_for(lambda: started.state().status is Status.PAUSED)
+    assert started.checkpoint() is not None
+    again = Run(started.folder)
+    run_control.resume_run(again)
+    wait_for(lambda: again.state().status is Status.RUNNING)
+
+
+def test_a_second_start_is_refused(started: Run) -> None:
+    with pytest.raises(Refused, match=r"a training is running there \(process \d+\)"):
+        run_control.start_run(started.folder, "steps: 1\n")
+    with pytest.raises(Refused, match="stop it first"):
+        run_control.resume_run(Run(started.folder))
+
+
+def test_stopping_saves_and_stopping_now_does_not(started: Run) -> None:
+    run_control.stop(started)
+    wait_for(lambda: started.state().status is Status.INTERRUPTED)
+    assert started.state().detail == "stopped, saved"
+    run_control.resume_run(started)
+    run_control.stop_now(started)
+    wait_for(lambda: started.state().status is Status.INTERRUPTED)
+    assert started.state().detail == "stopped, not saved"
+    with pytest.raises(Refused, match="holds a run already"):
+        run_control.start_run(started.folder, "steps: 1\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
+def test_killed_from_outside(started: Run) -> None:
+    os.kill(started.process_facts()["process"]["pid"], signal.SIGKILL)
+    wait_for(lambda: started.state().status is Status.INTERRUPTED)
+    assert "from outside" in started.state().detail
+
+
+@pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
+def test_without_its_guard_a_run_still_obeys(started: Run) -> None:
+    os.kill(started.process_facts()["guard"]["pid"], signal.SIGKILL)
+    wait_for(lambda: not ProcessIdentity(**started.process_facts()["guard"]).is_alive)
+    assert started.state().status is Status.RUNNING
+    run_control.stop(started)
+    wait_for(lambda: started.state().status is Status.INTERRUPTED)
+    assert started.checkpoint() is not None
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    run = run_control.start_run(tmp_path / "run", "fail: true\n")
+    wait_for(lambda: run.state().status is Status.FAILED)
+    assert run.state().detail.startswith("The disk is full")
+    assert "No space left" in run.last_lines()[-1]
+    assert "last lines" in advice(["something else"])
+
+
+def test_runs_of_others_are_judged_by_their_diary(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.state().status is Status.FOUND
+    path = tmp_path / "events.jsonl"
+    path.write_text(event(1) + "\n", "utf-8")
+    assert run.state().status is Status.RUNNING
+    facts = {"process": {"pid": 1, "started": "x", "host": "far"}, "began": 0.0}
+    facts["guard"] = facts["process"]
+    (tmp_path / "process.json").write_text(json.dumps(facts), "utf-8")
+    assert run.state().status is Status.RUNNING and run.state().detail == "on far"
+    os.utime(path, (0, 0))
+    assert run.state().status is Status.INTERRUPTED
+    (tmp_path / "my.avatar").touch()
+    assert run.state().status is Status.FINISHED
+
+
+def test_runs_are_found_again(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(FileNotFoundError):
+        RunList().add(folder)
+    folder.mkdir()
+    with pytest.raises(Refused, match="not a run folder"):
+        RunList().add(folder)
+    (folder / "config.yaml").write_text("steps: 7\n", "utf-8")
+    run = RunList().add(folder)
+    assert run.total_steps == 7
+    listed = RunList()
+    assert [run.folder for run in listed.runs] == [folder]
+    listed.forget(listed.runs[0])
+    assert RunList().runs == []
