@@ -20,7 +20,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.networks import AvatarNetworks, DeformerOutput, GeometryOutput
 from pegasus_runtime.deform.canonical_head import CanonicalHead, add_ghost_bone
 from pegasus_runtime.deform.nearest import nearest_vertices
-from pegasus_runtime.head import pose_head
+from pegasus_runtime.head.skinning import pose_joints
 
 if TYPE_CHECKING:
     from pegasus_runtime.head import Head
@@ -136,14 +136,14 @@ def prepare_pose(
         pose: (15,) axis-angle of root, neck, jaw, left eye, right eye, in radians.
         shape: (100,)
     """
-    posed = pose_head(head, shape, expression, pose)
+    _, _, transforms, pose_feature = pose_joints(head, shape, expression, pose)
     displacements = head.identity_directions @ shape if bool(shape.any()) else None
     return PosedHead(
-        transforms=add_ghost_bone(posed.transforms),
+        transforms=add_ghost_bone(transforms),
         expression_change=expression - canonical.expression,
-        feature_change=posed.pose_feature - canonical.pose_feature,
+        feature_change=pose_feature - canonical.pose_feature,
         shape_displacements=displacements,
-        pose_feature=posed.pose_feature,
+        pose_feature=pose_feature,
     )
 
 

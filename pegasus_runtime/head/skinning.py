@@ -34,6 +34,21 @@ def pose_head(head: Head, shape: Tensor, expression: Tensor, pose: Tensor) -> Po
         expression: (…, 50) coefficients of the expression directions.
         pose: (…, 15) axis-angle of root, neck, jaw, left eye and right eye in radians.
     """
+    shaped, joints, transforms, feature = pose_joints(head, shape, expression, pose)
+    corrected = shaped + torch.einsum("vcf,...f->...vc", head.pose_directions, feature)
+    blended = torch.einsum("vj,...jab->...vab", head.skinning_weights, transforms[..., :3, :])
+    vertices = (blended[..., :3] @ corrected[..., None])[..., 0] + blended[..., 3]
+    return PosedHead(vertices, joints, transforms, feature)
+
+
+def pose_joints(
+    head: Head, shape: Tensor, expression: Tensor, pose: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The part of `pose_head` that does not touch every vertex's bones.
+
+    Returns:
+        the unposed vertices (…, V, 3), joints, transforms and pose feature as in `PosedHead`.
+    """
     # Not torch.broadcast_shapes, which imports half a second of symbolic algebra.
     lead = np.broadcast_shapes(shape.shape[:-1], expression.shape[:-1], pose.shape[:-1])
     shape, expression, pose = (v.expand(*lead, v.shape[-1]) for v in (shape, expression, pose))
@@ -44,12 +59,8 @@ def pose_head(head: Head, shape: Tensor, expression: Tensor, pose: Tensor) -> Po
     )
     joints = head.joint_regressor @ shaped
     rotations = rotation_matrices(pose.unflatten(-1, (NUM_JOINTS, 3)))
-    feature = pose_features(rotations)
-    corrected = shaped + torch.einsum("vcf,...f->...vc", head.pose_directions, feature)
     transforms = joint_transforms(rotations, joints, head.parents)
-    blended = torch.einsum("vj,...jab->...vab", head.skinning_weights, transforms[..., :3, :])
-    vertices = (blended[..., :3] @ corrected[..., None])[..., 0] + blended[..., 3]
-    return PosedHead(vertices, joints, transforms, feature)
+    return shaped, joints, transforms, pose_features(rotations)
 
 
 def pose_features(rotations: Tensor) -> Tensor:
