@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Hashable, Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from pegasus_runtime.deform.surface import (
     prepare_pose,
 )
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.frame import Frame, check_passes
+from pegasus_runtime.frame import FloatArray, Frame, check_passes
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.passes import finish_pass, point_features
 
@@ -180,22 +181,35 @@ class Session:
         names: tuple[str, ...],
         background: tuple[float, float, float] | None,
     ) -> Frame:
-        from pegasus_runtime.raster import render_features
+        from pegasus_runtime.raster.bands import move_to_band, row_bands
+        from pegasus_runtime.raster.rasterizer import render_features
 
         projected = camera.project(posed.points)
         features = point_features(surface.geometry, posed, shading, projected[:, 2], names)
-        image = render_features(
-            projected,
-            torch.cat(list(features.values()), dim=1),
-            image_size=camera.image_size,
-            radius=self._radius(camera, len(projected)),
-            points_per_pixel=self.avatar.points_per_pixel,
-        )
+        columns = torch.cat(list(features.values()), dim=1)
         widths = [value.shape[1] for value in features.values()]
-        images = dict(zip(features, image.split(widths, dim=2), strict=True))
-        finished = {n: finish_pass(n, images, background).cpu().numpy() for n in names}
+        size, radius = camera.image_size, self._radius(camera, len(projected))
+        bands: list[dict[str, FloatArray]] = []
+        for first, end in row_bands(size, columns.shape[1]):
+            points, band_radius = move_to_band(projected, radius, size, first, end)
+            image = render_features(
+                points,
+                columns,
+                image_size=(end - first, size[1]),
+                radius=band_radius,
+                points_per_pixel=self.avatar.points_per_pixel,
+            )
+            images = dict(zip(features, image.split(widths, dim=2), strict=True))
+            bands.append({n: finish_pass(n, images, background).cpu().numpy() for n in names})
         assert posed.normals is not None
-        return Frame(finished, posed.points.cpu().numpy(), posed.normals.cpu().numpy())
+        return Frame(_stack(bands), posed.points.cpu().numpy(), posed.normals.cpu().numpy())
+
+
+def _stack(bands: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
+    """The pictures of all bands, one below the other; each band is let go once it is copied."""
+    if len(bands) == 1:
+        return bands[0]
+    return {name: np.concatenate([band.pop(name) for band in bands]) for name in list(bands[0])}
 
 
 def _bytes(code: Tensor) -> bytes:

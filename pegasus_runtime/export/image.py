@@ -88,13 +88,19 @@ def _depth_grey(depth: FloatImage, alpha: FloatImage) -> FloatImage:
     return np.where(seen, grey, 0).astype(np.float32)
 
 
+_ROWS = 256
+
+
 def _bytes8(values: npt.ArrayLike) -> Picture:
     array = np.asarray(values)
     array = array[..., None] if array.ndim == 2 else array
     if array.dtype == np.uint8:
         return array
-    scaled = np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255 + 0.5
-    return scaled.astype(np.uint8)
+    result = np.empty(array.shape, np.uint8)
+    for first in range(0, len(array), _ROWS):  # the copies of a large still would not fit
+        rows = array[first : first + _ROWS]
+        result[first : first + _ROWS] = np.clip(np.nan_to_num(rows), 0, 1) * np.float32(255) + 0.5
+    return result
 
 
 def _stacked(colour: Picture, alpha: Picture | None, name: Any) -> Picture:
