@@ -35,6 +35,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--points", metavar="N", help="number of points (the avatar's own)")
     parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
     parser.add_argument("--repeats", default=5, type=int, metavar="N", help="of each piece (5)")
+    parser.add_argument(
+        "--growth", action="store_true",
+        help="also tables by points and by size, and whole programs (minutes)",
+    )  # fmt: skip
     parser.add_argument("--json", required=True, metavar="OUT.json", help="file to write")
     add_device_option(parser)
     add_head_option(parser)
@@ -52,14 +56,25 @@ def bench(options: argparse.Namespace) -> int:
     if num_points is not None:
         avatar = with_num_points(avatar, num_points)
     session = pr.Session(avatar, device=options.device)
-    report = {
+    durations = measure(session, avatar.default_camera((size, size)), options.repeats)
+    report: dict[str, Any] = {
         "machine": _machine(session.device),
         "avatar": str(options.avatar),
         "points": avatar.num_points,
         "size": size,
         "repeats": options.repeats,
-        "milliseconds": measure(session, avatar.default_camera((size, size)), options.repeats),
+        "milliseconds": durations,
+        "times_faster_than_exact": {
+            name: round(durations["exact_frame"] / durations[name], 1)
+            for name in ("latent_change", "expression_change", "camera_change")
+        },
+        "peak_memory_mb": _peak_memory_mb(),
     }
+    if options.growth:
+        from app.commands.bench_growth import measure_growth, measure_programs
+
+        report["growth"] = measure_growth(avatar, size, options.repeats, options.device)
+        report["seconds"] = measure_programs(options)
     with replace_file(options.json) as partial:
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     for name, duration in report["milliseconds"].items():
@@ -68,10 +83,19 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def measure(session: Session, camera: Camera, repeats: int) -> dict[str, float]:
-    """Median milliseconds of a render after each kind of change, and of the rasteriser alone."""
+DRAFT_POINTS = 8_000
+
+
+def measure(
+    session: Session, camera: Camera, repeats: int, only: tuple[str, ...] = ()
+) -> dict[str, float]:
+    """Median milliseconds of a render after each kind of change, and of the rasteriser alone.
+
+    ``exact_frame`` keeps, bakes and fuses nothing: what the others are compared with.
+    """
     import numpy as np
 
+    from pegasus_runtime import Session
     from pegasus_runtime.export.turntable import avatar_centre, turned
 
     params = session.avatar.neutral()
@@ -91,33 +115,71 @@ def measure(session: Session, camera: Camera, repeats: int) -> dict[str, float]:
     def change_camera(step: int) -> None:
         session.render(params, turned(camera, pivot, 0.01 * step))
 
+    def draft_latent(step: int) -> None:
+        params.latent = latent * (1 + 0.001 * step)
+        session.render(params, camera, max_points=DRAFT_POINTS)
+
+    def draw_exactly(step: int) -> None:
+        params.latent = latent * (1 - 0.001 * step)
+        exact.render(params, camera)
+
+    exact = Session(session.avatar, str(session.device), exact=True)
+    draw, draw_back = _raster(session, camera, frame.points)
+    steps: dict[str, Callable[[int], None]] = {
+        "latent_change": change_latent,
+        "expression_change": change_expression,
+        "camera_change": change_camera,
+        "raster": draw,
+        "raster_backward": draw_back,
+        "latent_draft": draft_latent,
+        "exact_frame": draw_exactly,
+    }
     return {
-        "latent_change": _median(change_latent, repeats, session.device),
-        "expression_change": _median(change_expression, repeats, session.device),
-        "camera_change": _median(change_camera, repeats, session.device),
-        "raster": _median(_raster(session, camera, frame.points), repeats, session.device),
+        n: _median(s, repeats, session.device) for n, s in steps.items() if n in only or not only
     }
 
 
-def _raster(session: Session, camera: Camera, points: Any) -> Callable[[int], None]:
+def _raster(
+    session: Session, camera: Camera, points: Any
+) -> tuple[Callable[[int], None], Callable[[int], None]]:
+    """Drawing four channels, and the gradients of that."""
     import torch
 
-    from pegasus_runtime.raster import render_features
+    from pegasus_runtime.raster import render_points
 
     projected = camera.project(torch.from_numpy(points).to(session.device))
     features = torch.full((len(points), 4), 0.5, device=session.device)
     radius = session.avatar.radius_in(camera)
 
-    def draw(_step: int) -> None:
-        render_features(
-            projected,
-            features,
+    def draw(*leaves: torch.Tensor) -> torch.Tensor:
+        return render_points(
+            *leaves,
             image_size=camera.image_size,
             radius=radius,
             points_per_pixel=session.avatar.points_per_pixel,
         )
 
-    return draw
+    leaves = projected.clone().requires_grad_(), features.clone().requires_grad_()
+    image = draw(*leaves)
+    upstream = torch.ones_like(image)
+
+    def back(_step: int) -> None:
+        torch.autograd.grad(image, leaves, upstream, retain_graph=True)
+
+    def forward(_step: int) -> None:
+        draw(projected, features)
+
+    return forward, back
+
+
+def _peak_memory_mb() -> float | None:
+    """Of this process since its start; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def _median(change: Callable[[int], None], repeats: int, device: torch.device) -> float:

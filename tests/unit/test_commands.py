@@ -259,7 +259,8 @@ def test_turntable_and_info_and_bench(
     report = json.loads(out.read_text())
     assert report["points"] == 500 and report["size"] == 32
     expected = {"latent_change", "expression_change", "camera_change", "raster"}
-    assert set(report["milliseconds"]) == expected
+    assert set(report["milliseconds"]) >= expected
+    assert set(report["times_faster_than_exact"]) < expected
     assert all(duration > 0 for duration in report["milliseconds"].values())
 
 
