@@ -40,9 +40,10 @@ class ProcessIdentity:
 
 
 def _start_time(pid: int) -> str:
-    if os.name == "nt":
+    platform: str = sys.platform
+    if platform == "win32":
         return _start_time_windows(pid)
-    if sys.platform == "linux":
+    if platform == "linux":
         return _start_time_linux(pid)
     # The others have no files on processes, but all have ps.
     asked = ["ps", "-o", "lstart=", "-p", str(pid)]
