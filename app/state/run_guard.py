@@ -33,6 +33,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _guard(folder: Path, command: list[str], log: IO[bytes]) -> int:
+    # Started in the background of a shell, an editor ignores Ctrl+C, and so would all below it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
