@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pegasus_runtime.avatar.layers import WeightNormLinear
-from pegasus_runtime.avatar.networks import AvatarNetworks, Deformer, Geometry
+from pegasus_runtime.avatar.networks import NUM_OFFSET_INPUTS, AvatarNetworks, Deformer, Geometry
 
 _SPHERE_RADIUS = 0.6
 _COORDINATE_DEVIATION = 2.0
@@ -83,6 +83,10 @@ def _initialise_deformer(deformer: Deformer) -> None:
     inner.set_weight(torch.randn_like(inner.weight_v) * deviation, torch.zeros_like(inner.bias))
     nn.init.normal_(deformer.skinning.weight, std=1e-2)
     nn.init.normal_(deformer.blendshapes.weight, std=1e-3)
+    # The offset's three maps in a row would shrink its gradient to nothing: only the last is small.
+    rows = deformer.blendshapes.weight[-NUM_OFFSET_INPUTS - 3 : -3]
+    nn.init.normal_(rows, std=rows.shape[1] ** -0.5)
+    nn.init.normal_(deformer.offset.weight, std=1e-3)
     nn.init.zeros_(deformer.blendshapes.bias)
     nn.init.zeros_(deformer.offset_hidden.bias)
     nn.init.zeros_(deformer.offset.bias)

@@ -80,8 +80,6 @@ class PointConfig:
     """new points are moved by up to this times the radius along each axis"""
     prune: bool = True
     """drop, before growing, points that were never seen since the last time"""
-    scalp_share: float = 0.4
-    """share of the first points put on the scalp, from which hair and hats grow"""
 
     def __post_init__(self) -> None:
         _require(self.initial >= 1, "points.initial", self.initial, "1 or more")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pegasus_runtime.avatar.avatar import Avatar
 from trainer.config.training import TrainingConfig
+from trainer.stages.store import hold_store
 
 _POINTS, _NETWORKS, _GEOMETRY, _LATENTS = "points", "networks", "geometry", "latents"
 
@@ -17,11 +18,16 @@ _POINTS, _NETWORKS, _GEOMETRY, _LATENTS = "points", "networks", "geometry", "lat
 class Learner:
     """An avatar in training: its parameters with Adam's moments, and the points' history."""
 
-    def __init__(self, avatar: Avatar, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self, avatar: Avatar, config: TrainingConfig, device: torch.device, num_slots: int = 0
+    ) -> None:
+        """Learn an avatar whose deformer holds ``num_slots`` slots of a store (`hold_store`)."""
+        self.num_slots = num_slots
         self.config = config
         self.device = device
         self.avatar = avatar
         self.networks = avatar.networks.to(device).train().requires_grad_(True)
+        hold_store(self.networks.deformer, num_slots)
         self.networks.set_tangent_dtype(getattr(torch, config.model.tangent_precision))
         self.codes = avatar.codes.to(device).train().requires_grad_(True)
         self.points = nn.Parameter(avatar.points.to(device))
@@ -128,6 +134,7 @@ class Learner:
             "points": self.points.detach(),
             "radius": self.radius,
             "seen": self.seen,
+            "num_slots": self.num_slots,
             "optimiser": self.optimiser.state_dict(),
         }
 

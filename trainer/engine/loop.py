@@ -54,10 +54,12 @@ def train(
     saved = find_checkpoint(run_dir, resume)
     first = saved["step"] if saved else 0
     if saved:
-        learner = Learner(blank_avatar(config, capture, head, saved["points"]), config, device)
+        blank = blank_avatar(config, capture, head, saved["points"])
+        learner = Learner(blank, config, device, saved["num_slots"])
         learner.restore(saved)
     else:
-        learner = Learner(start_avatar(config, capture, head), config, device)
+        avatar, num_slots = start_avatar(config, capture, head)
+        learner = Learner(avatar, config, device, num_slots)
     situation = Situation.prepare(learner, capture)
     log = EventLog(run_dir)
     log.truncate_after(first)

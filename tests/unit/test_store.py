@@ -1,0 +1,106 @@
+"""The store: points of one attribute wait in the skull, and come out for that attribute alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
+from pegasus_runtime.avatar.latent import AttributeBlend
+from pegasus_runtime.avatar.networks import NetworkSizes
+from pegasus_runtime.head import load_free_head
+from trainer.config.training import ModelConfig
+from trainer.stages.store import Slot, hold_store, lay_out, max_slots, teach_store
+
+NAMES = ("hair_bob", "hair_curly", "hat_cap", "hat_beanie", "eyeglasses_round")
+
+
+@pytest.fixture(scope="module")
+def places() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    sizes = torch.tensor([0.8, 1.2, 1.0])
+    made = {n: (torch.rand(200, 3, generator=generator) - 0.5) * sizes for n in NAMES}
+    made["eyeglasses_round"] = made["eyeglasses_round"] * 0.2 + torch.tensor([0.0, 0.0, 0.4])
+    return made
+
+
+@pytest.fixture(scope="module")
+def slots(places: dict[str, torch.Tensor]) -> list[Slot]:
+    return lay_out(places)
+
+
+@pytest.fixture()
+def avatar(slots: list[Slot]) -> Avatar:
+    model = ModelConfig(deformer_width=64)
+    assert len(slots) <= max_slots(model)
+    sizes = NetworkSizes(
+        geometry_width=16, geometry_depth=2, geometry_skip=0, deformer_width=64, shading_width=8
+    )
+    avatar = initial_avatar(
+        load_free_head(), torch.zeros(1, 3), 0.01, sizes=sizes, attribute_names=NAMES
+    )
+    teach_store(avatar, slots)
+    return avatar
+
+
+def offsets(avatar: Avatar, points: torch.Tensor, worn: dict) -> torch.Tensor:
+    with torch.no_grad():
+        return avatar.networks.deformer.canonical_offset(points, avatar.codes.compose(worn))
+
+
+@pytest.mark.parametrize("slot", range(len(NAMES)))
+def test_an_attribute_brings_out_its_own(slot: int, slots, places, avatar: Avatar) -> None:
+    name = slots[slot].attribute
+    stored = slots[slot].put_away(places[name])
+    worn = {name.partition("_")[0]: name}
+    assert torch.allclose(stored + offsets(avatar, stored, worn), places[name], atol=0.03)
+    for other in NAMES:
+        if other != name:
+            away = slots[NAMES.index(other)].put_away(places[other])
+            assert offsets(avatar, away, worn).abs().max() < 0.03
+    assert offsets(avatar, stored, {}).abs().max() < 0.03
+
+
+def test_the_face_stays_where_it_is(avatar: Avatar) -> None:
+    face = torch.randn(500, 3, generator=torch.Generator().manual_seed(1)) * 0.4
+    outside = face[face.norm(dim=1) > 0.45]
+    for name in NAMES:
+        assert offsets(avatar, outside, {name.partition("_")[0]: name}).abs().max() < 0.05
+
+
+def test_strength_brings_it_out_gradually(slots, places, avatar: Avatar) -> None:
+    stored = slots[0].put_away(places[NAMES[0]])
+    wanted = (places[NAMES[0]] - stored).norm(dim=1).mean()
+    shares = [
+        offsets(avatar, stored, {"hair": AttributeBlend(NAMES[0], strength)}).norm(dim=1).mean()
+        / wanted
+        for strength in (0.2, 0.5, 1.0, 1.4)
+    ]
+    assert shares[0] < 0.1 < shares[1] < 0.9 < shares[2]
+    assert abs(float(shares[3]) - 1) < 0.1
+
+
+def test_held_units_keep_still(slots, places, avatar: Avatar) -> None:
+    deformer = avatar.networks.deformer.requires_grad_(True)
+    handles = hold_store(deformer, len(slots))
+    optimiser = torch.optim.Adam(deformer.parameters(), lr=0.01)
+    code = avatar.codes.compose({}).detach()
+    loose = torch.randn(64, 3) * 0.5
+    for _ in range(20):
+        optimiser.zero_grad()
+        output = deformer(loose, code)
+        (output.skinning.square().mean() + output.hidden.square().mean()).backward()
+        optimiser.step()
+    for handle in handles:
+        handle.remove()
+    stored = slots[2].put_away(places["hat_cap"])
+    moved = stored + offsets(avatar, stored, {"hat": "hat_cap"})
+    # The other units have moved, and add what they like; the map itself is as it was.
+    assert torch.allclose(moved, places["hat_cap"], atol=0.1)
+
+
+def test_nothing_to_store_changes_nothing(avatar: Avatar) -> None:
+    before = {name: value.clone() for name, value in avatar.networks.state_dict().items()}
+    teach_store(avatar, lay_out({}))
+    assert hold_store(avatar.networks.deformer, 0) == []
+    assert all(torch.equal(before[n], v) for n, v in avatar.networks.state_dict().items())
