@@ -16,6 +16,7 @@ from app.controllers.opening import Loader, load
 from app.main_window import LAYOUT_VERSION, MainWindow
 from app.rendering.renderer import SessionMaker, make_session
 from app.state.preferences import Preferences
+from app.training_menu import TrainingMenu
 from app.widgets.theme import apply_theme
 
 
@@ -35,6 +36,7 @@ class EditorWindow(MainWindow):
         self.editor = Editor(self.dispatch, preferences, make, loader)
         self.binding = Binding(self, self.editor)
         self.actions_ = Actions(self.binding, self.set_theme)
+        self.training = TrainingMenu(self, self.editor, self.dispatch)
         self._restore()
         self.editor.start()
 

@@ -16,7 +16,8 @@ from app.state.runs import Run, Status
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+"""where the trainer can be imported from"""
 _LAUNCH_S = 15.0
 _guards: list[subprocess.Popen[str]] = []
 """started by this process, which has to take note of their ends"""
@@ -40,12 +41,13 @@ def command_of(folder: Path, num_gpus: int = 0) -> list[str]:
     ]
 
 
-def command_text(folder: Path, num_gpus: int = 0) -> str:
-    """The same to paste into a terminal."""
-    command = ["python", *command_of(folder, num_gpus)[1:]]
-    if os.name == "nt":
-        return subprocess.list2cmdline(command)
-    return shlex.join(command)
+def command_text(folder: Path, num_gpus: int, settings: dict[str, str]) -> str:
+    """The same, to paste into a terminal before the folder is there."""
+    words = command_of(folder, num_gpus)[1:]
+    at = words.index("--config")
+    pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    command = ["python", *words[:at], *words[at + 2 :], *pairs]
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def start_run(folder: Path, config_text: str, num_gpus: int = 0) -> Run:
@@ -136,7 +138,7 @@ def _launch(run: Run, num_gpus: int) -> None:
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     guard = subprocess.Popen(
         [*command, *command_of(run.folder, num_gpus)],
-        cwd=_ROOT,
+        cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

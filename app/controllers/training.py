@@ -1,0 +1,119 @@
+"""New trainings: their settings, a look before the start, and the start itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from app.controllers.dispatch import Dispatch, run_in_background
+from app.state.activity import Activity
+from app.state.events import Event
+from app.state.run_control import ROOT, resume_run, start_run
+from app.state.run_list import RunList
+from app.state.runs import Run
+from app.state.training_form import Setting, read_settings
+from pegasus_runtime.errors import Refused
+
+_TIMEOUT_S = 120
+
+
+class Training:
+    """The trainer is never imported: it is asked in a process of its own."""
+
+    def __init__(self, activity: Activity, dispatch: Dispatch) -> None:
+        self.described: Event[[list[Setting]]] = Event()
+        self.checked: Event[[dict[str, Any]]] = Event()
+        self.started: Event[[Run]] = Event()
+        self.failed: Event[[str]] = Event()
+        self.exported: Event[[Run, Path]] = Event()
+        self.runs = RunList()
+        self._activity, self._dispatch = activity, dispatch
+        self._newest = 0
+
+    def describe(self) -> None:
+        """Ask for the settings that there are."""
+        run_in_background(
+            "settings",
+            lambda: read_settings(_ask("trainer.config.description")),
+            self.described.emit,
+            self._failed,
+            self._dispatch,
+        )
+
+    def check(self, config_text: str, out: Path) -> None:
+        """Ask whether it would run; of two questions the later one is answered."""
+        self._newest += 1
+        number = self._newest
+
+        def work() -> dict[str, Any]:
+            with tempfile.TemporaryDirectory() as folder:
+                config = Path(folder) / "config.yaml"
+                config.write_text(config_text, "utf-8")
+                return dict(_ask("trainer.data.preflight", str(config), str(out)))
+
+        def done(report: dict[str, Any]) -> None:
+            if number == self._newest:
+                self.checked.emit(report)
+
+        run_in_background("preflight", work, done, self._failed, self._dispatch)
+
+    def start(self, folder: Path, config_text: str, num_gpus: int) -> None:
+        """Start a training in a process of its own."""
+
+        def work() -> None:
+            start_run(folder, config_text, num_gpus)
+
+        self._launch(folder, work)
+
+    def resume(self, run: Run) -> None:
+        """Go on with a run."""
+        self._launch(run.folder, lambda: resume_run(run))
+
+    def export(self, run: Run) -> None:
+        """Make an avatar of the newest checkpoint, or take the finished one."""
+        finished = run.avatar()
+        if finished is not None:
+            self.exported.emit(run, finished)
+            return
+        out = run.folder / "previews" / "latest.avatar"
+
+        def work() -> None:
+            _ask("trainer.engine.checkpoint_avatar", str(run.folder), str(out))
+
+        run_in_background(
+            "export checkpoint",
+            work,
+            lambda _: self.exported.emit(run, out),
+            self._failed,
+            self._dispatch,
+        )
+
+    def _launch(self, folder: Path, work: Any) -> None:
+        def done(_: None) -> None:
+            self._activity.log(f"Training started in {folder}")
+            self.started.emit(self.runs.add(folder))
+
+        run_in_background("start", work, done, self._failed, self._dispatch)
+
+    def _failed(self, error: BaseException) -> None:
+        self._activity.log(str(error), "error")
+        self.failed.emit(str(error))
+
+
+def _ask(module: str, *arguments: str) -> Any:
+    """Run a module of the trainer and read the JSON that it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused(f"The trainer did not answer within {_TIMEOUT_S} s; try again.") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise Refused(said[-1])
+    return json.loads(done.stdout)

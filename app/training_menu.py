@@ -1,0 +1,155 @@
+"""The Training menu and the windows behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMessageBox
+
+from app.controllers.dispatch import Dispatch
+from app.controllers.editor import Editor
+from app.controllers.training import Training
+from app.main_window import MainWindow
+from app.state import run_control
+from app.state.runs import Run, Status
+from app.state.training_form import Setting
+
+if TYPE_CHECKING:
+    from app.widgets.training.new_training_dialog import NewTrainingDialog
+    from app.widgets.training.runs_window import RunsWindow
+
+_REFRESH_MS = 1000
+
+
+class TrainingMenu:
+    """Lives as long as the window; its own windows are made when first asked for."""
+
+    def __init__(self, window: MainWindow, editor: Editor, dispatch: Dispatch) -> None:
+        self._window, self._editor = window, editor
+        self.training = Training(editor.activity, dispatch)
+        self.dialog: NewTrainingDialog | None = None
+        self.runs: RunsWindow | None = None
+        self._followed: Path | None = None
+        self._timer = QTimer(window)
+        self._timer.setInterval(_REFRESH_MS)
+        self._timer.timeout.connect(self.refresh)
+        menu = window.menuBar().addMenu("&Training")
+        self.new = QAction("&New training …", menu)
+        self.show_all = QAction("&Trainings …", menu)
+        for action, run in ((self.new, self.training.describe), (self.show_all, self.show_runs)):
+            action.triggered.connect(lambda _=False, run=run: run())
+            menu.addAction(action)
+        self._connect()
+
+    def show_runs(self) -> None:
+        """Show the window of the runs."""
+        if self.runs is None:
+            self.runs = self._make_runs_window()
+        self.runs.set_runs(self.training.runs.runs)
+        self.runs.show()
+        self.runs.raise_()
+        self._timer.start()
+
+    def refresh(self) -> None:
+        """Look again at the runs that are shown."""
+        shown = self.runs
+        if shown is None or not shown.isVisible():
+            self._timer.stop()
+            return
+        run, compared = shown.run, shown.compared()
+        for other in [run, *compared] if run else []:
+            other.events.read()
+        shown.view.show_run(run, compared)
+        shown.show_states()
+        follows = shown.follow.isChecked() and run and run.state().status is Status.RUNNING
+        if run and follows and run.checkpoint() not in (None, self._followed):
+            self._followed = run.checkpoint()
+            self.training.export(run)
+
+    def _connect(self) -> None:
+        training = self.training
+        training.described.connect(self._show_dialog)
+        training.checked.connect(self._show_report)
+        training.started.connect(self._on_started)
+        training.failed.connect(self._on_failed)
+        training.exported.connect(lambda _, path: self._editor.opening.open(str(path)))
+
+    def _show_report(self, report: dict[str, Any]) -> None:
+        if self.dialog is not None:
+            self.dialog.show_report(report)
+
+    def _show_dialog(self, settings: list[Setting]) -> None:
+        from app.widgets.training.new_training_dialog import NewTrainingDialog
+
+        self.dialog = NewTrainingDialog(settings, Path.home() / "pegasus-runs", self._window)
+        self.dialog.check_asked.connect(self.training.check)
+        self.dialog.start_asked.connect(self.training.start)
+        self.dialog.show()
+
+    def _make_runs_window(self) -> RunsWindow:
+        from app.widgets.training.runs_window import RunsWindow
+
+        made = RunsWindow(self._window)
+        made.new_asked.connect(self.training.describe)
+        made.folder_chosen.connect(lambda path: self._attempt(lambda: self._add(path)))
+        made.forget_asked.connect(self._forget)
+        made.asked.connect(self._on_asked)
+        made.shown_changed.connect(self.refresh)
+        made.view.tabs.currentChanged.connect(self.refresh)
+        made.view.log_axis.toggled.connect(self.refresh)
+        made.view.smoothing.valueChanged.connect(self.refresh)
+        return made
+
+    def _on_asked(self, name: str, run: Run) -> None:
+        words = {"pause": run_control.pause, "stop": run_control.stop, "kill": run_control.stop_now}
+        if name == "kill" and not self._may_kill(run):
+            return
+        if name in words:
+            self._attempt(lambda: words[name](run))
+        elif name == "resume":
+            self.training.resume(run)
+        else:
+            self._say("Opening; this takes some seconds …")
+            self.training.export(run)
+        self.refresh()
+
+    def _may_kill(self, run: Run) -> bool:
+        text = f"End {run.name} without saving? Stop saves first."
+        return QMessageBox.question(self.runs, "Stop now", text) == QMessageBox.StandardButton.Yes
+
+    def _add(self, path: Path) -> None:
+        run = self.training.runs.add(path)
+        assert self.runs is not None
+        self.runs.set_runs(self.training.runs.runs, run)
+
+    def _forget(self, run: Run) -> None:
+        self.training.runs.forget(run)
+        assert self.runs is not None
+        self.runs.set_runs(self.training.runs.runs)
+
+    def _on_started(self, run: Run) -> None:
+        if self.dialog is not None:
+            self.dialog.accept()
+        self.show_runs()
+        assert self.runs is not None
+        self.runs.set_runs(self.training.runs.runs, run)
+
+    def _on_failed(self, text: str) -> None:
+        self._say(text)
+        if self.dialog is not None and self.dialog.isVisible():
+            self.dialog.show_failure(text)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+            self._say("")
+        except (ValueError, FileNotFoundError) as error:
+            self._say(str(error))
+
+    def _say(self, text: str) -> None:
+        if self.runs is not None:
+            self.runs.show_message(text)

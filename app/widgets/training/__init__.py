@@ -1,0 +1,1 @@
+"""Training: the dialog that starts one and the window that watches them."""

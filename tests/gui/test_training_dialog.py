@@ -1,0 +1,189 @@
+"""The whole path of a training: form, start, losses, pause, resume, found again, its avatar."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+
+from app.state import run_control
+from app.state.runs import Run, Status
+from tests.fake_capture import SIDE, write_fake_capture
+
+LEFT = Qt.MouseButton.LeftButton
+SMALL = {
+    "steps": 3000,
+    "warm_start_steps": 2,
+    "threads": 1,
+    "device": "cpu",
+    "checkpoint_every": 50,
+    "preview_every": 50,
+    "data": {"image_size": SIDE, "held_out_every": 3},
+    "model": {"geometry_width": 16, "geometry_depth": 2, "deformer_width": 16},
+    "points": {"initial": 200, "maximum": 300},
+}
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the screenless test machine is Linux"
+)
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory) -> Path:
+    """A capture of two subjects."""
+    return write_fake_capture(tmp_path_factory.mktemp("capture"), {"source": 4, "hat_a": 3})
+
+
+@pytest.fixture()
+def dialog(qtbot, window, monkeypatch, tmp_path, qapp):
+    """The dialog with its settings."""
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    window.training.new.trigger()
+    qtbot.waitUntil(lambda: window.training.dialog is not None, timeout=30_000)
+    return window.training.dialog
+
+
+def fill(qtbot, dialog, capture: Path, **changes: object) -> None:
+    content = {**SMALL, **changes, "data": {**SMALL["data"], "folder": str(capture)}}
+    dialog.yaml.setPlainText(yaml.safe_dump(content))
+    qtbot.waitUntil(lambda: "Looking" not in dialog.preflight.verdict.text(), timeout=60_000)
+
+
+def wait_for_status(qtbot, run: Run, status: Status) -> None:
+    qtbot.waitUntil(lambda: run.state().status is status, timeout=60_000)
+
+
+@pytest.fixture()
+def ended(qtbot):
+    """Runs that are ended with the test."""
+    runs: list[Run] = []
+    yield runs
+    for run in runs:
+        if run.state().status is Status.RUNNING:
+            run_control.stop_now(run)
+            wait_for_status(qtbot, run, Status.INTERRUPTED)
+
+
+def test_from_the_form_to_the_avatar(qtbot, window, open_window, dialog, capture, ended):
+    fill(qtbot, dialog, capture)
+    assert dialog.start.isEnabled() and dialog.preflight.verdict.text() == "Ready to start"
+    assert dialog.form.values()["steps"] == 3000
+    folder = dialog.run_folder()
+    QTest.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: window.training.runs is not None, timeout=30_000)
+    runs = window.training.runs
+    run = runs.run
+    ended.append(run)
+    assert run.folder == folder and not dialog.isVisible()
+    losses = runs.view.plots["Losses"]
+    qtbot.waitUntil(lambda: _steps(run) > 3, timeout=90_000)
+    qtbot.waitUntil(lambda: len(losses._items) > 3, timeout=10_000)
+    QTest.mouseClick(runs.buttons["pause"], LEFT)
+    wait_for_status(qtbot, run, Status.PAUSED)
+    runs.show_states()
+    QTest.mouseClick(runs.buttons["resume"], LEFT)
+    wait_for_status(qtbot, run, Status.RUNNING)
+    window.close()
+
+    again = open_window()
+    again.training.show_all.trigger()
+    found = again.training.runs.run
+    assert found.folder == folder and found.state().status is Status.RUNNING
+    qtbot.waitUntil(lambda: again.training.runs.buttons["stop"].isEnabled(), timeout=10_000)
+    done = found.checkpoint()
+    qtbot.waitUntil(lambda: found.checkpoint() != done, timeout=90_000)
+    qtbot.waitUntil(lambda: not again.training.runs.view.preview.pixmap().isNull(), timeout=30_000)
+    again.training.refresh()
+    _keep_picture(again.training.runs)
+    QTest.mouseClick(again.training.runs.buttons["stop"], LEFT)
+    wait_for_status(qtbot, found, Status.INTERRUPTED)
+    assert found.state().detail == "stopped, saved"
+    QTest.mouseClick(again.training.runs.buttons["show"], LEFT)
+    qtbot.waitUntil(
+        lambda: again.editor.document.avatar.attribute_names == ("hat_a",), timeout=60_000
+    )
+
+
+def _steps(run: Run) -> int:
+    assert run.state().status is not Status.FAILED, run.last_lines()
+    return len(run.events.curves.steps)
+
+
+def _keep_picture(widget) -> None:
+    """For people who want to look at it."""
+    folder = os.environ.get("PEGASUS_TEST_PICTURES")
+    if folder:
+        widget.grab().save(str(Path(folder) / "runs.png"))
+
+
+def test_form_and_file_say_the_same(qtbot, dialog, capture):
+    dialog.form.fields["steps"].setValue(77)
+    assert yaml.safe_load(dialog.config_text())["steps"] == 77
+    dialog.yaml.setPlainText("steps: 88\noptimiser: {points: 1e-4}\n")
+    assert dialog.form.values()["steps"] == 88
+    assert dialog.form.values()["optimiser.points"] == 1e-4
+    dialog.yaml.setPlainText("stepz: 1\n")
+    assert "stepz is not a setting" in dialog.preflight.verdict.text()
+    assert not dialog.start.isEnabled()
+    dialog.yaml.setPlainText("steps: many\n")
+    assert "not a whole number" in dialog.preflight.verdict.text()
+
+
+def test_bad_frames_and_a_missing_card_are_explained(qtbot, dialog, tmp_path):
+    broken = write_fake_capture(tmp_path / "broken", {"source": 2})
+    (broken / "source" / "mask" / "2.png").write_bytes(b"cut")
+    fill(qtbot, dialog, broken, device="cuda:7")
+    text = dialog.preflight.problems.text()
+    assert "1 of 2 frames are bad" in text and "skip.json" in text
+    assert "Set the device to auto or cpu" in text
+    assert not dialog.start.isEnabled() and dialog.preflight.bad.count() == 1
+    assert not dialog.preflight.bad.item(0).icon().isNull()
+
+
+def test_the_command_can_be_copied(qtbot, dialog, capture):
+    fill(qtbot, dialog, capture)
+    QTest.mouseClick(dialog.copy, LEFT)
+    copied = QGuiApplication.clipboard().text()
+    assert "-m trainer train --out" in copied and f"data.folder={capture}" in copied
+
+
+def test_a_run_folder_in_use_is_refused(qtbot, dialog, capture, tmp_path):
+    used = tmp_path / "used"
+    used.mkdir()
+    (used / "config.yaml").write_text("steps: 1\n", "utf-8")
+    dialog.out.setText(str(used))
+    fill(qtbot, dialog, capture)
+    assert "holds a run already" in dialog.preflight.problems.text()
+    assert not dialog.start.isEnabled()
+
+
+def test_a_long_run_and_a_failed_one(qtbot, window, tmp_path):
+    folder = tmp_path / "long"
+    folder.mkdir()
+    line = '{"step": %d, "losses": {"rgb": 0.5, "mask": 0.1}, "num_points": 9, "seconds": 0.9}\n'
+    text = "".join(line % step for step in range(1, 100_001))
+    (folder / "events.jsonl").write_text(text + '{"step": 100001, "los', "utf-8")
+    failed = tmp_path / "failed"
+    failed.mkdir()
+    (failed / "config.yaml").write_text("steps: 9\n", "utf-8")
+    (failed / "run.log").write_text("OSError: [Errno 28] No space left on device\n", "utf-8")
+    process = '{"pid": 1, "started": "x", "host": "y"}'
+    facts = f'{{"process": {process}, "guard": {process}, "began": 0, "exit_code": 1, "ended": 1}}'
+    (failed / "process.json").write_text(facts, "utf-8")
+    window.training.show_runs()
+    runs = window.training.runs
+    began = time.perf_counter()
+    runs.folder_chosen.emit(folder)
+    print(f"100,000 lines shown in {time.perf_counter() - began:.2f} s")
+    assert runs.run.events.curves.steps[-1] == 100_000
+    runs.folder_chosen.emit(failed)
+    assert "The disk is full" in runs.view.status.text()
+    assert "No space left" in runs.view.log.toPlainText() and runs.view.log.isVisible()
+    runs.folder_chosen.emit(tmp_path / "nowhere")
+    assert "no such folder" in runs.message.text()

@@ -1,0 +1,92 @@
+"""Device, memory and disk: would they do for a training?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from pegasus_runtime.errors import Refused
+from trainer.config.training import TrainingConfig
+from trainer.data.preflight_report import Report
+
+_BYTES_PER_PIXEL = 9
+_SESSION_BYTES = 2 << 30
+
+
+def check_device(config: TrainingConfig, report: Report) -> None:
+    """Whether the chosen device is there, and how long it would take on it."""
+    import torch
+
+    from pegasus_runtime.session import choose_device
+
+    report.num_gpus = torch.cuda.device_count()
+    try:
+        device = choose_device(config.device)
+    except Refused as error:
+        report.refuse(str(error), "Set the device to auto or cpu.")
+        return
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        name = torch.cuda.get_device_name(device)
+        report.facts["Device"] = f"{name}, {free / 2**30:.0f} of {total / 2**30:.0f} GB free"
+    else:
+        report.facts["Device"] = f"processor, {os.cpu_count()} cores"
+        built = torch.backends.cuda.is_built()
+        why = "no NVIDIA card answers" if built else "this Python has no CUDA"
+        report.notes.append(f"Training on the processor ({why}): it works, but takes longer.")
+    report.seconds = _estimate(config, device.type == "cuda")
+
+
+def _estimate(config: TrainingConfig, has_gpu: bool) -> float:
+    """Seconds, from trainings of the demo avatar on two cores: right within a factor of two."""
+    points = (config.points.initial + config.points.maximum) / 2
+    width = config.model.geometry_width / 128
+    pixels = (config.data.image_size / 512) ** 2
+    step = 0.05 + 0.45 * points / 32_000 * width * max(width, 1) + 0.3 * pixels
+    total = config.steps * step + config.warm_start_steps * 0.06 * max(width, 0.3)
+    return total / 15 if has_gpu else total
+
+
+def check_room(config: TrainingConfig, num_frames: int, out: Path, report: Report) -> None:
+    """Whether memory and disk suffice."""
+    wanted = num_frames * config.data.image_size**2 * _BYTES_PER_PIXEL + _SESSION_BYTES
+    free = _free_memory()
+    report.facts["Memory"] = f"{wanted / 2**30:.1f} GB needed"
+    if free:
+        report.facts["Memory"] += f", {free / 2**30:.1f} GB free"
+        if wanted > free:
+            report.refuse(
+                f"{wanted / 2**30:.1f} GB of memory are needed, {free / 2**30:.1f} are free.",
+                "Halve the image size (a quarter of the memory), or close other programs.",
+            )
+    existing = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    if not os.access(existing, os.W_OK):
+        report.refuse(f"{existing} cannot be written.", "Choose another folder for the run.")
+    room = shutil.disk_usage(existing).free
+    size = _run_bytes(config)
+    report.facts["Disk"] = f"{size / 2**20:.0f} MB needed, {room / 2**30:.1f} GB free"
+    if size > room:
+        report.refuse(
+            f"The run needs {size / 2**20:.0f} MB, {room / 2**20:.0f} MB are free.",
+            "Free some space, or choose a folder on another disk.",
+        )
+
+
+def _run_bytes(config: TrainingConfig) -> int:
+    """Checkpoints (parameters with two moments), previews and the diary."""
+    model = config.model
+    weights = model.geometry_depth * model.geometry_width**2
+    weights += model.deformer_depth * model.deformer_width**2 * 60 + 200_000
+    checkpoint = 12 * (weights + 3 * config.points.maximum)
+    previews = config.steps // config.preview_every * 700_000
+    return (config.keep_checkpoints + 2) * checkpoint + previews + 1000 * config.steps
+
+
+def _free_memory() -> int:
+    """Bytes; 0 where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(li.split()[1]) * 1024 for li in lines if li.startswith("MemAvailable")), 0)

@@ -1,0 +1,152 @@
+"""Would this training run? ``python -m trainer.data.preflight CONFIG OUT`` prints JSON.
+
+Pictures are not decoded, only their headers and ends are looked at, so it takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from pegasus_runtime.avatar.latent import CATEGORIES, category_of
+from pegasus_runtime.errors import Refused
+from trainer.config.loading import load_config
+from trainer.config.training import TrainingConfig
+from trainer.data.capture_folder import PARAMETERS_FILE, SubjectRecord, read_subject
+from trainer.data.machine_check import check_device, check_room
+from trainer.data.preflight_report import Report
+
+_END = b"IEND\xaeB`\x82"
+_MAX_SHOWN = 12
+
+
+def preflight(path: Path, out: Path) -> Report:
+    """Look at everything that could go wrong before a training is started."""
+    report = Report()
+    try:
+        config = load_config(TrainingConfig, path)
+    except (Refused, FileNotFoundError) as error:
+        report.refuse(str(error), "Correct this setting.")
+        return report
+    num_frames = _check_data(config, report)
+    check_device(config, report)
+    check_room(config, num_frames, out, report)
+    return report
+
+
+def _check_data(config: TrainingConfig, report: Report) -> int:
+    folder = Path(config.data.folder)
+    if not config.data.folder or not folder.is_dir():
+        report.refuse(
+            f"{config.data.folder}: there is no such folder."
+            if config.data.folder
+            else "No data folder is chosen.",
+            "Choose the folder that holds one folder for each subject.",
+        )
+        return 0
+    found = [p for p in sorted(folder.iterdir()) if (p / PARAMETERS_FILE).is_file()]
+    report.subjects = [path.name for path in found]
+    if not found:
+        report.refuse(
+            f"{folder} holds no subject: no folder in it has a {PARAMETERS_FILE}.",
+            "Choose the folder above the subjects, or track the videos first.",
+        )
+        return 0
+    if config.data.source not in report.subjects:
+        report.refuse(
+            f"There is no subject named {config.data.source}.",
+            f"Choose the person without attributes: {', '.join(report.subjects[:6])}.",
+        )
+    for name in report.subjects:
+        if name != config.data.source and ("_" not in name or category_of(name) not in CATEGORIES):
+            report.refuse(
+                f"{name} does not say which attribute it is.",
+                f"Rename it to CATEGORY_NAME with one of {', '.join(CATEGORIES)}.",
+            )
+    sides: dict[str, set[int]] = {}
+    good = sum(_check_subject(path, config, report, sides) for path in found)
+    _note_sizes(sides, config.data.image_size, report)
+    report.facts["Subjects"] = str(len(found))
+    report.facts["Frames"] = f"{good:,} good, {len(report.bad):,} bad"
+    del report.bad[_MAX_SHOWN:]
+    return good
+
+
+def _check_subject(
+    folder: Path, config: TrainingConfig, report: Report, sides: dict[str, set[int]]
+) -> int:
+    try:
+        # All bad frames are wanted here, so any share of them is let through.
+        subject = read_subject(folder, config.data.image_size, 1.0)
+    except Refused as error:
+        report.refuse(str(error), "Track this subject's video again, or move its folder away.")
+        return 0
+    sizes = set()
+    for frame in subject.frames:
+        try:
+            sizes.add(_frame_side(folder, frame.name))
+        except (ValueError, OSError) as error:
+            subject.bad[frame.name] = str(error)
+    subject.frames = [frame for frame in subject.frames if frame.name not in subject.bad]
+    _report_bad(subject, config, report)
+    sides[folder.name] = sizes
+    return len(subject.frames)
+
+
+def _note_sizes(sides: dict[str, set[int]], wanted: int, report: Report) -> None:
+    found = set().union(*sides.values())
+    if len(found) > 1:
+        listed = ", ".join(f"{side} px" for side in sorted(found))
+        report.notes.append(
+            f"Pictures of several sizes ({listed}); all are resized to {wanted} px."
+        )
+    if found and max(found) < wanted:
+        report.notes.append(
+            f"Pictures of {max(found)} px are enlarged to {wanted} px; with a picture size of "
+            f"{max(found)} px the training is quicker and as sharp."
+        )
+
+
+def _report_bad(subject: SubjectRecord, config: TrainingConfig, report: Report) -> None:
+    total = len(subject.frames) + len(subject.bad)
+    for name, reason in subject.bad.items():
+        picture = subject.folder / "image" / f"{name}.png"
+        report.bad.append(
+            {"frame": f"{subject.name}/{name}", "reason": reason, "picture": str(picture)}
+        )
+    if len(subject.bad) > config.data.max_bad_share * total:
+        report.refuse(
+            f"{subject.name}: {len(subject.bad)} of {total} frames are bad.",
+            "Repair them, or list them in skip.json; the reasons are below.",
+        )
+
+
+def _frame_side(folder: Path, name: str) -> int:
+    """The side of a frame's picture in pixels; ValueError when it cannot be used."""
+    sides = [_png_side(folder / kind / f"{name}.png", kind) for kind in ("image", "mask")]
+    if sides[0] != sides[1]:
+        raise ValueError(f"the picture has {sides[0]} px, its mask {sides[1]} px")
+    return sides[0]
+
+
+def _png_side(path: Path, kind: str) -> int:
+    with path.open("rb") as stream:
+        head = stream.read(24)
+        stream.seek(-min(len(_END), path.stat().st_size), os.SEEK_END)
+        end = stream.read()
+    if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 24:
+        raise ValueError(f"{kind}/{path.name} is not a PNG picture")
+    if end != _END:
+        raise ValueError(f"{kind}/{path.name} is cut off")
+    width, height = struct.unpack(">II", head[16:24])
+    if width != height:
+        raise ValueError(f"{kind}/{path.name} is {width}×{height}, not square")
+    return int(width)
+
+
+if __name__ == "__main__":
+    json.dump(asdict(preflight(Path(sys.argv[1]), Path(sys.argv[2]))), sys.stdout)

@@ -1,0 +1,25 @@
+"""What a look before the training has found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Report:
+    """What was found. Problems keep a training from running, notes do not."""
+
+    problems: list[dict[str, str]] = field(default_factory=list)
+    """text, fix"""
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    bad: list[dict[str, str]] = field(default_factory=list)
+    """frame, reason, picture"""
+    subjects: list[str] = field(default_factory=list)
+    num_gpus: int = 0
+    seconds: float = 0.0
+    """a rough estimate"""
+
+    def refuse(self, text: str, fix: str) -> None:
+        """Add a problem with what to do about it."""
+        self.problems.append({"text": text, "fix": fix})
