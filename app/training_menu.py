@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMenu, QMessageBox
 
 from app.controllers.dispatch import Dispatch
 from app.controllers.editor import Editor
@@ -37,7 +37,9 @@ class TrainingMenu:
         self._timer = QTimer(window)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
-        menu = window.menuBar().addMenu("&Training")
+        menu = QMenu("&Training", window)
+        # Help is the last one everywhere.
+        window.menuBar().insertMenu(window.menuBar().actions()[-1], menu)
         self.new = QAction("&New training …", menu)
         self.show_all = QAction("&Trainings …", menu)
         for action, run in ((self.new, self.training.describe), (self.show_all, self.show_runs)):

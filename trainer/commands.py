@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 from dataclasses import replace
@@ -10,12 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head import Head, load_free_head, load_head
 from trainer.config.loading import load_config, to_yaml
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, load_capture
+from trainer.made_with import made_with
 from trainer.memory import keep_freed_memory
 
 
@@ -35,24 +38,38 @@ def run_capture(options: argparse.Namespace) -> int:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train an avatar, evaluate it on held-out frames and write it."""
-    from trainer.engine.evaluation import evaluate
     from trainer.engine.loop import Interrupted, train
-    from trainer.engine.summary import summarise
+    from trainer.engine.ranks import join
 
     keep_freed_memory()
     config = load_config(TrainingConfig, options.config, options.settings)
-    console = Console(stderr=True)
-    capture = load_capture(config.data)
-    console.print(_describe(capture))
-    head = _load_head(options.head)
-    if options.dry_run:
-        return _dry_run(config, capture, options, console)
-    run_dir = _prepare_run(options.out, config)
-    try:
-        avatar = train(config, capture, head, run_dir, options.resume)
-    except Interrupted as stopped:
-        console.print(str(stopped))
-        return 130
+    with join(config.device) as ranks:
+        console = Console(stderr=True, quiet=not ranks.is_first)
+        capture = load_capture(config.data)
+        console.print(_describe(capture))
+        head = _load_head(options.head)
+        if options.dry_run:
+            return _dry_run(config, capture, options, console)
+        if ranks.is_first:
+            _prepare_run(options.out, config)
+        ranks.wait()
+        try:
+            avatar = train(config, capture, head, options.out, options.resume, ranks)
+        except Interrupted as stopped:
+            console.print(str(stopped))
+            return 130
+        if ranks.is_first:
+            _finish(config, capture, avatar, options.out, console)
+    return 0
+
+
+def _finish(
+    config: TrainingConfig, capture: Capture, avatar: Avatar, run_dir: Path, console: Console
+) -> None:
+    """Evaluate the avatar, write it and its summary."""
+    from trainer.engine.evaluation import evaluate
+    from trainer.engine.summary import summarise
+
     path = run_dir / f"{config.name}.avatar"
     scores = evaluate(avatar, capture, config.device)
     avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}
@@ -62,7 +79,6 @@ def run_train(options: argparse.Namespace) -> int:
         partial.write_text(text, "utf-8")
     console.print(text)
     console.print(f"avatar in {path}")
-    return 0
 
 
 def _load_head(path: Path | None) -> Head:
@@ -80,14 +96,16 @@ def _describe(capture: Capture) -> str:
     return text
 
 
-def _prepare_run(run_dir: Path, config: TrainingConfig) -> Path:
+def _prepare_run(run_dir: Path, config: TrainingConfig) -> None:
+    """Make the folder and write what the run is made with."""
     try:
         (run_dir / "previews").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Refused(f"{run_dir}: cannot be made ({error.strerror}); name another.") from None
     with replace_file(run_dir / "config.yaml") as partial:
         partial.write_text(to_yaml(config), "utf-8")
-    return run_dir
+    with replace_file(run_dir / "made_with.json") as partial:
+        partial.write_text(json.dumps(made_with(), indent=1), "utf-8")
 
 
 def _dry_run(

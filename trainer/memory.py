@@ -1,10 +1,12 @@
-"""The C library's memory policy, which decides much of a step's time on a CPU."""
+"""Memory: how much a training takes, and how the C library keeps it."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 from contextlib import suppress
+
+import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_LIMIT = 32 << 20
@@ -23,3 +25,15 @@ def keep_freed_memory() -> None:
             library = ctypes.CDLL("libc.so.6")
             library.mallopt(_M_MMAP_THRESHOLD, _MMAP_LIMIT)
             library.mallopt(_M_TRIM_THRESHOLD, _TRIM_LIMIT)
+
+
+def peak_memory_mb(device: torch.device) -> int | None:
+    """The most memory that this process has had on a device so far; None where it is not known."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) >> 20
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> (20 if sys.platform == "darwin" else 10)

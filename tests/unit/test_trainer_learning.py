@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import load_free_head
 from tests.fake_capture import SIDE, write_fake_capture
 from trainer.config.training import (
@@ -88,7 +89,8 @@ def test_losses_fall(config: TrainingConfig, capture: Capture, tmp_path: Path) -
 def test_growth_keeps_the_moments_of_survivors(config: TrainingConfig, capture: Capture) -> None:
     avatar, _ = start_avatar(config, capture, load_free_head())
     learner = Learner(avatar, config, torch.device("cpu"))
-    learner.descend(learner.points.square().sum())
+    learner.points.square().sum().backward()
+    assert learner.descend()
     before = learner.optimiser.state[learner.points]["exp_avg"].clone()
     old = learner.points.detach().clone()
     learner.seen[:] = True
@@ -106,7 +108,8 @@ def test_growth_keeps_the_moments_of_survivors(config: TrainingConfig, capture: 
     assert learner.radius == pytest.approx(radius * config.points.radius_factor)
     moved = learner.points.detach()[len(kept) :, None] - learner.points.detach()[None, : len(kept)]
     assert float(moved.abs().amax(dim=2).amin(dim=1).max()) <= config.points.noise * radius
-    learner.descend(learner.points.square().sum())
+    learner.points.square().sum().backward()
+    assert learner.descend()
 
 
 def test_avatar_of_a_run_opens_and_renders(
@@ -123,3 +126,74 @@ def test_avatar_of_a_run_opens_and_renders(
     frame = pr.Session(opened, "cpu").render(opened.neutral(), opened.default_camera((48, 48)))
     assert frame["rgb"].shape == (48, 48, 3)
     assert frame["rgb"].min() < 0.9
+
+
+def test_numbers_that_are_none_lead_back_to_the_last_checkpoint(
+    config: TrainingConfig,
+    capture: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from trainer.engine import batch
+
+    plain, broken_once = batch.weigh, []
+
+    def weigh(losses, weights, epoch):
+        total = plain(losses, weights, epoch)
+        if epoch * capture.num_training == 25 and not broken_once:
+            broken_once.append(True)
+            return total * float("nan")
+        return total
+
+    monkeypatch.setattr(batch, "weigh", weigh)
+    _run(replace(config, steps=30), capture, tmp_path)
+    assert "step 26" in capsys.readouterr().out
+    steps = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [event["step"] for event in steps] == list(range(1, 31))
+    before, after = (steps[at]["learning_rates"]["networks"] for at in (19, 20))
+    assert after == pytest.approx(before / 2, rel=0.2)
+
+
+def test_numbers_that_stay_none_end_the_training(
+    config: TrainingConfig, capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.engine import batch
+
+    plain = batch.weigh
+    monkeypatch.setattr(batch, "weigh", lambda *a: plain(*a) * float("nan"))
+    with pytest.raises(Refused, match="step 1: the loss total is not a number, after 3 tries"):
+        _run(config, capture, tmp_path)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-00000000"]
+
+
+def test_starting_anew_keeps_the_old_checkpoints(
+    config: TrainingConfig, capture: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "previews").mkdir()
+    short = replace(config, steps=2)
+    train(short, capture, load_free_head(), tmp_path)
+    train(short, capture, load_free_head(), tmp_path, "none")
+    old = tmp_path / "checkpoints-before-1"
+    assert (old / "step-00000002" / "state.pt").is_file()
+
+
+def test_gradients_of_a_batch_are_the_mean_of_its_frames(
+    config: TrainingConfig, capture: Capture, tmp_path: Path
+) -> None:
+    from trainer.engine.batch import Batch
+    from trainer.engine.ranks import Ranks
+    from trainer.engine.step import Situation
+
+    avatar, num_slots = start_avatar(config, capture, load_free_head())
+    learner = Learner(avatar, config, torch.device("cpu"), num_slots)
+    situation = Situation.prepare(learner, capture)
+
+    def gradient(batch_size: int, step: int) -> torch.Tensor:
+        batch = Batch(situation, replace(config, batch_size=batch_size), Ranks(learner.device))
+        batch.gather(step, 0.0, False)
+        assert learner.points.grad is not None
+        return learner.points.grad.clone()
+
+    both = (gradient(1, 4) + gradient(1, 5)) / 2
+    assert torch.allclose(gradient(2, 2), both, rtol=1e-4, atol=1e-9)

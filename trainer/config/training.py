@@ -137,8 +137,10 @@ class TrainingConfig:
     name: str = "avatar"
     seed: int = 0
     steps: int = 4000
+    batch_size: int = 1
+    """frames per step, over all processes; a multiple of their number"""
     steps_per_epoch: int = 0
-    """0: as many as there are training frames"""
+    """0: as many as show each training frame once on average"""
     warm_start_steps: int = 600
     """steps that fit the networks to the bare head before any picture is seen"""
     device: str = "auto"
@@ -155,6 +157,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, "steps", self.steps, "1 or more")
+        _require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
         _require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "1 or more")
         _require(self.keep_checkpoints >= 1, "keep_checkpoints", self.keep_checkpoints, "1 or more")
         _require(self.preview_every >= 1, "preview_every", self.preview_every, "1 or more")

@@ -34,6 +34,19 @@ def save_checkpoint(run_dir: Path, step: int, state: dict[str, Any], keep: int) 
     return path
 
 
+def keep_old_checkpoints(run_dir: Path) -> None:
+    """Put the checkpoints of an earlier training in this folder aside."""
+    folder, number = run_dir / "checkpoints", 1
+    if not folder.exists():
+        return
+    while (aside := run_dir / f"checkpoints-before-{number}").exists():
+        number += 1
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be put aside ({error.strerror}).") from None
+
+
 def list_checkpoints(run_dir: Path) -> list[Path]:
     """The checkpoint folders of a run, oldest first."""
     return sorted((run_dir / "checkpoints").glob(f"{_PREFIX}*"))

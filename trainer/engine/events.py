@@ -12,11 +12,13 @@ EVENTS_FILE = "events.jsonl"
 class EventLog:
     """Appends one JSON object a line, each line written whole."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, done: int) -> None:
+        """Open the diary of a run that has done so many steps."""
         from torch.utils.tensorboard import SummaryWriter
 
         self._path = run_dir / EVENTS_FILE
-        self._board = SummaryWriter(str(run_dir / "tensorboard"))
+        self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=done + 1)
+        self.truncate_after(done)
 
     def truncate_after(self, step: int) -> None:
         """Forget lines of steps after the given one, which a resumed run will do again."""
@@ -34,7 +36,7 @@ class EventLog:
         step = int(event["step"])
         for name, value in event.get("losses", {}).items():
             self._board.add_scalar(f"loss/{name}", value, step)
-        for name in ("num_points", "radius"):
+        for name in ("num_points", "radius", "seconds", "memory_mb"):
             if name in event:
                 self._board.add_scalar(name, event[name], step)
 

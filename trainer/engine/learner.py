@@ -32,6 +32,7 @@ class Learner:
         self.codes = avatar.codes.to(device).train().requires_grad_(True)
         self.points = nn.Parameter(avatar.points.to(device))
         self.radius = avatar.radius
+        self.rate_scale = 1.0
         self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=device)
         rates = config.optimiser
         self._groups = {
@@ -65,16 +66,22 @@ class Learner:
         )
         for group in self.optimiser.param_groups:
             waits = group["name"] == _LATENTS and epoch < rates.latents_from_epoch
-            group["lr"] = 0.0 if waits else group["base_rate"] * share
+            group["lr"] = 0.0 if waits else group["base_rate"] * share * self.rate_scale
 
-    def descend(self, loss: Tensor) -> None:
-        """One step of the optimiser."""
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+    def descend(self) -> bool:
+        """One step of the optimiser by the gradients that are there.
+
+        Returns:
+            False, with nothing changed, where the gradients are not finite.
+        """
+        params = [p for params, _ in self._groups.values() for p in params if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+        if not bool(torch.isfinite(norm)):
+            return False
         if self.config.optimiser.clip_norm > 0:
-            params = [p for params, _ in self._groups.values() for p in params]
-            nn.utils.clip_grad_norm_(params, self.config.optimiser.clip_norm)
+            nn.utils.clip_grads_with_norm_(params, self.config.optimiser.clip_norm, norm)
         self.optimiser.step()
+        return True
 
     def prune(self) -> int:
         """Drop the points that were not seen since the last call; how many went."""
@@ -134,6 +141,7 @@ class Learner:
             "points": self.points.detach(),
             "radius": self.radius,
             "seen": self.seen,
+            "rate_scale": self.rate_scale,
             "num_slots": self.num_slots,
             "optimiser": self.optimiser.state_dict(),
         }
@@ -146,6 +154,7 @@ class Learner:
         self._replace_points(points, torch.arange(0, device=self.device))
         self.optimiser.load_state_dict(state["optimiser"])
         self.radius = float(state["radius"])
+        self.rate_scale = float(state["rate_scale"])
         self.seen = state["seen"].to(self.device)
 
     def finished_avatar(self, provenance: dict[str, Any]) -> Avatar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -19,14 +18,18 @@ from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import Head
 from pegasus_runtime.session import choose_device
 from trainer.config.training import TrainingConfig
-from trainer.data.dataset import Capture, choose_frame
-from trainer.engine.checkpoints import find_checkpoint, save_checkpoint
-from trainer.engine.events import EventLog
+from trainer.data.dataset import Capture
+from trainer.engine.batch import Batch
+from trainer.engine.checkpoints import find_checkpoint, keep_old_checkpoints, save_checkpoint
+from trainer.engine.diary import Diary
 from trainer.engine.learner import Learner
 from trainer.engine.previews import preview_frames, write_preview
-from trainer.engine.progress import Progress
-from trainer.engine.step import Situation, losses_of_step, weigh
+from trainer.engine.ranks import Ranks
+from trainer.engine.recovery import Recovery
+from trainer.engine.step import Situation
 from trainer.stages.start import blank_avatar, start_avatar
+
+GROWTH_SEED = 7_368_787
 
 
 class Interrupted(Exception):
@@ -34,7 +37,12 @@ class Interrupted(Exception):
 
 
 def train(
-    config: TrainingConfig, capture: Capture, head: Head, run_dir: Path, resume: str = "auto"
+    config: TrainingConfig,
+    capture: Capture,
+    head: Head,
+    run_dir: Path,
+    resume: str = "auto",
+    ranks: Ranks | None = None,
 ) -> Avatar:
     """Train an avatar, or go on with one.
 
@@ -42,78 +50,120 @@ def train(
         config: of the training.
         capture: the frames.
         head: the head the capture was fitted with.
-        run_dir: an existing folder for checkpoints, events and previews.
+        run_dir: an existing folder for checkpoints, events and previews; the same for all ranks.
         resume: "auto", "none" or the path of a checkpoint.
+        ranks: the processes that train together, by default this one alone.
 
     Raises:
         Interrupted: after Ctrl+C or SIGTERM; a checkpoint was saved first.
-        Refused: a loss is not a number any more, or the folder cannot be written.
+        Refused: the losses stay no numbers, the folder cannot be written, or there are more
+            processes than frames.
     """
-    device = choose_device(config.device)
+    ranks = ranks or Ranks(choose_device(config.device))
+    if ranks.size > capture.num_training:
+        raise Refused(
+            f"{ranks.size} processes for {capture.num_training} frames: start fewer, or give more."
+        )
     torch.set_num_threads(config.threads or torch.get_num_threads())
-    saved = find_checkpoint(run_dir, resume)
-    first = saved["step"] if saved else 0
-    if saved:
-        blank = blank_avatar(config, capture, head, saved["points"])
-        learner = Learner(blank, config, device, saved["num_slots"])
-        learner.restore(saved)
-    else:
-        avatar, num_slots = start_avatar(config, capture, head)
-        learner = Learner(avatar, config, device, num_slots)
+    learner, first = _begin(config, capture, head, run_dir, resume, ranks)
     situation = Situation.prepare(learner, capture)
-    log = EventLog(run_dir)
-    log.truncate_after(first)
-    frames = preview_frames(capture)
-    with _stop_requests() as stop, Progress(config.steps, first) as progress:
-        for step in range(first, config.steps):
-            event = _train_step(situation, config, step)
-            log.write(event)
-            progress.advance(event)
-            done = step + 1
-            stopping = stop.is_set()
-            if done % config.preview_every == 0 or done == config.steps:
-                write_preview(situation, frames, run_dir / "previews" / f"step-{done:08d}.png")
-            if stopping or done % config.checkpoint_every == 0 or done == config.steps:
-                save_checkpoint(run_dir, done, learner.snapshot(), config.keep_checkpoints)
-            if stopping and done < config.steps:
-                log.close()
-                raise Interrupted(f"stopped after step {done}; the same command goes on from there")
-    log.close()
+    with _stop_requests() as stop, Diary(run_dir, config, first, ranks.is_first) as diary:
+        _Loop(config, situation, run_dir, ranks, stop, diary).run(first)
     return learner.finished_avatar(_provenance(config, capture))
 
 
-def _train_step(situation: Situation, config: TrainingConfig, step: int) -> dict[str, Any]:
-    """One step, with the growth of points that is due before it; its event."""
-    began = time.perf_counter()
-    learner = situation.learner
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-    epoch = step / (config.steps_per_epoch or situation.capture.num_training)
-    if step and step % config.points.grow_every == 0:
-        if config.points.prune:
-            learner.prune()
-        learner.grow(generator)
-    learner.set_rates(step, epoch)
-    frame = choose_frame(situation.capture, config.data, config.seed, step)
-    losses = losses_of_step(situation, frame, config.losses, generator)
-    total = weigh(losses, config.losses, epoch)
-    if not math.isfinite(float(total.detach())):
-        broken = [name for name, loss in losses.items() if not bool(torch.isfinite(loss))]
-        raise Refused(
-            f"step {step}: the loss {', '.join(broken) or 'total'} is not a number; lower "
-            "optimiser.networks and go on with --resume auto."
-        )
-    learner.descend(total)
-    return {
-        "step": step + 1,
-        "epoch": round(epoch, 4),
-        "subject": frame.record.subject,
-        "losses": {name: float(loss.detach()) for name, loss in losses.items()}
-        | {"total": float(total.detach())},
-        "num_points": len(learner.points),
-        "radius": learner.radius,
-        "learning_rates": learner.rates,
-        "seconds": round(time.perf_counter() - began, 4),
-    }
+def _begin(
+    config: TrainingConfig, capture: Capture, head: Head, run_dir: Path, resume: str, ranks: Ranks
+) -> tuple[Learner, int]:
+    """What is trained, and how many steps are done.
+
+    The start is made by the first process alone and saved, so that all have the same one, and
+    nobody waits for it twice.
+    """
+    saved = find_checkpoint(run_dir, resume)
+    ranks.wait()
+    if saved is None:
+        if ranks.is_first:
+            avatar, num_slots = start_avatar(config, capture, head)
+            learner = Learner(avatar, config, torch.device("cpu"), num_slots)
+            keep_old_checkpoints(run_dir)
+            save_checkpoint(run_dir, 0, learner.snapshot(), config.keep_checkpoints)
+        ranks.wait()
+        saved = find_checkpoint(run_dir, "auto")
+        if saved is None:
+            raise Refused(
+                f"{run_dir}: this process cannot read what the first one has saved there."
+            )
+    blank = blank_avatar(config, capture, head, saved["points"])
+    learner = Learner(blank, config, ranks.device, saved["num_slots"])
+    learner.restore(saved)
+    return learner, int(saved["step"])
+
+
+class _Loop:
+    """Steps, and what is due between them."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        situation: Situation,
+        run_dir: Path,
+        ranks: Ranks,
+        stop: threading.Event,
+        diary: Diary,
+    ) -> None:
+        self._config, self._situation, self._run_dir = config, situation, run_dir
+        self._ranks, self._stop, self._diary = ranks, stop, diary
+        self._learner = situation.learner
+        self._batch = Batch(situation, config, ranks)
+        self._recovery = Recovery(run_dir, self._learner)
+        self._frames = preview_frames(situation.capture)
+
+    def run(self, step: int) -> None:
+        """All steps from a given one on."""
+        while step < self._config.steps:
+            began = time.perf_counter()
+            self._change_points(step)
+            epoch = self._epoch(step)
+            self._learner.set_rates(step, epoch)
+            result = self._batch.gather(step, epoch, self._stop.is_set())
+            if not self._learner.descend():
+                step, message = self._recovery.roll_back(step, result.losses)
+                self._diary.go_back(step, message)
+                continue
+            step += 1
+            seconds = time.perf_counter() - began
+            self._diary.write(step, epoch, result, self._learner, seconds)
+            self._save_what_is_due(step, result.stop)
+
+    def _epoch(self, step: int) -> float:
+        frames = self._situation.capture.num_training
+        per_epoch = self._config.steps_per_epoch or max(frames / self._config.batch_size, 1)
+        return step / per_epoch
+
+    def _change_points(self, step: int) -> None:
+        """Drop and add points where that is due, the same in all processes."""
+        points = self._config.points
+        if not step or step % points.grow_every:
+            return
+        self._learner.seen = self._ranks.any_of(self._learner.seen)
+        if points.prune:
+            self._learner.prune()
+        self._learner.grow(torch.Generator().manual_seed(self._config.seed * GROWTH_SEED + step))
+
+    def _save_what_is_due(self, step: int, stop: bool) -> None:
+        config, is_last = self._config, step == self._config.steps
+        if self._ranks.is_first and (is_last or step % config.preview_every == 0):
+            path = self._run_dir / "previews" / f"step-{step:08d}.png"
+            write_preview(self._situation, self._frames, path)
+        if stop or is_last or step % config.checkpoint_every == 0:
+            self._learner.seen = self._ranks.any_of(self._learner.seen)
+            if self._ranks.is_first:
+                snapshot = self._learner.snapshot()
+                save_checkpoint(self._run_dir, step, snapshot, config.keep_checkpoints)
+            self._ranks.wait()
+        if stop and not is_last:
+            raise Interrupted(f"stopped after step {step}; the same command goes on from there")
 
 
 @contextmanager

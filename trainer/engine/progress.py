@@ -54,3 +54,7 @@ class Progress:
         self._bar.update(
             self._task, completed=event["step"], facts=f"{facts} points {event['num_points']}"
         )
+
+    def say(self, message: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(message, markup=False)

@@ -31,6 +31,10 @@ from trainer.engine.learner import Learner
 from trainer.losses.pictures import CHANNELS, make_targets, picture_losses
 from trainer.losses.points import eikonal, eikonal_samples, head_targets, supervise_deformer
 
+LOSS_NAMES = (
+    "rgb", "mask", "normal", "segmentation", "sdf", "eikonal", "flame", "latent",
+)  # fmt: skip
+"""what `losses_of_step` may return"""
 _MIN_WEIGHT = 0.02
 """A point that weighs less than this in every pixel gets no gradient from the picture."""
 

@@ -14,6 +14,7 @@ from app.widgets.theme import colours
 
 _PALETTE = (
     "#4FA3E3", "#E5A13B", "#62C370", "#D9667B", "#A98BE0", "#4CC3C0", "#C9B458", "#B0B7BF",
+    "#F08A5D", "#E58FC9",
 )  # fmt: skip
 _STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 Numbers = npt.NDArray[np.float64]
@@ -61,6 +62,7 @@ class CurvesPlot(QWidget):
             self.plot.getAxis(side).setPen(c.line)
             self.plot.getAxis(side).setTextPen(c.faint_text)
         self.legend.setLabelTextColor(c.text)
+        self.legend.setBrush(pg.mkBrush(c.raised))
         self._values.setColor(c.text)
         self._values.fill = pg.mkBrush(c.raised)
         self._marker.setPen(pg.mkPen(c.line))

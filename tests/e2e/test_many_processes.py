@@ -1,0 +1,159 @@
+"""Two processes on the CPU train as one does, and go on when one is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.fake_capture import SIDE, write_fake_capture
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {
+    "steps": "12",
+    "batch_size": "2",
+    "warm_start_steps": "2",
+    "preview_every": "100",
+    "checkpoint_every": "4",
+    "keep_checkpoints": "20",
+    "threads": "1",
+    "device": "cpu",
+    "data.image_size": str(SIDE),
+    "data.held_out_every": "3",
+    "model.geometry_width": "16",
+    "model.geometry_depth": "2",
+    "model.deformer_width": "16",
+    "model.tangent_precision": "float32",
+    "points.initial": "200",
+    "points.maximum": "700",
+    "points.grow_every": "6",
+}
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="gloo and signals as POSIX has them")
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_capture(
+        tmp_path_factory.mktemp("capture"), {"source": 6, "hat_a": 4, "nose_b": 4}
+    )
+
+
+def command(capture: Path, run: Path, *launcher: str, **changes: str) -> list[str]:
+    settings = {**SETTINGS, "data.folder": str(capture), **changes}
+    pairs = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    return [sys.executable, *launcher, "-m", "trainer", "train", "--out", str(run), *pairs]
+
+
+def train(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def events(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def two(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two processes."""
+    run = tmp_path_factory.mktemp("runs") / "two"
+    done = train(command(capture, run, *TORCHRUN))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return run
+
+
+def test_two_processes_train_as_one(capture: Path, two: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    assert train(command(capture, one)).returncode == 0
+    alone, together = events(one), events(two)
+    assert [e["num_points"] for e in alone] == [e["num_points"] for e in together]
+    for name, value in alone[0]["losses"].items():
+        assert together[0]["losses"][name] == pytest.approx(value, rel=1e-4), name
+    first, second = (
+        torch.load(run / "checkpoints" / "step-00000004" / "state.pt", weights_only=True)
+        for run in (one, two)
+    )
+    # Adam's first moments after four steps are sums of the gradients.
+    for key, state in first["optimiser"]["state"].items():
+        other = second["optimiser"]["state"][key]
+        scale = float(state["exp_avg"].abs().max())
+        assert torch.allclose(state["exp_avg"], other["exp_avg"], atol=0.02 * scale + 1e-12)
+
+
+def test_growth_and_pruning_are_the_same_everywhere(capture: Path, tmp_path: Path) -> None:
+    probe = tmp_path / "probe.py"
+    probe.write_text(
+        "import os, sys, torch\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "import trainer.engine.loop as loop\n"
+        "from trainer.engine.learner import Learner\n"
+        "grow, found = Learner.grow, []\n"
+        "def watched(self, generator):\n"
+        "    count = grow(self, generator)\n"
+        "    found.append(self.points.detach().clone())\n"
+        "    return count\n"
+        "Learner.grow = watched\n"
+        "from trainer.__main__ import main\n"
+        "code = main(sys.argv[1:])\n"
+        f"torch.save(found, os.path.join({str(tmp_path)!r}, os.environ['RANK'] + '.pt'))\n"
+        "sys.exit(code)\n",
+        "utf-8",
+    )
+    arguments = command(capture, tmp_path / "run")[3:]
+    done = train([sys.executable, *TORCHRUN, str(probe), *arguments])
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert first and len(first[-1]) > 200
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_killed_process_is_started_again(capture: Path, two: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    launcher = (*TORCHRUN, "--max-restarts=2")
+    process = subprocess.Popen(
+        command(capture, run, *launcher),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 200
+    while not (run / "checkpoints" / "step-00000004").is_dir():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    workers = children_of(process.pid)
+    assert len(workers) == 2
+    os.kill(workers[1], signal.SIGKILL)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    # The same steps, each once, with the losses of the run that nobody disturbed.
+    assert [e["step"] for e in events(run)] == list(range(1, 13))
+    for ours, theirs in zip(events(run), events(two), strict=True):
+        assert ours["losses"]["rgb"] == pytest.approx(theirs["losses"]["rgb"], rel=0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    return sorted(child for child, parent in pairs if parent == pid)
+
+
+def test_a_batch_that_cannot_be_divided_and_too_many_processes(
+    capture: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = train(command(capture, run, *TORCHRUN, batch_size="3"))
+    assert done.returncode != 0
+    assert "batch_size 3 cannot be divided among 2 processes" in done.stderr
+    lonely = write_fake_capture(tmp_path / "lonely", {"source": 1})
+    done = train(command(lonely, run, *TORCHRUN, **{"data.held_out_every": "0"}))
+    assert "2 processes for 1 frames" in done.stderr

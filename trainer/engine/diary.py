@@ -1,0 +1,62 @@
+"""What a run tells about itself while it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from trainer.config.training import TrainingConfig
+from trainer.engine.batch import BatchResult
+from trainer.engine.events import EventLog
+from trainer.engine.learner import Learner
+from trainer.engine.progress import Progress
+from trainer.memory import peak_memory_mb
+
+
+class Diary:
+    """Events and the progress bar, written by the first process alone."""
+
+    def __init__(self, run_dir: Path, config: TrainingConfig, done: int, is_first: bool) -> None:
+        self._log = EventLog(run_dir, done) if is_first else None
+        self._progress = Progress(config.steps, done) if is_first else None
+
+    def __enter__(self) -> Diary:
+        if self._progress:
+            self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress and self._log:
+            self._progress.__exit__(kind, error, trace)
+            self._log.close()
+
+    def write(
+        self, step: int, epoch: float, result: BatchResult, learner: Learner, seconds: float
+    ) -> None:
+        """Note a step that was done."""
+        if not self._log or not self._progress:
+            return
+        event = {
+            "step": step,
+            "epoch": round(epoch, 4),
+            "subjects": result.subjects,
+            "losses": result.losses,
+            "num_points": len(learner.points),
+            "radius": learner.radius,
+            "learning_rates": learner.rates,
+            "seconds": round(seconds, 4),
+            "memory_mb": peak_memory_mb(learner.device),
+        }
+        self._log.write(event)
+        self._progress.advance(event)
+
+    def go_back(self, done: int, message: str) -> None:
+        """Forget the steps after one, and say why."""
+        if self._log and self._progress:
+            self._log.truncate_after(done)
+            self._progress.say(message)

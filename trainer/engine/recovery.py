@@ -1,0 +1,49 @@
+"""What happens when a step makes numbers that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pegasus_runtime.errors import Refused
+from trainer.engine.checkpoints import find_checkpoint
+from trainer.engine.learner import Learner
+
+_MAX_ATTEMPTS = 3
+_SLOWER = 0.5
+
+
+class Recovery:
+    """Goes back to the last checkpoint at half the learning rate, three times at most."""
+
+    def __init__(self, run_dir: Path, learner: Learner) -> None:
+        self._run_dir, self._learner = run_dir, learner
+        self._attempts = 0
+        self._furthest = -1
+
+    def roll_back(self, step: int, losses: dict[str, float]) -> tuple[int, str]:
+        """Restore the last checkpoint.
+
+        Returns:
+            the number of steps that it has done, and what to tell people.
+
+        Raises:
+            Refused: it did not help three times.
+        """
+        broken = ", ".join(name for name, value in losses.items() if value - value != 0)
+        what = (
+            f"step {step + 1}: {f'the loss {broken}' if broken else 'a gradient'} is not a number"
+        )
+        # A failure farther on is another one.
+        self._attempts = 1 if step > self._furthest else self._attempts + 1
+        self._furthest = max(step, self._furthest)
+        saved = find_checkpoint(self._run_dir, "auto")
+        if self._attempts > _MAX_ATTEMPTS or saved is None:
+            raise Refused(
+                f"{what}, after {_MAX_ATTEMPTS} tries at lower rates too; lower "
+                "optimiser.geometry and optimiser.networks and go on with --resume auto."
+            )
+        scale = self._learner.rate_scale * _SLOWER
+        self._learner.restore(saved)
+        self._learner.rate_scale = scale
+        done = int(saved["step"])
+        return done, f"{what}; back to step {done} with {scale:g} of the learning rate"
