@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -38,6 +35,7 @@ def run_capture(options: argparse.Namespace) -> int:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train an avatar, evaluate it on held-out frames and write it."""
+    from trainer.engine.dry_run import describe, dry_run
     from trainer.engine.loop import Interrupted, train
     from trainer.engine.ranks import join
 
@@ -49,7 +47,10 @@ def run_train(options: argparse.Namespace) -> int:
         console.print(_describe(capture))
         head = _load_head(options.head)
         if options.dry_run:
-            return _dry_run(config, capture, options, console)
+            estimates = dry_run(config, capture, head, ranks)
+            console.print(to_yaml(config), markup=False)
+            console.print(describe(config, estimates), markup=False)
+            return 0
         if ranks.is_first:
             _prepare_run(options.out, config)
         ranks.wait()
@@ -106,20 +107,3 @@ def _prepare_run(run_dir: Path, config: TrainingConfig) -> None:
         partial.write_text(to_yaml(config), "utf-8")
     with replace_file(run_dir / "made_with.json") as partial:
         partial.write_text(json.dumps(made_with(), indent=1), "utf-8")
-
-
-def _dry_run(
-    config: TrainingConfig, capture: Capture, options: argparse.Namespace, console: Console
-) -> int:
-    """One step in a folder that is thrown away."""
-    from trainer.engine.loop import train
-
-    folder = Path(tempfile.mkdtemp())
-    try:
-        (folder / "previews").mkdir()
-        train(replace(config, steps=1), capture, _load_head(options.head), folder, "none")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    console.print(to_yaml(config), markup=False)
-    console.print("one step worked; start without --dry-run")
-    return 0

@@ -49,6 +49,8 @@ class ModelConfig:
     deformer_width: int = 64
     deformer_depth: int = 4
     shading_width: int = 64
+    moves_points: bool = True
+    """whether attributes may move points; a database avatar has none and needs no such map"""
     points_per_pixel: int = 8
     """points blended in a pixel, here and in the finished avatar"""
     tangent_precision: str = "bfloat16"
@@ -101,6 +103,8 @@ class LossConfig:
     sdf: float = 1.0
     eikonal: float = 0.1
     latent: float = 0.01
+    vgg: float = 0.1
+    """features of VGG-19, whose weights are a file in the asset folder; nothing without it"""
     normal: float = 0.1
     segmentation: float = 0.1
     flame: float = 10.0
@@ -136,6 +140,8 @@ class TrainingConfig:
 
     name: str = "avatar"
     seed: int = 0
+    start_from: str = ""
+    """avatar of an earlier stage whose points, networks and codes this one begins with"""
     steps: int = 4000
     batch_size: int = 1
     """frames per step, over all processes; a multiple of their number"""

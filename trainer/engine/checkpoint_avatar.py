@@ -26,7 +26,7 @@ def export_checkpoint(run_dir: Path, out: Path) -> int:
     from trainer.data.dataset import load_capture
     from trainer.engine.checkpoints import find_checkpoint
     from trainer.engine.learner import Learner
-    from trainer.stages.start import blank_avatar
+    from trainer.stages.blank import blank_avatar
 
     saved = find_checkpoint(run_dir, "auto")
     if saved is None:

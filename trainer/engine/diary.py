@@ -55,8 +55,13 @@ class Diary:
         self._log.write(event)
         self._progress.advance(event)
 
+    def say(self, message: str) -> None:
+        """Tell people something."""
+        if self._progress:
+            self._progress.say(message)
+
     def go_back(self, done: int, message: str) -> None:
         """Forget the steps after one, and say why."""
-        if self._log and self._progress:
+        if self._log:
             self._log.truncate_after(done)
-            self._progress.say(message)
+            self.say(message)

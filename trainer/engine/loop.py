@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from pegasus_runtime.assets import asset_folder
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import Head
@@ -27,7 +28,9 @@ from trainer.engine.previews import preview_frames, write_preview
 from trainer.engine.ranks import Ranks
 from trainer.engine.recovery import Recovery
 from trainer.engine.step import Situation
-from trainer.stages.start import blank_avatar, start_avatar
+from trainer.losses.features import find_feature_loss
+from trainer.stages.blank import blank_avatar
+from trainer.stages.start import start_avatar
 
 GROWTH_SEED = 7_368_787
 
@@ -66,10 +69,14 @@ def train(
         )
     torch.set_num_threads(config.threads or torch.get_num_threads())
     learner, first = _begin(config, capture, head, run_dir, resume, ranks)
-    situation = Situation.prepare(learner, capture)
+    features = find_feature_loss(ranks.device) if config.losses.vgg else None
+    situation = Situation.prepare(learner, capture, features)
     with _stop_requests() as stop, Diary(run_dir, config, first, ranks.is_first) as diary:
+        if config.losses.vgg and not features:
+            diary.say(f"no VGG-19 weights in {asset_folder()}: trained without the feature loss")
         _Loop(config, situation, run_dir, ranks, stop, diary).run(first)
-    return learner.finished_avatar(_provenance(config, capture))
+    provenance = _provenance(config, capture) | {"num_slots": learner.num_slots}
+    return learner.finished_avatar(provenance)
 
 
 def _begin(

@@ -13,6 +13,7 @@ from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.step import Situation, draw
+from trainer.losses.pictures import over_white
 
 _MAX_ROWS = 4
 _MAX_COLUMNS = 4
@@ -46,7 +47,7 @@ def _tile(situation: Situation, frame: TrainingFrame) -> npt.NDArray[np.uint8]:
     code = situation.code(frame)
     surface = evaluate_surface(learner.networks, situation.canonical, learner.points, code)
     channels = draw(situation, frame.record.camera, surface, situation.posed(frame), code)
-    rgb = channels["rgb"] + 1 - channels["alpha"]
+    rgb = over_white(channels)
     pictures = [frame.image] + [
         (picture.clamp(0, 1) * 255).byte().cpu().numpy() for picture in (rgb, channels["normal"])
     ]

@@ -28,11 +28,12 @@ from pegasus_runtime.raster import rasterize, render_points, visible_points
 from trainer.config.training import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.learner import Learner
-from trainer.losses.pictures import CHANNELS, make_targets, picture_losses
+from trainer.losses.features import FeatureLoss
+from trainer.losses.pictures import CHANNELS, make_targets, over_white, picture_losses
 from trainer.losses.points import eikonal, eikonal_samples, head_targets, supervise_deformer
 
 LOSS_NAMES = (
-    "rgb", "mask", "normal", "segmentation", "sdf", "eikonal", "flame", "latent",
+    "rgb", "mask", "vgg", "normal", "segmentation", "sdf", "eikonal", "flame", "latent",
 )  # fmt: skip
 """what `losses_of_step` may return"""
 _MIN_WEIGHT = 0.02
@@ -49,9 +50,12 @@ class Situation:
     canonical: CanonicalHead
     shape: Tensor
     variance: Tensor
+    features: FeatureLoss | None = None
 
     @classmethod
-    def prepare(cls, learner: Learner, capture: Capture) -> Situation:
+    def prepare(
+        cls, learner: Learner, capture: Capture, features: FeatureLoss | None = None
+    ) -> Situation:
         avatar, device = learner.avatar, learner.device
         canonical = make_canonical_head(
             avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
@@ -63,6 +67,7 @@ class Situation:
             canonical.to(device),
             capture.shape.to(device),
             capture.variance_expression.to(device),
+            features,
         )
 
     def code(self, frame: TrainingFrame) -> Tensor:
@@ -98,6 +103,8 @@ def losses_of_step(
     channels = draw(situation, frame.record.camera, surface, posed, code, nearest[shown])
     targets = make_targets(frame, situation.capture.part_names, config.part_weights, learner.device)
     losses = picture_losses(channels, targets)
+    if situation.features:
+        losses["vgg"] = situation.features(over_white(channels), targets.rgb)
     losses |= _point_losses(situation, surface, code, config, generator)
     losses["latent"] = code.square().mean()
     return losses

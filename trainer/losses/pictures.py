@@ -77,7 +77,7 @@ def picture_losses(channels: dict[str, Tensor], targets: Targets) -> dict[str, T
         targets: of the frame.
     """
     alpha = channels["alpha"]
-    colour = (channels["rgb"] + 1 - alpha - targets.rgb).abs()
+    colour = (over_white(channels) - targets.rgb).abs()
     if targets.pixel_weights is not None:
         colour = colour * targets.pixel_weights
     losses = {"rgb": colour.mean(), "mask": (alpha - targets.mask).abs().mean()}
@@ -88,6 +88,11 @@ def picture_losses(channels: dict[str, Tensor], targets: Targets) -> dict[str, T
             channels["segmentation"].clamp(1e-4, 1 - 1e-4), targets.part_mask.clamp(0, 1)
         )
     return losses
+
+
+def over_white(channels: dict[str, Tensor]) -> Tensor:
+    """The blended colours (H, W, 3) on a white ground."""
+    return channels["rgb"] + 1 - channels["alpha"]
 
 
 def _normal_loss(normals: Tensor, targets: Targets) -> Tensor:

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
-from pegasus_runtime.avatar.networks import NetworkSizes
+from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.head import Head
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.losses.points import head_targets, supervise_deformer
+from trainer.stages.blank import blank_avatar
 from trainer.stages.cloud import StartCloud, make_cloud
 from trainer.stages.colouring import colour_cloud
+from trainer.stages.handover import hand_over
 from trainer.stages.store import hold_store, max_slots, teach_store
 
 _WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 2e-3, 4e-3
@@ -35,6 +36,8 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[
     Returns:
         the avatar, and how many slots of its store are in use (`hold_store`).
     """
+    if config.start_from:
+        return hand_over(config, capture, head)
     canonical = make_canonical_head(head, capture.mean_expression)
     generator = torch.Generator().manual_seed(config.seed)
     cloud = make_cloud(head, canonical, capture, max_slots(config.model), generator)
@@ -43,44 +46,6 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[
     teach_store(avatar, cloud.slots)
     warm_start(avatar, canonical, capture, cloud, config.warm_start_steps, config.seed)
     return avatar, len(cloud.slots)
-
-
-def blank_avatar(config: TrainingConfig, capture: Capture, head: Head, points: Tensor) -> Avatar:
-    """An untrained avatar for a capture with the given points (N, 3)."""
-    model = config.model
-    sizes = NetworkSizes(
-        num_frequencies=model.num_frequencies,
-        geometry_width=model.geometry_width,
-        geometry_depth=model.geometry_depth,
-        geometry_skip=model.geometry_skip,
-        deformer_width=model.deformer_width,
-        deformer_depth=model.deformer_depth,
-        shading_width=model.shading_width,
-    )
-    avatar = initial_avatar(
-        head,
-        points,
-        config.points.initial_radius,
-        sizes=sizes,
-        attribute_names=capture.attribute_names,
-        canonical_expression=capture.mean_expression,
-        shape=capture.shape,
-        name=config.name,
-        seed=config.seed,
-    )
-    avatar.points_per_pixel = model.points_per_pixel
-    avatar.view_scale = mean_view_scale(capture)
-    return avatar
-
-
-def mean_view_scale(capture: Capture) -> float:
-    """NDC per unit of length at the head, averaged over the training frames."""
-    scales = [
-        abs(float(frame.record.camera.intrinsics[1, 1])) / float(frame.record.camera.translation[2])
-        for frames in capture.training.values()
-        for frame in frames
-    ]
-    return sum(scales) / len(scales)
 
 
 def warm_start(

@@ -1,0 +1,156 @@
+"""Hand-over from stage to stage, the optional feature loss, the dry run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.head import load_free_head
+from tests.fake_capture import SIDE, write_fake_capture
+from trainer.__main__ import main
+from trainer.config.loading import load_config, to_yaml
+from trainer.config.training import DataConfig, ModelConfig, PointConfig, TrainingConfig
+from trainer.data.dataset import load_capture
+from trainer.engine.dry_run import Estimate, total_seconds
+from trainer.engine.loop import train
+from trainer.losses.features import FeatureLoss, find_feature_loss
+from trainer.stages.start import start_avatar
+
+PRESETS = Path(__file__).resolve().parents[2] / "resources" / "presets"
+
+
+def config_for(folder: Path) -> TrainingConfig:
+    return TrainingConfig(
+        steps=3,
+        warm_start_steps=2,
+        device="cpu",
+        threads=1,
+        data=DataConfig(folder=str(folder), image_size=SIDE, held_out_every=3),
+        model=ModelConfig(geometry_width=16, geometry_depth=2, deformer_width=16, shading_width=8),
+        points=PointConfig(initial=200, maximum=200, initial_radius=0.1),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A person with two attributes."""
+    root = tmp_path_factory.mktemp("capture")
+    return write_fake_capture(root, {"source": 4, "hat_a": 3, "nose_b": 3})
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An avatar of the person with one of them."""
+    root = write_fake_capture(tmp_path_factory.mktemp("first"), {"source": 4, "hat_a": 3})
+    config = config_for(root)
+    (root / "previews").mkdir()
+    avatar = train(config, load_capture(config.data), load_free_head(), root)
+    avatar.save(root / "a.avatar")
+    return root / "a.avatar"
+
+
+def test_codes_are_handed_over_by_name(folder: Path, earlier: Path) -> None:
+    from pegasus_runtime import load_avatar
+
+    config = replace(config_for(folder), start_from=str(earlier))
+    avatar, num_slots = start_avatar(config, load_capture(config.data), load_free_head())
+    before = load_avatar(earlier)
+    assert avatar.attribute_names == ("hat_a", "nose_b") and num_slots == 0
+    assert torch.equal(avatar.codes.attributes[0], before.codes.attributes[0])
+    assert torch.equal(avatar.codes.source, before.codes.source)
+    assert torch.equal(avatar.points, before.points) and avatar.radius == before.radius
+    ours, theirs = avatar.networks.state_dict(), before.networks.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_what_cannot_be_handed_over_is_named(folder: Path, earlier: Path) -> None:
+    config = replace(config_for(folder), start_from=str(earlier))
+    wider = replace(config, model=replace(config.model, geometry_width=24))
+    capture = load_capture(config.data)
+    with pytest.raises(Refused, match="trained with geometry_width 16; configure the same"):
+        start_avatar(wider, capture, load_free_head())
+    with pytest.raises(FileNotFoundError):
+        start_avatar(replace(config, start_from="no.avatar"), capture, load_free_head())
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, torch.Tensor]:
+    """Random ones, in the layout of the trained ones."""
+    generator = torch.Generator().manual_seed(0)
+    channels = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256)}
+    channels |= dict.fromkeys((12, 14, 16), (256, 256))
+    channels |= {19: (256, 512)} | dict.fromkeys((21, 23, 25), (512, 512))
+    made = {}
+    for number, (inner, outer) in channels.items():
+        weight = torch.randn(outer, inner, 3, 3, generator=generator) * (2 / (9 * inner)) ** 0.5
+        made[f"features.{number}.weight"] = weight
+        made[f"features.{number}.bias"] = torch.zeros(outer)
+    return made
+
+
+def test_the_feature_loss_sees_texture(weights: dict[str, torch.Tensor]) -> None:
+    loss = FeatureLoss(weights, torch.device("cpu"))
+    picture = torch.rand(16, 24, 3, requires_grad=True)
+    assert float(loss(picture.detach(), picture.detach())) == 0
+    other = loss(picture, torch.full((16, 24, 3), 0.5))
+    other.backward()
+    assert float(other.detach()) > 0.01 and picture.grad is not None and picture.grad.abs().max() > 0
+
+
+def test_the_feature_loss_is_optional(
+    weights: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEGASUS_ASSETS", str(tmp_path))
+    cpu = torch.device("cpu")
+    assert find_feature_loss(cpu) is None
+    file = tmp_path / "vgg19-dcbb9e9d.pth"
+    torch.save(weights, file)
+    assert find_feature_loss(cpu) is not None
+    torch.save({"features.0.weight": weights["features.0.weight"]}, file)
+    with pytest.raises(Refused, match=r"features\.0\.bias.*torchvision"):
+        find_feature_loss(cpu)
+    file.write_bytes(b"no weights")
+    with pytest.raises(Refused, match="fetch it again"):
+        find_feature_loss(cpu)
+
+
+def test_training_without_the_weights_says_so_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("PEGASUS_ASSETS", str(tmp_path / "assets"))
+    (tmp_path / "previews").mkdir()
+    config = config_for(folder)
+    train(config, load_capture(config.data), load_free_head(), tmp_path)
+    assert capsys.readouterr().out.count("without the feature loss") == 1
+
+
+def test_a_dry_run_measures_and_leaves_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(to_yaml(config_for(folder)), "utf-8")
+    out = tmp_path / "run"
+    assert main(["train", "--config", str(path), "--out", str(out), "--dry-run"]) == 0
+    said = capsys.readouterr().err
+    assert "200 points:" in said and "s a step" in said and "minutes" in said
+    assert not out.exists()
+
+
+def test_the_estimate_follows_the_growth() -> None:
+    config = TrainingConfig(
+        steps=30, points=PointConfig(initial=100, maximum=400, grow_every=10, initial_radius=0.1)
+    )
+    estimates = [Estimate(100, 1.0, None), Estimate(400, 4.0, None)]
+    assert total_seconds(config, estimates) == pytest.approx(10 + 20 + 40)
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_presets_are_accepted(path: Path) -> None:
+    from trainer.synthesis.capture import CaptureConfig
+
+    kind = CaptureConfig if path.stem.endswith("capture") else TrainingConfig
+    assert load_config(kind, path)
