@@ -98,7 +98,9 @@ def test_the_feature_loss_sees_texture(weights: dict[str, torch.Tensor]) -> None
     assert float(loss(picture.detach(), picture.detach())) == 0
     other = loss(picture, torch.full((16, 24, 3), 0.5))
     other.backward()
-    assert float(other.detach()) > 0.01 and picture.grad is not None and picture.grad.abs().max() > 0
+    assert (
+        float(other.detach()) > 0.01 and picture.grad is not None and picture.grad.abs().max() > 0
+    )
 
 
 def test_the_feature_loss_is_optional(
@@ -154,3 +156,16 @@ def test_presets_are_accepted(path: Path) -> None:
 
     kind = CaptureConfig if path.stem.endswith("capture") else TrainingConfig
     assert load_config(kind, path)
+
+
+def test_structural_similarity_knows_same_and_different() -> None:
+    from trainer.engine.evaluation import structural_similarity
+
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(24, 32, 3, generator=generator)
+    noise = torch.rand(24, 32, 3, generator=generator)
+    assert float(structural_similarity(picture, picture)) == pytest.approx(1)
+    assert abs(float(structural_similarity(picture, noise))) < 0.1
+    # Two even pictures differ in light alone: (2·a·b + c) / (a² + b² + c).
+    even = structural_similarity(torch.full((16, 16, 1), 0.4), torch.full((16, 16, 1), 0.6))
+    assert float(even) == pytest.approx((0.48 + 1e-4) / (0.52 + 1e-4), rel=1e-4)

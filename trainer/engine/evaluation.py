@@ -17,6 +17,11 @@ from trainer.data.dataset import Capture, TrainingFrame
 from trainer.losses.pictures import make_targets
 
 
+_WINDOW, _SIGMA = 11, 1.5
+_C1, _C2 = 0.01**2, 0.03**2
+"""of SSIM, for values in 0..1"""
+
+
 @dataclass
 class Score:
     """Agreement with a frame."""
@@ -26,6 +31,10 @@ class Score:
     psnr_head: float
     """dB over the pixels of the head's mask"""
     mask_iou: float
+    ssim: float
+    """structural similarity over the whole frame, 1 for the same picture"""
+    l1: float
+    """mean absolute difference over the whole frame"""
 
 
 def evaluate(
@@ -59,7 +68,29 @@ def score_frame(session: Session, capture: Capture, frame: TrainingFrame) -> Sco
         psnr_frame=_psnr(error.mean()),
         psnr_head=_psnr(error[inside].mean()),
         mask_iou=float((inside & covered).sum() / union),
+        ssim=float(structural_similarity(rgb, targets.rgb)),
+        l1=float((rgb - targets.rgb).abs().mean()),
     )
+
+
+def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
+    """SSIM of two pictures (H, W, C) in 0..1 (Wang et al. 2004: Gaussian window, σ = 1.5 pixels)."""
+    reach = torch.arange(_WINDOW, dtype=first.dtype) - _WINDOW // 2
+    kernel = torch.exp(-0.5 * (reach / _SIGMA).square())
+    kernel = kernel / kernel.sum()
+
+    def blur(values: Tensor) -> Tensor:
+        columns = values.permute(2, 0, 1)[:, None]
+        rows = torch.nn.functional.conv2d(columns, kernel.view(1, 1, -1, 1))
+        return torch.nn.functional.conv2d(rows, kernel.view(1, 1, 1, -1))
+
+    mean_a, mean_b = blur(first), blur(second)
+    spread_a = blur(first * first) - mean_a * mean_a
+    spread_b = blur(second * second) - mean_b * mean_b
+    common = blur(first * second) - mean_a * mean_b
+    light = (2 * mean_a * mean_b + _C1) / (mean_a * mean_a + mean_b * mean_b + _C1)
+    structure = (2 * common + _C2) / (spread_a + spread_b + _C2)
+    return (light * structure).mean()
 
 
 def frame_parameters(capture: Capture, frame: TrainingFrame) -> Parameters:
@@ -78,7 +109,7 @@ def _psnr(mean_squared_error: Tensor) -> float:
 
 
 def _mean(scores: list[Score]) -> Score:
-    rows = np.array([[s.psnr_frame, s.psnr_head, s.mask_iou] for s in scores])
+    rows = np.array([list(vars(score).values()) for score in scores])
     return Score(*(float(value) for value in rows.mean(axis=0)))
 
 
