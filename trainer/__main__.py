@@ -14,9 +14,10 @@ _LATER = ("preprocess", "synthesize", "transfer", "evaluate")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 on success, 2 on a user's mistake, 130 after Ctrl+C."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
     try:
-        return _run(options)
+        return _run(options, given)
     except (Refused, FileNotFoundError) as error:
         print(f"trainer: {error}", file=sys.stderr)
         return 2
@@ -25,13 +26,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     if options.command in _LATER:
         raise Refused(f"{options.command} is not part of this version yet; see CHANGELOG.md.")
     if options.command == "capture":
         from trainer.commands import run_capture
 
         return run_capture(options)
+    if options.slurm:
+        from trainer.commands import run_on_slurm
+
+        return run_on_slurm(options, given)
     from trainer.commands import run_train
 
     return run_train(options)
@@ -54,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--head", type=Path, help="FLAME head of the capture; default the free head")
     train.add_argument(
         "--dry-run", action="store_true", help="check configuration and data, do one step, stop"
+    )
+    train.add_argument(
+        "--slurm",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="hand it to SLURM with this option of submitit, e.g. partition=gpu; may be repeated",
     )
     for name in _LATER:
         commands.add_parser(name, help="not part of this version yet").add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -62,6 +63,26 @@ def run_train(options: argparse.Namespace) -> int:
         if ranks.is_first:
             _finish(config, capture, avatar, options.out, console)
     return 0
+
+
+def run_on_slurm(options: argparse.Namespace, given: Sequence[str]) -> int:
+    """Check the configuration here, then let SLURM train."""
+    from trainer.slurm import submit
+
+    load_config(TrainingConfig, options.config, options.settings)
+    number = submit(_without_slurm(given), options.out.absolute(), options.slurm)
+    Console(stderr=True).print(f"job {number}; its log is in {options.out / 'slurm'}")
+    return 0
+
+
+def _without_slurm(given: Sequence[str]) -> list[str]:
+    kept, words = [], iter(given)
+    for word in words:
+        if word == "--slurm":
+            next(words, None)
+        elif not word.startswith("--slurm="):
+            kept.append(word)
+    return kept
 
 
 def _finish(

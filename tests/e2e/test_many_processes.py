@@ -157,3 +157,27 @@ def test_a_batch_that_cannot_be_divided_and_too_many_processes(
     lonely = write_fake_capture(tmp_path / "lonely", {"source": 1})
     done = train(command(lonely, run, *TORCHRUN, **{"data.held_out_every": "0"}))
     assert "2 processes for 1 frames" in done.stderr
+
+
+def test_slurm_jobs_through_their_local_stand_in(capture: Path, two: Path, tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    run = tmp_path / "run"
+    options = ["--slurm", "cluster=local", "--slurm=tasks_per_node=2", "--slurm", "timeout_min=10"]
+    handed = train([*command(capture, run), *options])
+    assert handed.returncode == 0 and "job " in handed.stderr, handed.stderr[-2000:]
+    deadline = time.monotonic() + 200
+    while not (run / "avatar.avatar").is_file():
+        logs = [path.read_text() for path in (run / "slurm").glob("*_log.err")]
+        assert time.monotonic() < deadline, logs
+        time.sleep(0.5)
+    for ours, theirs in zip(events(run), events(two), strict=True):
+        assert ours["losses"]["rgb"] == pytest.approx(theirs["losses"]["rgb"], rel=0.05)
+
+
+def test_without_slurm_it_says_so(capture: Path, tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    done = train([*command(capture, tmp_path / "run"), "--slurm", "partition=gpu"])
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "SLURM" in done.stderr
+    done = train([*command(capture, tmp_path / "run"), "--slurm", "gpu"])
+    assert done.returncode == 2 and "KEY=VALUE" in done.stderr

@@ -16,7 +16,6 @@ from pegasus_runtime.session import Session
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.losses.pictures import make_targets
 
-
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 """of SSIM, for values in 0..1"""
@@ -74,7 +73,7 @@ def score_frame(session: Session, capture: Capture, frame: TrainingFrame) -> Sco
 
 
 def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """SSIM of two pictures (H, W, C) in 0..1 (Wang et al. 2004: Gaussian window, σ = 1.5 pixels)."""
+    """SSIM of two pictures (H, W, C) in 0..1 (Wang et al. 2004, with its Gaussian window)."""
     reach = torch.arange(_WINDOW, dtype=first.dtype) - _WINDOW // 2
     kernel = torch.exp(-0.5 * (reach / _SIGMA).square())
     kernel = kernel / kernel.sum()
