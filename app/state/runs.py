@@ -62,8 +62,13 @@ class Run:
         facts = self.process_facts()
         if not facts:
             return self._state_by_events("")
-        process = ProcessIdentity(**facts["process"])
+        process, guard = ProcessIdentity(**facts["process"]), ProcessIdentity(**facts["guard"])
         asked = self.request()
+        if "exit_code" not in facts and process.is_here and not process.is_alive:
+            # Its guard, while it lives, is about to write down how it ended.
+            if guard.is_alive:
+                return State(Status.RUNNING, "ending")
+            facts = self.process_facts() or facts
         if "exit_code" in facts:
             by_hand = self._wrote_since(facts["ended"] + 2)
             return self._state_by_events("") if by_hand else self._ended(facts["exit_code"], asked)
@@ -81,7 +86,8 @@ class Run:
         """What its launcher wrote about the process; empty for a run started by hand."""
         with suppress(OSError, ValueError):
             facts = json.loads((self.folder / PROCESS_FILE).read_text("utf-8"))
-            ProcessIdentity(**facts["process"])
+            for name in ("process", "guard"):
+                ProcessIdentity(**facts[name])
             float(facts["began"])
             return dict(facts)
         return {}

@@ -155,6 +155,18 @@ def test_killed_from_outside(started: Run) -> None:
     assert "from outside" in started.state().detail
 
 
+@pytest.mark.skipif(os.name == "nt", reason="held in POSIX's way")
+def test_it_has_not_ended_before_its_guard_has_said_how(started: Run) -> None:
+    facts = started.process_facts()
+    os.kill(facts["guard"]["pid"], signal.SIGSTOP)
+    os.kill(facts["process"]["pid"], signal.SIGINT)
+    wait_for(lambda: not ProcessIdentity(**facts["process"]).is_alive)
+    assert started.state().status is Status.RUNNING and started.state().detail == "ending"
+    os.kill(facts["guard"]["pid"], signal.SIGCONT)
+    wait_for(lambda: started.state().status is not Status.RUNNING)
+    assert started.state().detail.startswith("stopped")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
 def test_without_its_guard_a_run_still_obeys(started: Run) -> None:
     os.kill(started.process_facts()["guard"]["pid"], signal.SIGKILL)
