@@ -48,7 +48,8 @@ class Session:
         Args:
             avatar: the avatar to render.
             device: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:N".
-            exact: bake nothing and fuse nothing: what the fast paths are compared with.
+            exact: evaluate the model as it is written, for every frame anew: what the fast paths
+                are compared with.
 
         Raises:
             Refused: the device does not exist.
@@ -119,6 +120,8 @@ class Session:
         self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
     ) -> PosableSurface:
         key = (_bytes(code), count)
+        if self._exact:
+            return self._written(code, count)
 
         def evaluate() -> PosableSurface:
             if self._evaluation is None or self._evaluation[0] != key:
@@ -129,15 +132,24 @@ class Session:
 
         return self._surfaces.get(key, evaluate)
 
-    def _evaluate(self, code: Tensor, count: int) -> SurfaceEvaluation:
+    def _written(self, code: Tensor, count: int) -> PosableSurface:
+        from pegasus_runtime.deform.as_written import WrittenSurface
+
+        points, move = self._chosen(count), self.avatar.moves_points
+        return WrittenSurface(self._networks, self._canonical, points, code, move)
+
+    def _chosen(self, count: int) -> Tensor:
         whole = count == len(self._points)
-        points = self._points if whole else self._points[self._order[:count]]
+        return self._points if whole else self._points[self._order[:count]]
+
+    def _evaluate(self, code: Tensor, count: int) -> SurfaceEvaluation:
+        points = self._chosen(count)
         move = self.avatar.moves_points
 
         def evaluate(part: Tensor) -> CanonicalSurface:
             return evaluate_surface(self._networks, self._canonical, part, code, move=move)
 
-        return SurfaceEvaluation(self._networks, self._canonical, points, evaluate, self._exact)
+        return SurfaceEvaluation(self._networks, self._canonical, points, evaluate)
 
     def _pose(
         self, surface: PosableSurface, params: Parameters, code: Tensor, count: int
@@ -156,6 +168,8 @@ class Session:
             assert posed.normals is not None
             return posed, self._shade(posed.normals, code)
 
+        if self._exact:
+            return evaluate()
         state = (params.expression.tobytes(), params.pose.tobytes(), params.shape.tobytes())
         return self._posed.get((_bytes(code), count, *state), evaluate)
 

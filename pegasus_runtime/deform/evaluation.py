@@ -34,7 +34,6 @@ class SurfaceEvaluation:
         canonical: CanonicalHead,
         points: Tensor,
         evaluate: Evaluate,
-        exact: bool = False,
     ) -> None:
         """
         Args:
@@ -42,13 +41,12 @@ class SurfaceEvaluation:
             canonical: its canonical head.
             points: (N, 3) stored points.
             evaluate: a slice of them to a surface with tangents and geometry.
-            exact: pose by the plain path on a CPU too.
         """
         self._networks, self._canonical = networks, canonical
         self._waiting = list(points.split(slice_size(networks)))[::-1]
         self._evaluate = evaluate
         self._num_points = len(points)
-        self._packs = points.device.type == "cpu" and not exact
+        self._packs = points.device.type == "cpu"
         self._rows: Any = None
         self._parts: list[CanonicalSurface] = []
         self._num_done = 0

@@ -50,7 +50,7 @@ class PosableSurface(Protocol):
 
 @dataclass
 class PlainSurface:
-    """Posed by torch, on any device: the exact path, without gradients the same numbers."""
+    """Posed by torch, on any device."""
 
     networks: AvatarNetworks
     canonical: CanonicalHead

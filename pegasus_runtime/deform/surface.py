@@ -115,7 +115,7 @@ def _undo_transforms(
     canonical: CanonicalHead, deformer: DeformerOutput, points: Tensor, tangents: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Invert y ↦ Σ w_b M_b y at the canonical transforms, for points and their tangents."""
-    linear, shift = _blend(canonical.transforms, deformer.skinning)
+    linear, shift = blend_bones(canonical.transforms, deformer.skinning)
     inverse = invert_3x3(linear)
     rest = apply_rows(inverse, points - shift)
     if tangents is None or deformer.skinning_tangents is None:
@@ -170,7 +170,7 @@ def pose_surface(
         if nearest is None:
             nearest = nearest_vertices(surface.points, canonical.vertices)
         rest = rest + posed.shape_displacements[nearest]
-    linear, shift = _blend(posed.transforms, deformer.skinning)
+    linear, shift = blend_bones(posed.transforms, deformer.skinning)
     points = apply_rows(linear, rest) + shift
     if surface.rest_tangents is None or surface.geometry is None:
         return PosedSurface(points, None)
@@ -203,7 +203,7 @@ def carry_normals(gradient: Tensor, tangents: Tensor) -> Tensor:
     return torch.nn.functional.normalize(carried * side, dim=1, eps=1e-12)
 
 
-def _blend(transforms: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def blend_bones(transforms: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Blend bones (B, 4, 4) by weights (N, B): linear parts (N, 3, 3) and shifts (N, 3)."""
     blended = (weights @ transforms[:, :3].reshape(len(transforms), 12)).view(-1, 3, 4)
     return blended[:, :, :3], blended[:, :, 3]
