@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pegasus_runtime.errors import Refused
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _LATER = ("preprocess", "synthesize", "transfer", "evaluate")
 
 
@@ -20,6 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options, given)
     except (Refused, FileNotFoundError) as error:
         print(f"trainer: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print(
+            f"trainer: {options.out}: {error.strerror}; free some space and start the same command "
+            "again: it goes on from the last checkpoint.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("trainer: interrupted", file=sys.stderr)

@@ -35,4 +35,16 @@ OPTIONAL_MODELS = (
         "the feature loss of training; training works without it",
         "the vgg19 weights (IMAGENET1K_V1) of torchvision",
     ),
+    OptionalModel(
+        "AlexNet weights",
+        ("alexnet-owt-7be5be79.pth", "alexnet.safetensors"),
+        "LPIPS in the evaluation of a training, with the next; it works without",
+        "the alexnet weights (IMAGENET1K_V1) of torchvision",
+    ),
+    OptionalModel(
+        "LPIPS weights",
+        ("lpips_alex.pth", "lpips_alex.safetensors"),
+        "LPIPS in the evaluation of a training; it works without",
+        "weights/v0.1/alex.pth of the PerceptualSimilarity program, under this name",
+    ),
 )

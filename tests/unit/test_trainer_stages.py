@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,3 +171,93 @@ def test_structural_similarity_knows_same_and_different() -> None:
     # Two even pictures differ in light alone: (2·a·b + c) / (a² + b² + c).
     even = structural_similarity(torch.full((16, 16, 1), 0.4), torch.full((16, 16, 1), 0.6))
     assert float(even) == pytest.approx((0.48 + 1e-4) / (0.52 + 1e-4), rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def lpips_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights, in the layout of the trained ones."""
+    folder = tmp_path_factory.mktemp("assets")
+    generator = torch.Generator().manual_seed(0)
+    layers = {
+        0: (3, 64, 11),
+        3: (64, 192, 5),
+        6: (192, 384, 3),
+        8: (384, 256, 3),
+        10: (256, 256, 3),
+    }
+    network, weights = {}, {}
+    for place, (number, (inner, outer, side)) in enumerate(layers.items()):
+        shape = (outer, inner, side, side)
+        network[f"features.{number}.weight"] = torch.randn(*shape, generator=generator) * 0.05
+        network[f"features.{number}.bias"] = torch.zeros(outer)
+        weights[f"lin{place}.model.1.weight"] = torch.ones(1, outer, 1, 1)
+    torch.save(network, folder / "alexnet-owt-7be5be79.pth")
+    torch.save(weights, folder / "lpips_alex.pth")
+    return folder
+
+
+def test_lpips(lpips_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainer.engine.perceptual_distance import MIN_SIDE, find_perceptual_distance
+
+    monkeypatch.setenv("PEGASUS_ASSETS", str(lpips_files))
+    distance = find_perceptual_distance()
+    assert distance is not None
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, MIN_SIDE, MIN_SIDE, 3, generator=generator)
+    assert distance(first, first) == 0
+    assert distance(first, second) == pytest.approx(distance(second, first))
+    # Squared distances of unit vectors, none of them negative anywhere: at most 2 in each layer.
+    assert distance(first, (first + second) / 2) < distance(first, second) < 10
+
+
+def test_lpips_is_reported_where_its_weights_are(
+    folder: Path, lpips_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.engine.evaluation import evaluate
+    from trainer.engine.summary import summarise
+
+    config = config_for(folder)
+    capture = load_capture(config.data)
+    avatar, _ = start_avatar(config, capture, load_free_head())
+    assert "LPIPS" not in summarise(avatar, evaluate(avatar, capture, "cpu"))
+    monkeypatch.setenv("PEGASUS_ASSETS", str(lpips_files))
+    found = summarise(avatar, evaluate(avatar, capture, "cpu"))
+    assert "LPIPS" in found
+    (lpips_files / "lpips_alex.pth").write_bytes(b"none")
+    with pytest.raises(Refused, match="lpips_alex"):
+        evaluate(avatar, capture, "cpu")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file sizes are limited in POSIX's way")
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    import resource
+
+    from trainer.engine.checkpoints import find_checkpoint, list_checkpoints, save_checkpoint
+
+    save_checkpoint(tmp_path, 1, {"value": torch.ones(3)}, keep=1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(Refused, match=r"step-00000002: cannot be written .* free some space"):
+            save_checkpoint(tmp_path, 2, {"value": torch.ones(1 << 20)}, keep=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-00000001"]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
+    state = find_checkpoint(tmp_path, "auto")
+    assert state is not None and torch.equal(state["value"], torch.ones(3))
+
+
+def test_a_disk_that_fills_up_in_between_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def write(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("trainer.engine.events.EventLog.write", write)
+    path, out = tmp_path / "c.yaml", tmp_path / "run"
+    path.write_text(to_yaml(config_for(folder)), "utf-8")
+    assert main(["train", "--config", str(path), "--out", str(out)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith(f"trainer: {out}: ") and "free some space" in said
+    assert (out / "checkpoints" / "step-00000000").is_dir() and not list(out.glob("*.avatar"))

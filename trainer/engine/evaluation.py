@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,11 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.session import Session
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.engine.perceptual_distance import (
+    MIN_SIDE,
+    PerceptualDistance,
+    find_perceptual_distance,
+)
 from trainer.losses.pictures import make_targets
 
 _WINDOW, _SIGMA = 11, 1.5
@@ -34,25 +40,32 @@ class Score:
     """structural similarity over the whole frame, 1 for the same picture"""
     l1: float
     """mean absolute difference over the whole frame"""
+    lpips: float | None = None
+    """perceptual distance over the whole frame, where its weights are there"""
 
 
 def evaluate(
     avatar: Avatar, capture: Capture, device: str, on_frame: Callable[[], None] = lambda: None
 ) -> dict[str, Score]:
     """Mean scores by subject over the held-out frames."""
-    session = Session(avatar, device)
+    session, distance = Session(avatar, device), find_perceptual_distance()
     scores: dict[str, Score] = {}
     for subject, frames in capture.held_out.items():
         found = []
         for frame in frames:
-            found.append(score_frame(session, capture, frame))
+            found.append(score_frame(session, capture, frame, distance))
             on_frame()
         if found:
             scores[subject] = _mean(found)
     return scores
 
 
-def score_frame(session: Session, capture: Capture, frame: TrainingFrame) -> Score:
+def score_frame(
+    session: Session,
+    capture: Capture,
+    frame: TrainingFrame,
+    distance: PerceptualDistance | None = None,
+) -> Score:
     """Render a frame as the editor would and compare."""
     picture = session.render(
         frame_parameters(capture, frame), frame.record.camera, ("rgb", "alpha")
@@ -69,6 +82,7 @@ def score_frame(session: Session, capture: Capture, frame: TrainingFrame) -> Sco
         mask_iou=float((inside & covered).sum() / union),
         ssim=float(structural_similarity(rgb, targets.rgb)),
         l1=float((rgb - targets.rgb).abs().mean()),
+        lpips=distance(rgb, targets.rgb) if distance and min(rgb.shape[:2]) >= MIN_SIDE else None,
     )
 
 
@@ -108,8 +122,11 @@ def _psnr(mean_squared_error: Tensor) -> float:
 
 
 def _mean(scores: list[Score]) -> Score:
-    rows = np.array([list(vars(score).values()) for score in scores])
-    return Score(*(float(value) for value in rows.mean(axis=0)))
+    means: dict[str, Any] = {}
+    for name in vars(scores[0]):
+        column = [getattr(score, name) for score in scores]
+        means[name] = None if None in column else float(np.mean(column))
+    return Score(**means)
 
 
 def average(scores: dict[str, Score]) -> Score:

@@ -6,15 +6,12 @@ weights are 550 MB, so they are an option: a file in the asset folder.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
-from pegasus_runtime.assets import asset_folder
 from pegasus_runtime.errors import Refused
+from trainer.losses.weight_files import VGG_FILES, find_weights
 
-WEIGHT_FILES = ("vgg19-dcbb9e9d.pth", "vgg19.safetensors")
 _BLOCKS = ((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25))
 """numbers of the convolutions, one block between two poolings; compared is what each block gives"""
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -64,23 +61,11 @@ def find_feature_loss(device: torch.device) -> FeatureLoss | None:
     Raises:
         Refused: they are there, and are not what they should be.
     """
-    folder = asset_folder()
-    path = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
-    if path is None:
+    found = find_weights(VGG_FILES)
+    if found is None:
         return None
-    weights = _read(path)
+    path, weights = found
     try:
         return FeatureLoss(weights, device)
     except KeyError as error:
         raise Refused(f"{path}: has no {error}; take torchvision's vgg19 weights.") from None
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(path))
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:
-        raise Refused(f"{path}: cannot be read ({type(error).__name__}); fetch it again.") from None
