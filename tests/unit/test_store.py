@@ -104,3 +104,24 @@ def test_nothing_to_store_changes_nothing(avatar: Avatar) -> None:
     teach_store(avatar, lay_out({}))
     assert hold_store(avatar.networks.deformer, 0) == []
     assert all(torch.equal(before[n], v) for n, v in avatar.networks.state_dict().items())
+
+
+def test_spread_points_leave_no_gaps_and_no_clumps() -> None:
+    from scipy.spatial import cKDTree
+
+    from trainer.stages.spread import spread_evenly
+
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.rand(20_000, 3, generator=generator) * torch.tensor([1.0, 1.0, 0.0])
+    groups = (flat[:, 0] > 0.5).long()
+    chosen = spread_evenly(flat, groups, 1000, generator)
+    assert abs(len(chosen) - 1000) <= 20 and len(chosen.unique()) == len(chosen)
+    places = cKDTree(flat[chosen][:, :2].numpy())
+    reach, _ = places.query(flat[:, :2].numpy())
+    # As far apart as even points of this number can be, 1.07 / √N, less what darts waste.
+    assert reach.max() < 1.2 / 1000**0.5
+    for group in (0, 1):
+        own = flat[chosen][groups[chosen] == group][:, :2].numpy()
+        distance, _ = cKDTree(own).query(own, k=2)
+        assert distance[:, 1].min() > 0.6 / 1000**0.5
+    assert len(spread_evenly(flat[:5], groups[:5], 10, generator)) == 5

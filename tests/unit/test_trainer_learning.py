@@ -79,7 +79,7 @@ def test_twenty_steps_and_resume_are_forty_steps(
 
 def test_losses_fall(config: TrainingConfig, capture: Capture, tmp_path: Path) -> None:
     longer = replace(
-        config, steps=80, warm_start_steps=0, points=replace(config.points, grow_every=1000)
+        config, steps=200, warm_start_steps=0, points=replace(config.points, grow_every=1000)
     )
     _run(longer, capture, tmp_path)
     losses = [loss["rgb"] for loss in _losses(tmp_path)]

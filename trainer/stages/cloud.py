@@ -17,13 +17,16 @@ from pegasus_runtime.avatar.latent import category_of
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.head import Head
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.stages.head_samples import on_parts, sample_head
 from trainer.stages.hull import Grid, Hull, make_hull
-from trainer.stages.store import Slot, lay_out
+from trainer.stages.spread import spread_evenly
+from trainer.stages.store import Slot, lay_out, max_slots
 from trainer.stages.thin_parts import find_thin_part
 
-_NUM_MESH, _NUM_HULL = 120_000, 160_000
+_MIN_CANDIDATES, _MAX_CANDIDATES, _PER_POINT = 30_000, 240_000, 5
+"""points on the head, and a third more on each hull, from which even ones are chosen"""
 _COVERED_PARTS = ("scalp", "neck")
 """parts of the head that something may hide or stand off"""
 _COVERED_DEPTH = 0.02
@@ -35,8 +38,8 @@ _BEYOND = 0.015
 _SILHOUETTE = 0.012
 _NOISE = 0.006
 _MAX_GROWTH = 0.03
-_NUM_NEIGHBOURS = 12
-_COARSER = 1.35
+_NUM_NEIGHBOURS = 24
+_COARSER = 1.2
 """what attributes add is large and plain: its points lie this much farther apart"""
 _MOVED_PARTS = {"nose": ("nose",), "mouth": ("lips",), "ears": ("ears",)}
 """attributes that change the head's own shape, and where"""
@@ -44,7 +47,6 @@ _ADDING_CATEGORIES = ("hair", "hat")
 _THIN_CATEGORIES = ("eyeglasses",)
 """attributes that masks from all sides cannot carve: they hide in the head's own outline"""
 _MIN_ADDED = 100
-_BISECTIONS = 16
 
 
 @dataclass
@@ -74,50 +76,33 @@ class StartCloud:
         return worn
 
     def thin_out(self, count: int, generator: torch.Generator) -> Tensor:
-        """Indices of about ``count`` evenly spread points: one of each cell of a grid."""
+        """Indices of about ``count`` evenly spread points."""
         laid = self.points.clone()
         for index, places in enumerate(self.places.values()):
             own = self.owner == 1 + index
             laid[own] = places[own] / _COARSER
-        shift = torch.rand(3, generator=generator)
-        low, high = 1e-3, 1.0
-        chosen = torch.arange(len(laid))
-        for _ in range(_BISECTIONS):
-            size = (low * high) ** 0.5
-            chosen = _one_per_cell(laid / size + shift, self.owner)
-            low, high = (size, high) if len(chosen) > count else (low, size)
-        return chosen
-
-
-def _one_per_cell(points: Tensor, owner: Tensor) -> Tensor:
-    """Indices of the points nearest to the middle of each unit cell, owners apart."""
-    cells = torch.cat([points.floor(), owner[:, None]], dim=1)
-    order = (points - points.floor() - 0.5).norm(dim=1).argsort()
-    _, cell = torch.unique(cells[order].long(), dim=0, return_inverse=True)
-    first = torch.full((int(cell.max()) + 1,), len(points))
-    first = first.scatter_reduce(0, cell, torch.arange(len(points)), "amin")
-    chosen: Tensor = order[first]
-    return chosen
+        return spread_evenly(laid, self.owner, count, generator)
 
 
 def make_cloud(
     head: Head,
     canonical: CanonicalHead,
     capture: Capture,
-    max_slots: int,
+    config: TrainingConfig,
     generator: torch.Generator,
 ) -> StartCloud:
-    """The cloud of a capture's subjects, on the CPU.
+    """The cloud of a capture's subjects, on the CPU: several times the points that are wanted.
 
-    At most ``max_slots`` attributes get points of their own: those that add most.
+    At most `max_slots` attributes get points of their own: those that add most.
     """
+    count = min(max(_PER_POINT * config.points.initial, _MIN_CANDIDATES), _MAX_CANDIDATES)
     grid = Grid.around(canonical)
     hulls = {
         name: make_hull(head, canonical, capture, frames, grid)
         for name, frames in capture.training.items()
     }
     source = hulls[capture.source]
-    points, normals = _source_surface(head, canonical, source, generator)
+    points, normals = _source_surface(head, canonical, source, count, generator)
     places = {}
     for name, hull in hulls.items():
         movable = _movable(head, nearest_vertices(points, canonical.vertices), name)
@@ -128,10 +113,10 @@ def make_cloud(
         if category_of(name) in _THIN_CATEGORIES:
             added[name] = find_thin_part(head, canonical, capture, frames)
         elif category_of(name) in _ADDING_CATEGORIES:
-            found, outward = hulls[name].sample_surface(_NUM_HULL, generator)
+            found, outward = hulls[name].sample_surface(4 * count // 3, generator)
             beyond = source.distance(found) < -_BEYOND
             added[name] = found[beyond], outward[beyond]
-    most = sorted(added.items(), key=lambda item: -len(item[1][0]))[:max_slots]
+    most = sorted(added.items(), key=lambda item: -len(item[1][0]))[: max_slots(config.model)]
     added = {name: found for name, found in most if len(found[0]) >= _MIN_ADDED}
     slots = lay_out({name: found for name, (found, _) in added.items()})
     for slot, (name, (found, outward)) in zip(slots, added.items(), strict=True):
@@ -149,13 +134,13 @@ def make_cloud(
 
 
 def _source_surface(
-    head: Head, canonical: CanonicalHead, hull: Hull, generator: torch.Generator
+    head: Head, canonical: CanonicalHead, hull: Hull, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Points and normals (M, 3): the head where it is bare, its hull where something stands off."""
-    mesh, mesh_normals = sample_head(head, canonical, _NUM_MESH, generator)
+    mesh, mesh_normals = sample_head(head, canonical, count, generator)
     hidden = on_parts(head, nearest_vertices(mesh, canonical.vertices), _COVERED_PARTS)
     hidden &= hull.distance(mesh) > _COVERED_DEPTH
-    found, outward = hull.sample_surface(_NUM_HULL, generator)
+    found, outward = hull.sample_surface(4 * count // 3, generator)
     off = on_parts(head, nearest_vertices(found, canonical.vertices), _COVERED_PARTS)
     gap = (found - mesh[nearest_vertices(found, mesh)]).norm(dim=1)
     off = (off & (gap > _STANDS_OFF)) | (gap > _FAR_OFF)

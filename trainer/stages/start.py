@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.layers import WeightNormLinear
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.head import Head
+from pegasus_runtime.head.model import NUM_EXPRESSIONS
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.losses.points import head_targets, supervise_deformer
@@ -18,15 +20,26 @@ from trainer.stages.blank import blank_avatar
 from trainer.stages.cloud import StartCloud, make_cloud
 from trainer.stages.colouring import colour_cloud
 from trainer.stages.handover import hand_over
-from trainer.stages.store import hold_store, max_slots, teach_store
+from trainer.stages.head_samples import on_parts
+from trainer.stages.store import hold_store, teach_store
 
-_WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 2e-3, 4e-3
+_WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 3e-3, 4e-3
+_SKINNING_WEIGHT, _VARIANCE = 10.0, 0.1
+"""Skinning and expressions count for more than in the training's own supervision: there is no
+picture yet to correct them, and by the published weights eyes would end up three pixels off."""
+_STEEPNESS = 3.0
+"""of the deformer's first layer"""
+_DETAILS = (
+    "eyes", "eyelids", "eyebrows", "lips", "mouth", "nose", "teeth", "tongue",
+)  # fmt: skip
+"""parts whose motion changes from point to point"""
+_DETAIL_SHARE = 0.5
 _MOVE_WEIGHT = 1000.0
 _STORED_SHARE = 0.25
 """of the sampled points may be in the store, where only their offset matters"""
 _COLOUR_WEIGHT, _DISTANCE_WEIGHT, _NORMAL_WEIGHT = 10.0, 0.1, 0.05
 _NORMALS_EVERY = 4
-_WARM_SAMPLES = 1024
+_WARM_SAMPLES = 1280
 _WARM_DEPTH = 0.02
 
 
@@ -40,12 +53,29 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[
         return hand_over(config, capture, head)
     canonical = make_canonical_head(head, capture.mean_expression)
     generator = torch.Generator().manual_seed(config.seed)
-    cloud = make_cloud(head, canonical, capture, max_slots(config.model), generator)
+    cloud = make_cloud(head, canonical, capture, config, generator)
     points = cloud.points[cloud.thin_out(config.points.initial, generator)]
     avatar = blank_avatar(config, capture, head, points)
+    spread_units(avatar, points, generator)
     teach_store(avatar, cloud.slots)
     warm_start(avatar, canonical, capture, cloud, config.warm_start_steps, config.seed)
     return avatar, len(cloud.slots)
+
+
+@torch.no_grad()
+def spread_units(avatar: Avatar, points: Tensor, generator: torch.Generator) -> None:
+    """Let the units of an untrained deformer's first layer bend somewhere on the points (N, 3).
+
+    A softplus of β = 100 is nearly a ramp. With the usual random weights most ramps bend far from
+    the head, and the layer is linear there.
+    """
+    layer, code = avatar.networks.deformer.layers[0], avatar.codes.compose({}).detach()
+    assert isinstance(layer, WeightNormLinear)
+    weight = layer.weight.detach().clone()
+    along = torch.randn(len(weight), 3, generator=generator)
+    weight[:, :3] = _STEEPNESS * torch.nn.functional.normalize(along, dim=1)
+    through = points[torch.randint(len(points), (len(weight),), generator=generator)]
+    layer.set_weight(weight, -(weight[:, :3] * through).sum(dim=1) - weight[:, 3:] @ code)
 
 
 def warm_start(
@@ -71,8 +101,11 @@ def warm_start(
     """
     generator = torch.Generator().manual_seed(seed)
     colours = colour_cloud(avatar.head, canonical, capture, cloud) if steps else {}
-    shown = {name: cloud.worn(name).nonzero()[:, 0] for name in cloud.subjects}
-    warmup = Warmup(avatar, canonical, cloud, shown, colours, generator)
+    details = on_parts(avatar.head, cloud.nearest, _DETAILS)
+    worn = {name: cloud.worn(name) for name in cloud.subjects}
+    shown = {name: found.nonzero()[:, 0] for name, found in worn.items()}
+    fine = {name: (found & details).nonzero()[:, 0] for name, found in worn.items()}
+    warmup = Warmup(avatar, canonical, cloud, shown, fine, colours, generator)
     networks = avatar.networks
     held = hold_store(networks.deformer, len(cloud.slots))
     _fit(warmup.deformer_loss, networks.deformer, _WARM_DEFORMER_RATE, steps)
@@ -101,6 +134,9 @@ class Warmup:
     canonical: CanonicalHead
     cloud: StartCloud
     shown: dict[str, Tensor]
+    """by subject, indices of the points on its surface"""
+    details: dict[str, Tensor]
+    """those of them that lie on fine parts of the face"""
     colours: dict[str, Tensor]
     generator: torch.Generator
 
@@ -113,8 +149,12 @@ class Warmup:
         output = deformer(surface, code)
         targets = head_targets(self.avatar.head, self.canonical, surface)
         supervision: Tensor = supervise_deformer(
-            output.skinning, *deformer.directions(output.hidden), targets, torch.ones(50)
+            output.skinning,
+            *deformer.directions(output.hidden),
+            targets,
+            torch.full((NUM_EXPRESSIONS,), _VARIANCE),
         )
+        skinning: Tensor = (output.skinning - targets.skinning).square().mean()
         weight, bias = deformer.offset_map()
         shift = torch.addmm(bias, output.hidden, weight.T).square().mean()
         stored = torch.randint(len(self.cloud.points), (len(chosen),), generator=self.generator)
@@ -122,7 +162,7 @@ class Warmup:
         points = self.cloud.points[moved]
         offsets = self.cloud.places[subject][moved] - points
         move = (deformer.canonical_offset(points, code) - offsets).square().mean()
-        return supervision + _MOVE_WEIGHT * move + 10 * shift
+        return supervision + _SKINNING_WEIGHT * skinning + _MOVE_WEIGHT * move + 10 * shift
 
     def geometry_loss(self, step: int) -> Tensor:
         """Colour and signed distance against the cloud's, and in some steps its normals."""
@@ -150,7 +190,14 @@ class Warmup:
 
     def _sample(self, subject: str) -> tuple[Tensor, Tensor]:
         """Indices (M,) of points on a subject's surface, and depths (M, 1) below it."""
-        shown = self.shown[subject]
-        chosen = shown[torch.randint(len(shown), (_WARM_SAMPLES,), generator=self.generator)]
+        shown, details = self.shown[subject], self.details[subject]
+        num_fine = int(_DETAIL_SHARE * _WARM_SAMPLES) if len(details) else 0
+        chosen = torch.cat(
+            [
+                some[torch.randint(len(some), (count,), generator=self.generator)]
+                for some, count in ((details, num_fine), (shown, _WARM_SAMPLES - num_fine))
+                if count
+            ]
+        )
         depth = _WARM_DEPTH * torch.randn(_WARM_SAMPLES, 1, generator=self.generator)
         return chosen, depth
