@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -37,3 +38,12 @@ def peak_memory_mb(device: torch.device) -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak >> (20 if sys.platform == "darwin" else 10)
+
+
+def free_memory_bytes() -> int:
+    """Memory that processes may still take; 0 where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(li.split()[1]) * 1024 for li in lines if li.startswith("MemAvailable")), 0)

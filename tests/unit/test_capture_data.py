@@ -91,7 +91,7 @@ def test_pictures_are_reduced_and_must_be_square(config: DataConfig) -> None:
     import cv2
 
     small = load_capture(replace(config, image_size=32))
-    assert small.training["source"][0].image.shape == (32, 32, 3)
+    assert small.training["source"][0].pictures.image.shape == (32, 32, 3)
     assert small.training["source"][0].record.camera.image_size == (32, 32)
     for path in (Path(config.folder) / "source" / "image").iterdir():
         cv2.imwrite(str(path), np.zeros((10, 20, 3), np.uint8))

@@ -197,3 +197,27 @@ def test_gradients_of_a_batch_are_the_mean_of_its_frames(
 
     both = (gradient(1, 4) + gradient(1, 5)) / 2
     assert torch.allclose(gradient(2, 2), both, rtol=1e-4, atol=1e-9)
+
+
+def test_pictures_that_do_not_fit_are_read_as_they_are_needed(
+    config: TrainingConfig, capture: Capture, tmp_path: Path
+) -> None:
+    short = replace(config, steps=6)
+    _run(short, capture, tmp_path / "kept")
+    small = replace(short, data=replace(config.data, memory_gb=1e-9))
+    unkept = load_capture(small.data)
+    frame = unkept.training["source"][0]
+    assert frame.cache.max_frames == 2 < unkept.num_training
+    _run(small, unkept, tmp_path / "read")
+    assert _losses(tmp_path / "kept") == _losses(tmp_path / "read")
+
+
+def test_a_picture_that_breaks_later_is_named(config: TrainingConfig, tmp_path: Path) -> None:
+    folder = write_fake_capture(tmp_path, {"source": 6})
+    data = replace(config.data, folder=str(folder), memory_gb=1e-9)
+    frame = load_capture(data).training["source"][0]
+    path = folder / "source" / "image" / f"{frame.record.name}.png"
+    good = path.read_bytes()
+    path.write_bytes(good[:100] + bytes(len(good) - 112) + good[-12:])
+    with pytest.raises(Refused, match=r"image/.*cannot be decoded; repair it or list frame"):
+        _ = frame.pictures

@@ -25,6 +25,9 @@ class DataConfig:
     """the subject without any attribute"""
     image_size: int = 512
     """side to which pictures are reduced"""
+    memory_gb: float = 0.0
+    """pictures are kept decoded up to this, 0 for half of the free memory; the others are decoded
+    while training goes on"""
     held_out_every: int = 12
     """every so many frames one is kept for the evaluation, 0 for none"""
     source_share: float = 0.2
@@ -34,6 +37,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require(16 <= self.image_size <= 4096, "data.image_size", self.image_size, "16 to 4096")
+        _require(self.memory_gb >= 0, "data.memory_gb", self.memory_gb, "0 or more")
         _require(self.held_out_every >= 0, "data.held_out_every", self.held_out_every, "0 or more")
         _require(0 < self.source_share <= 1, "data.source_share", self.source_share, "0 to 1")
 

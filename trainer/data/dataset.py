@@ -1,15 +1,13 @@
-"""All subjects of a capture, their pictures decoded once and kept in memory."""
+"""All subjects of a capture, and which frames of them are learned from."""
 
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -23,25 +21,36 @@ from trainer.data.capture_folder import (
     check_bad_share,
     read_subject,
 )
-
-Bytes = npt.NDArray[np.uint8]
+from trainer.data.pictures import PictureCache, Pictures, frame_side
 
 
 @dataclass(eq=False)
 class TrainingFrame:
-    """One frame with its pictures as bytes."""
+    """One frame; its pictures are there when they are asked for."""
 
     record: FrameRecord
-    image: Bytes
-    """(H, W, 3) RGB"""
-    mask: Bytes
-    """(H, W)"""
-    part_mask: Bytes | None
-    """(H, W) where the subject's attribute is seen"""
-    normals: Bytes | None
-    """(H, W, 3) world normals as n · 0.5 + 0.5"""
-    parts: Bytes | None
-    """(H, W) class of each pixel"""
+    folder: Path
+    """of its subject"""
+    cache: PictureCache
+
+    @property
+    def pictures(self) -> Pictures:
+        """Its decoded pictures.
+
+        Raises:
+            Refused: they cannot be read, although their first and last bytes were in order.
+        """
+        try:
+            return self.prefetch().result()
+        except ValueError as error:
+            raise Refused(
+                f"{self.folder}: {error}; repair it or list frame {self.record.name} in skip.json, "
+                "then go on with the same command."
+            ) from None
+
+    def prefetch(self) -> Future[Pictures]:
+        """Let them be decoded in the background."""
+        return self.cache.ask(self.folder, self.record.name)
 
 
 @dataclass(eq=False)
@@ -69,7 +78,7 @@ class Capture:
 
 
 def load_capture(config: DataConfig) -> Capture:
-    """Read a capture into memory.
+    """Read a capture; its pictures are kept in memory where they fit.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -86,8 +95,11 @@ def load_capture(config: DataConfig) -> Capture:
     _check_names(folder, subjects, config.source)
     training: dict[str, list[TrainingFrame]] = {}
     held_out: dict[str, list[TrainingFrame]] = {}
+    cache = PictureCache(config.image_size, config.memory_gb)
+    all_fit = sum(len(subject.frames) for subject in subjects) <= cache.max_frames
     for subject in subjects:
-        frames = _decode(subject, config)
+        _sift(subject, cache, config, decode=all_fit)
+        frames = [TrainingFrame(record, subject.folder, cache) for record in subject.frames]
         every = config.held_out_every
         kept = [f for i, f in enumerate(frames) if every and i % every == every - 1]
         learned = [f for i, f in enumerate(frames) if not (every and i % every == every - 1)]
@@ -144,60 +156,33 @@ def _part_names(folder: Path) -> tuple[str, ...]:
         raise Refused(f"{path}: expected a list of part names.") from None
 
 
-def _decode(subject: SubjectRecord, config: DataConfig) -> list[TrainingFrame]:
-    """Decode all pictures of a subject; a frame that cannot be read is counted, not fatal."""
+def _sift(subject: SubjectRecord, cache: PictureCache, config: DataConfig, decode: bool) -> None:
+    """Count frames that cannot be read, and leave them out.
 
-    def attempt(record: FrameRecord) -> TrainingFrame | str:
+    Args:
+        subject: loses its bad frames.
+        cache: decodes.
+        config: says how many may be bad.
+        decode: decode them all; otherwise their first and last bytes are looked at.
+    """
+
+    def reason(name: str) -> str | None:
         try:
-            return _decode_frame(subject.folder, record, config.image_size)
-        except ValueError as error:
+            if decode:
+                cache.ask(subject.folder, name).result()
+            else:
+                frame_side(subject.folder, name)
+        except (ValueError, OSError) as error:
             return str(error)
+        return None
 
-    with ThreadPoolExecutor() as pool:
-        results = list(pool.map(attempt, subject.frames))
-    for record, result in zip(subject.frames, results, strict=True):
-        if isinstance(result, str):
-            subject.bad[record.name] = result
-    frames = [result for result in results if isinstance(result, TrainingFrame)]
-    subject.frames = [frame.record for frame in frames]
+    if decode:
+        for record in subject.frames:
+            cache.ask(subject.folder, record.name)
+    reasons = {record.name: reason(record.name) for record in subject.frames}
+    subject.bad |= {name: text for name, text in reasons.items() if text is not None}
+    subject.frames = [frame for frame in subject.frames if reasons[frame.name] is None]
     check_bad_share(subject, config.max_bad_share)
-    return frames
-
-
-def _decode_frame(folder: Path, record: FrameRecord, size: int) -> TrainingFrame:
-    def read(kind: str, colour: bool, required: bool = False) -> Bytes | None:
-        path = folder / kind / f"{record.name}.png"
-        if not required and not path.is_file():
-            return None
-        return _read_picture(path, colour, size, nearest=kind == "semantic")
-
-    image, mask = read("image", True, True), read("mask", False, True)
-    assert image is not None and mask is not None
-    return TrainingFrame(
-        record,
-        image,
-        mask,
-        part_mask=read("mask_object", False),
-        normals=read("normal_rendering", True),
-        parts=read("semantic", False),
-    )
-
-
-def _read_picture(path: Path, colour: bool, size: int, nearest: bool = False) -> Bytes:
-    import cv2
-
-    raw = np.fromfile(path, np.uint8)
-    flag = cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
-    picture: Any = cv2.imdecode(raw, flag) if raw.size else None
-    if picture is None:
-        raise ValueError(f"{path.parent.name}/{path.name} cannot be decoded")
-    if picture.shape[0] != picture.shape[1]:
-        height, width = picture.shape[:2]
-        raise ValueError(f"{path.parent.name}/{path.name} is {width}×{height}, not square")
-    if picture.shape[0] != size:
-        method = cv2.INTER_NEAREST if nearest else cv2.INTER_AREA
-        picture = cv2.resize(picture, (size, size), interpolation=method)
-    return np.ascontiguousarray(picture[:, :, ::-1] if colour else picture)
 
 
 def choose_frame(capture: Capture, config: DataConfig, seed: int, step: int) -> TrainingFrame:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pegasus_runtime.errors import Refused
 from trainer.config.training import TrainingConfig
+from trainer.data.pictures import BYTES_PER_PIXEL, PictureCache
 from trainer.data.preflight_report import Report
+from trainer.memory import free_memory_bytes
 
-_BYTES_PER_PIXEL = 9
 _SESSION_BYTES = 2 << 30
 
 
@@ -50,15 +51,21 @@ def _estimate(config: TrainingConfig, has_gpu: bool) -> float:
 
 def check_room(config: TrainingConfig, num_frames: int, out: Path, report: Report) -> None:
     """Whether memory and disk suffice."""
-    wanted = num_frames * config.data.image_size**2 * _BYTES_PER_PIXEL + _SESSION_BYTES
-    free = _free_memory()
-    report.facts["Memory"] = f"{wanted / 2**30:.1f} GB needed"
+    pictures = num_frames * config.data.image_size**2 * BYTES_PER_PIXEL
+    free = free_memory_bytes()
+    report.facts["Memory"] = f"{(pictures + _SESSION_BYTES) / 2**30:.1f} GB for all pictures"
     if free:
         report.facts["Memory"] += f", {free / 2**30:.1f} GB free"
-        if wanted > free:
+        if free < _SESSION_BYTES:
             report.refuse(
-                f"{wanted / 2**30:.1f} GB of memory are needed, {free / 2**30:.1f} are free.",
-                "Halve the image size (a quarter of the memory), or close other programs.",
+                f"{_SESSION_BYTES / 2**30:.0f} GB of memory are needed, "
+                f"{free / 2**30:.1f} are free.",
+                "Close other programs.",
+            )
+        elif pictures > PictureCache(config.data.image_size, config.data.memory_gb).room:
+            report.notes.append(
+                "Not all pictures fit into memory: they are read again while training goes on, "
+                "which a quick disk and some cores keep up with."
             )
     existing = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     if not os.access(existing, os.W_OK):
@@ -81,12 +88,3 @@ def _run_bytes(config: TrainingConfig) -> int:
     checkpoint = 12 * (weights + 3 * config.points.maximum)
     previews = config.steps // config.preview_every * 700_000
     return (config.keep_checkpoints + 2) * checkpoint + previews + 1000 * config.steps
-
-
-def _free_memory() -> int:
-    """Bytes; 0 where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return 0
-    return next((int(li.split()[1]) * 1024 for li in lines if li.startswith("MemAvailable")), 0)

@@ -6,8 +6,6 @@ Pictures are not decoded, only their headers and ends are looked at, so it takes
 from __future__ import annotations
 
 import json
-import os
-import struct
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +16,9 @@ from trainer.config.loading import load_config
 from trainer.config.training import TrainingConfig
 from trainer.data.capture_folder import PARAMETERS_FILE, SubjectRecord, read_subject
 from trainer.data.machine_check import check_device, check_room
+from trainer.data.pictures import frame_side
 from trainer.data.preflight_report import Report
 
-_END = b"IEND\xaeB`\x82"
 _MAX_SHOWN = 12
 
 
@@ -88,7 +86,7 @@ def _check_subject(
     sizes = set()
     for frame in subject.frames:
         try:
-            sizes.add(_frame_side(folder, frame.name))
+            sizes.add(frame_side(folder, frame.name))
         except (ValueError, OSError) as error:
             subject.bad[frame.name] = str(error)
     subject.frames = [frame for frame in subject.frames if frame.name not in subject.bad]
@@ -123,29 +121,6 @@ def _report_bad(subject: SubjectRecord, config: TrainingConfig, report: Report) 
             f"{subject.name}: {len(subject.bad)} of {total} frames are bad.",
             "Repair them, or list them in skip.json; the reasons are below.",
         )
-
-
-def _frame_side(folder: Path, name: str) -> int:
-    """The side of a frame's picture in pixels; ValueError when it cannot be used."""
-    sides = [_png_side(folder / kind / f"{name}.png", kind) for kind in ("image", "mask")]
-    if sides[0] != sides[1]:
-        raise ValueError(f"the picture has {sides[0]} px, its mask {sides[1]} px")
-    return sides[0]
-
-
-def _png_side(path: Path, kind: str) -> int:
-    with path.open("rb") as stream:
-        head = stream.read(24)
-        stream.seek(-min(len(_END), path.stat().st_size), os.SEEK_END)
-        end = stream.read()
-    if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 24:
-        raise ValueError(f"{kind}/{path.name} is not a PNG picture")
-    if end != _END:
-        raise ValueError(f"{kind}/{path.name} is cut off")
-    width, height = struct.unpack(">II", head[16:24])
-    if width != height:
-        raise ValueError(f"{kind}/{path.name} is {width}×{height}, not square")
-    return int(width)
 
 
 if __name__ == "__main__":

@@ -68,12 +68,11 @@ class Batch:
         sums = torch.zeros(2 * len(_NAMES) + 1, dtype=torch.float64)
         subjects = []
         for turn in range(self._share):
-            index = step * self._config.batch_size + self._ranks.rank * self._share + turn
+            index = self._index(step, turn)
             generator = torch.Generator().manual_seed(self._config.seed * _SEED_STRIDE + index)
-            frame = choose_frame(
-                self._situation.capture, self._config.data, self._config.seed, index
-            )
             is_last = turn == self._share - 1
+            self._frame(self._index(step + 1, 0) if is_last else index + 1).prefetch()
+            frame = self._frame(index)
             with nullcontext() if is_last else _without_exchange(module):
                 total, losses = module(frame, generator, epoch)
                 (total / self._share).backward()
@@ -82,6 +81,13 @@ class Batch:
         sums[-1] = stop
         sums = self._ranks.add_up(sums.to(learner.device)).cpu()
         return BatchResult(_means(sums), subjects, bool(sums[-1] > 0))
+
+    def _index(self, step: int, turn: int) -> int:
+        """The place of a frame of this process in the whole training."""
+        return step * self._config.batch_size + self._ranks.rank * self._share + turn
+
+    def _frame(self, index: int) -> TrainingFrame:
+        return choose_frame(self._situation.capture, self._config.data, self._config.seed, index)
 
     @staticmethod
     def _points_of(module: nn.Module) -> Tensor:

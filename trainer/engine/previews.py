@@ -48,7 +48,7 @@ def _tile(situation: Situation, frame: TrainingFrame) -> npt.NDArray[np.uint8]:
     surface = evaluate_surface(learner.networks, situation.canonical, learner.points, code)
     channels = draw(situation, frame.record.camera, surface, situation.posed(frame), code)
     rgb = over_white(channels)
-    pictures = [frame.image] + [
+    pictures = [frame.pictures.image] + [
         (picture.clamp(0, 1) * 255).byte().cpu().numpy() for picture in (rgb, channels["normal"])
     ]
     small = [cv2.resize(p, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for p in pictures]

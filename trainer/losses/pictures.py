@@ -43,13 +43,13 @@ def make_targets(
         tensor = torch.as_tensor(picture).to(device).float() / 255
         return tensor if tensor.dim() == 3 else tensor[:, :, None]
 
-    rgb, mask = unit(frame.image), unit(frame.mask)
+    rgb, mask = unit(frame.pictures.image), unit(frame.pictures.mask)
     assert rgb is not None and mask is not None
     return Targets(
         rgb=rgb * mask + 1 - mask,
         mask=mask,
-        part_mask=unit(frame.part_mask),
-        normal=unit(frame.normals),
+        part_mask=unit(frame.pictures.part_mask),
+        normal=unit(frame.pictures.normals),
         pixel_weights=_pixel_weights(frame, part_names, part_weights, device),
     )
 
@@ -60,12 +60,12 @@ def _pixel_weights(
     part_weights: dict[str, float],
     device: torch.device,
 ) -> Tensor | None:
-    if frame.parts is None or not part_weights:
+    if frame.pictures.parts is None or not part_weights:
         return None
     table = torch.ones(256)
     for label, name in enumerate(part_names):
         table[label] = part_weights.get(name, 1.0)
-    weights = table[torch.from_numpy(frame.parts).long()].to(device)
+    weights = table[torch.from_numpy(frame.pictures.parts).long()].to(device)
     return weights[:, :, None]
 
 

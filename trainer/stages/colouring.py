@@ -55,7 +55,8 @@ def _colour_subject(
         ride = ride_on_head(head, canonical, capture, frame).of(cloud.nearest[worn])
         posed, normals = ride.carry(points), ride.turn(outward)
         seen = _visibility(frame, posed, normals, parts)[:, None]
-        colour, _ = look_up(torch.from_numpy(frame.image), frame.record.camera.project(posed))
+        picture, projected = frame.pictures.image, frame.record.camera.project(posed)
+        colour, _ = look_up(torch.from_numpy(picture), projected)
         total += seen * colour / 255
         weight += seen
     colours = torch.full((len(worn), 3), torch.nan)
@@ -82,11 +83,11 @@ def _visibility(frame: TrainingFrame, posed: Tensor, normals: Tensor, parts: Ten
     away = torch.nn.functional.normalize(torch.from_numpy(camera.centre) - posed, dim=1)
     facing = (normals * away).sum(dim=1)
     front, visible = look_up(depth_of(camera, posed), projected)
-    on_head, _ = look_up(torch.from_numpy(frame.mask), projected)
+    on_head, _ = look_up(torch.from_numpy(frame.pictures.mask), projected)
     visible &= (on_head > 250) & (facing > _MIN_FACING)
     visible &= projected[:, 2] < front + _DEPTH_TOLERANCE
-    if frame.parts is not None:
-        shown, _ = look_up(torch.from_numpy(frame.parts), projected)
+    if frame.pictures.parts is not None:
+        shown, _ = look_up(torch.from_numpy(frame.pictures.parts), projected)
         visible &= (parts < 0) | (shown == parts)
     return visible * facing.clamp_min(0) ** _SHARPNESS
 

@@ -119,8 +119,8 @@ def make_hull(
     for frame in views:
         ride = ride_on_head(head, canonical, capture, frame).of(grid.nearest)
         projected = frame.record.camera.project(ride.carry(grid.places))
-        scale = abs(float(frame.record.camera.intrinsics[1, 1])) * frame.mask.shape[0] / 2
-        distance, seen = look_up(_pixels_inside(frame.mask), projected)
+        scale = abs(float(frame.record.camera.intrinsics[1, 1])) * frame.pictures.mask.shape[0] / 2
+        distance, seen = look_up(_pixels_inside(frame.pictures.mask), projected)
         num_seen += seen
         distance = torch.where(seen, distance * projected[:, 2] / scale, torch.inf)
         smallest = torch.cat([smallest, distance[None]]).sort(dim=0).values[:2]

@@ -38,7 +38,7 @@ def find_thin_part(
     carried = nearest_vertices(places, canonical.vertices)
     hits, views = torch.zeros(len(places)), torch.zeros(len(places))
     for frame in frames:
-        if frame.part_mask is None:
+        if frame.pictures.part_mask is None:
             continue
         ride = ride_on_head(head, canonical, capture, frame)
         camera = frame.record.camera
@@ -46,7 +46,7 @@ def find_thin_part(
         projected = camera.project(ride.of(carried).carry(places))
         front, seen = look_up(depth, projected)
         seen &= projected[:, 2] < front + _DEPTH_TOLERANCE
-        marked, _ = look_up(_widen(frame.part_mask), projected)
+        marked, _ = look_up(_widen(frame.pictures.part_mask), projected)
         hits += seen & marked
         views += seen
     found = (views >= _MIN_VIEWS) & (hits >= _MIN_SHARE * views)
