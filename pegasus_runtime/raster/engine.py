@@ -15,6 +15,7 @@ from pegasus_runtime.errors import Refused
 # Name, module, and the devices "auto" takes it on; the first that imports is taken. The plain
 # torch engine is the oracle and far slower than bringing CUDA tensors to the host for numba.
 _ENGINES: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("triton", "pegasus_runtime.raster.triton_engine", frozenset({"cuda"})),
     ("pytorch3d", "pegasus_runtime.raster.pytorch3d_engine", frozenset({"cuda"})),
     ("numba", "pegasus_runtime.raster.numba_engine", frozenset({"cpu", "cuda", "mps"})),
     ("torch", "pegasus_runtime.raster.torch_engine", frozenset({"cpu", "cuda", "mps"})),

@@ -28,10 +28,13 @@ def pixel_centres(
     return _axis(width, height), _axis(height, width)
 
 
+def axis_span(size: int, other: int) -> np.float32:
+    """How long an axis of ``size`` pixels is in NDC, where the other axis has ``other``."""
+    return np.float32(2.0 * size / other) if size > other else np.float32(2.0)
+
+
 def _axis(size: int, other: int) -> NDArray[np.float32]:
-    span = np.float32(2.0)
-    if size > other:
-        span = np.float32(2.0 * size / other)
+    span = axis_span(size, other)
     offset = span / np.float32(2.0)
     number = np.arange(size - 1, -1, -1, dtype=np.float32)
     return (-offset + (span * number + offset) / np.float32(size)).astype(np.float32)
