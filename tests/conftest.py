@@ -7,8 +7,14 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Without a GPU the CUDA kernels are tested in Triton's interpreter. Triton reads this when a kernel
+# is defined, so it has to be there before anything imports the engine.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # Programs started in the background of a shell ignore Ctrl+C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

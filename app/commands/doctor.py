@@ -127,11 +127,13 @@ def _threads() -> _Check:
 def _rasterisers() -> _Check:
     import torch
 
-    from pegasus_runtime.raster import available_engines, choose_engine
+    from pegasus_runtime.raster import available_engines, choose_engine, missing_engines
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     engines = available_engines()
-    return bool(engines), f"{', '.join(engines)}; used here: {choose_engine('auto', device)}"
+    text = f"{', '.join(engines)}; used here: {choose_engine('auto', device)}"
+    missing = [f"; not {name}: {why}" for name, why in missing_engines().items()]
+    return bool(engines), text + "".join(missing)
 
 
 def _free_head() -> _Check:

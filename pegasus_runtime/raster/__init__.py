@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pegasus_runtime.raster.engine import available_engines, choose_engine
+    from pegasus_runtime.raster.engine import available_engines, choose_engine, missing_engines
     from pegasus_runtime.raster.fragments import Fragments
     from pegasus_runtime.raster.rasterizer import (
         composite,
@@ -24,6 +24,7 @@ __all__ = [
     "available_engines",
     "choose_engine",
     "composite",
+    "missing_engines",
     "rasterize",
     "render_features",
     "render_points",
@@ -35,6 +36,7 @@ _MODULES = {
     "available_engines": "engine",
     "choose_engine": "engine",
     "composite": "rasterizer",
+    "missing_engines": "engine",
     "rasterize": "rasterizer",
     "render_features": "rasterizer",
     "render_points": "rasterizer",

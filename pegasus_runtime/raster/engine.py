@@ -73,8 +73,13 @@ def load_engine(name: str) -> Engine:
     try:
         return cast(Engine, importlib.import_module(modules[name]))
     except (ImportError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(f"engine {name!r}: cannot be loaded ({reason}); use 'auto'.") from error
+        raise Refused(
+            f"engine {name!r}: cannot be loaded ({_reason(error)}); use 'auto'."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def choose_engine(engine: str, device: torch.device) -> str:
@@ -104,3 +109,14 @@ def is_available(name: str) -> bool:
 def available_engines() -> tuple[str, ...]:
     """The names of the engines that import here."""
     return tuple(name for name, _, _ in _ENGINES if is_available(name))
+
+
+def missing_engines() -> dict[str, str]:
+    """The names of the engines that do not import here, and why."""
+    missing = {}
+    for name, module, _ in _ENGINES:
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError) as error:
+            missing[name] = _reason(error)
+    return missing

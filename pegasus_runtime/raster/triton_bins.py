@@ -7,13 +7,12 @@ back to go on, and a CUDA graph can hold the whole frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 
-from pegasus_runtime.raster.triton_kernels import Block, Pointer, Scalar
+from pegasus_runtime.raster.triton_support import launch
 
 BLOCK_SIDE = 16
 """The side in pixels of the square that one program draws, and of the smallest bin."""
@@ -65,9 +64,11 @@ def bin_points(points: torch.Tensor, image_size: tuple[int, int], radius: float)
     num_slots = slots_down * slots_across
     keys = torch.empty(len(points) * num_slots, dtype=torch.int64, device=points.device)
     if len(points):
-        write_keys[(triton.cdiv(len(points), _POINTS_PER_PROGRAM),)](
-            points, keys, len(points), height, width, pixels_per_unit, reach, side, down, across,
-            SLOTS_DOWN=slots_down, SLOTS_ACROSS=slots_across, POINTS=_POINTS_PER_PROGRAM,
+        num_programs = triton.cdiv(len(points), _POINTS_PER_PROGRAM)
+        launch(
+            write_keys, (num_programs,), points, keys, len(points), height, width,
+            pixels_per_unit, reach, side, down, across, SLOTS_DOWN=slots_down,
+            SLOTS_ACROSS=slots_across, POINTS=_POINTS_PER_PROGRAM,
         )  # fmt: skip
     # Stable, and a bin holds a point once: equal depths stay in the order of the points.
     ordered, order = torch.sort(keys, stable=True)
@@ -76,7 +77,9 @@ def bin_points(points: torch.Tensor, image_size: tuple[int, int], radius: float)
 
 
 @triton.jit
-def _pixel_range(centre: Block, pixels_per_unit: Scalar, reach: Scalar, size: Scalar) -> Any:
+def _pixel_range(
+    centre: tl.tensor, pixels_per_unit: tl.tensor, reach: tl.tensor, size: tl.tensor
+) -> tuple[tl.tensor, tl.tensor]:
     """First and last (inclusive) pixel along one axis that discs may cover; first > last if none.
 
     Comparisons with what is not a number fail, and such a disc may cover all.
@@ -92,9 +95,9 @@ def _pixel_range(centre: Block, pixels_per_unit: Scalar, reach: Scalar, size: Sc
 
 @triton.jit
 def write_keys(
-    points: Pointer, keys: Pointer, num_points: Scalar, height: Scalar, width: Scalar,
-    pixels_per_unit: Scalar, reach: Scalar, side: Scalar, down: Scalar, across: Scalar,
-    SLOTS_DOWN: tl.constexpr, SLOTS_ACROSS: tl.constexpr, POINTS: tl.constexpr,
+    points: tl.tensor, keys: tl.tensor, num_points: tl.tensor, height: tl.tensor, width: tl.tensor,
+    pixels_per_unit: tl.tensor, reach: tl.tensor, side: tl.tensor, down: tl.tensor,
+    across: tl.tensor, SLOTS_DOWN: tl.constexpr, SLOTS_ACROSS: tl.constexpr, POINTS: tl.constexpr,
 ) -> None:  # fmt: skip
     """Write for every slot of every point what sorts by bin, then by depth.
 

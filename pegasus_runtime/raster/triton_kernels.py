@@ -11,33 +11,26 @@ In all kernels points are (N, 3) float32 rows; index, depth and distance2 (H, W,
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
-# What they stand for inside a kernel: a tensor's address, one number, a block of numbers.
-Pointer = Any
-Scalar = Any
-Block = Any
-
 
 @triton.jit
-def _pixel_centre(pixel: Block, size: Scalar, span: Scalar) -> Block:
+def _pixel_centre(pixel: tl.tensor, size: tl.tensor, span: tl.tensor) -> tl.tensor:
     """NDC of pixels along one axis; the operations of `pixel_grid.pixel_centres`, in order."""
     offset = span * 0.5
     number = (size - 1 - pixel).to(tl.float32)
     # The exact division takes floats only.
-    size_float = tl.zeros_like(number) + size
-    return tl.div_rn(span * number + offset, size_float) - offset
+    return tl.div_rn(span * number + offset, tl.cast(size, tl.float32)) - offset
 
 
 @triton.jit
 def find_nearest(
-    points: Pointer, order: Pointer, starts: Pointer, index: Pointer, depth: Pointer,
-    distance2: Pointer, height: Scalar, width: Scalar, span_x: Scalar, span_y: Scalar,
-    radius2: Scalar, num_kept: Scalar, bin_side: Scalar, bins_across: Scalar,
-    NUM_SLOTS: tl.constexpr, SIDE: tl.constexpr, CHUNK: tl.constexpr, INDEX_ONLY: tl.constexpr,
+    points: tl.tensor, order: tl.tensor, starts: tl.tensor, index: tl.tensor, depth: tl.tensor,
+    distance2: tl.tensor, height: tl.tensor, width: tl.tensor, span_x: tl.tensor,
+    span_y: tl.tensor, radius2: tl.tensor, num_kept: tl.tensor, bin_side: tl.tensor,
+    bins_across: tl.tensor, NUM_SLOTS: tl.constexpr, SIDE: tl.constexpr, CHUNK: tl.constexpr,
+    INDEX_ONLY: tl.constexpr,
 ) -> None:  # fmt: skip
     """Write the first K points of a bin's list that cover each pixel; the rest stays as it is.
 
@@ -86,12 +79,9 @@ def find_nearest(
 
 @triton.jit
 def _squared_distance(
-    points: Pointer, point: Block, found: Block, pixel: Block, height: Scalar, width: Scalar,
-    span_x: Scalar, span_y: Scalar,
-) -> tuple[Block, Block, Block]:  # fmt: skip
+    points: tl.tensor, point: tl.tensor, found: tl.tensor, x: tl.tensor, y: tl.tensor
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """Steps in x and y from point to pixel and their squared length; 0 where there is no point."""
-    x = _pixel_centre(pixel % width, width, span_x)
-    y = _pixel_centre(pixel // width, height, span_y)
     delta_x = tl.where(found, x - tl.load(points + 3 * point, mask=found, other=0.0), 0.0)
     delta_y = tl.where(found, y - tl.load(points + 3 * point + 1, mask=found, other=0.0), 0.0)
     return delta_x, delta_y, delta_x * delta_x + delta_y * delta_y
@@ -99,20 +89,22 @@ def _squared_distance(
 
 @triton.jit
 def blend(
-    points: Pointer, index: Pointer, distance2: Pointer, features: Pointer, image: Pointer,
-    height: Scalar, width: Scalar, span_x: Scalar, span_y: Scalar, radius2: Scalar,
+    geometry: tl.tensor, index: tl.tensor, features: tl.tensor, image: tl.tensor,
+    height: tl.tensor, width: tl.tensor, span_x: tl.tensor, span_y: tl.tensor, radius2: tl.tensor,
     NUM_KEPT: tl.constexpr, NUM_CHANNELS: tl.constexpr, FROM_POINTS: tl.constexpr,
     PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
 ) -> None:  # fmt: skip
     """Write Σ alpha_k Π_{j<k}(1 − alpha_j) feature_k; a program has PIXELS × CHANNELS of it.
 
     Args:
-        points: read for the distances with FROM_POINTS, where ``distance2`` is not.
+        geometry: points with FROM_POINTS, otherwise distance2.
         image: out.
     """
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     inside = pixel < height * width
+    x = _pixel_centre(pixel % width, width, span_x)
+    y = _pixel_centre(pixel // width, height, span_y)
     through = tl.full((PIXELS,), 1.0, tl.float32)
     colour = tl.zeros((PIXELS, CHANNELS), tl.float32)
     for layer in range(NUM_KEPT):
@@ -120,11 +112,9 @@ def blend(
         point = tl.load(index + place, mask=inside, other=-1)
         found = point >= 0
         if FROM_POINTS:
-            _, _, squared = _squared_distance(
-                points, point, found, pixel, height, width, span_x, span_y
-            )
+            _, _, squared = _squared_distance(geometry, point, found, x, y)
         else:
-            squared = tl.load(distance2 + place, mask=found, other=0.0)
+            squared = tl.load(geometry + place, mask=found, other=0.0)
         beyond = tl.where(found, tl.div_rn(squared, radius2), 1.0)
         weight = (1.0 - beyond) * through
         through *= beyond
@@ -143,11 +133,11 @@ def blend(
 
 @triton.jit
 def blend_gradients(
-    points: Pointer, index: Pointer, distance2: Pointer, features: Pointer, grad_image: Pointer,
-    through_before: Pointer, grad_points: Pointer, grad_distance2: Pointer,
-    grad_features: Pointer, height: Scalar, width: Scalar, span_x: Scalar, span_y: Scalar,
-    radius2: Scalar, NUM_KEPT: tl.constexpr, NUM_CHANNELS: tl.constexpr,
-    FROM_POINTS: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
+    geometry: tl.tensor, index: tl.tensor, features: tl.tensor, grad_image: tl.tensor,
+    through_before: tl.tensor, grad_geometry: tl.tensor, grad_features: tl.tensor,
+    height: tl.tensor, width: tl.tensor, span_x: tl.tensor, span_y: tl.tensor, radius2: tl.tensor,
+    NUM_KEPT: tl.constexpr, NUM_CHANNELS: tl.constexpr, FROM_POINTS: tl.constexpr,
+    PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
 ) -> None:  # fmt: skip
     """Gradients of `blend`, added to what the outputs hold.
 
@@ -157,23 +147,22 @@ def blend_gradients(
 
     Args:
         through_before: (H, W, K) float32 to work in: T_k, what comes through to a fragment.
-        grad_points: (N, 3) out with FROM_POINTS.
-        grad_distance2: (H, W, K) out without.
+        grad_geometry: (N, 3) out with FROM_POINTS, otherwise (H, W, K).
         grad_features: (N, C) out.
     """
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     inside = pixel < height * width
+    x = _pixel_centre(pixel % width, width, span_x)
+    y = _pixel_centre(pixel // width, height, span_y)
     first_place = pixel.to(tl.int64) * NUM_KEPT
     passed = tl.full((PIXELS,), 1.0, tl.float32)
     for layer in range(NUM_KEPT):
         point = tl.load(index + first_place + layer, mask=inside, other=-1)
         found = point >= 0
         if FROM_POINTS:
-            _, _, squared = _squared_distance(
-                points, point, found, pixel, height, width, span_x, span_y
-            )
+            _, _, squared = _squared_distance(geometry, point, found, x, y)
         else:
-            squared = tl.load(distance2 + first_place + layer, mask=found, other=0.0)
+            squared = tl.load(geometry + first_place + layer, mask=found, other=0.0)
         tl.store(through_before + first_place + layer, passed, mask=inside)
         passed *= tl.where(found, tl.div_rn(squared, radius2), 1.0)
     # Another thread may read what this one has stored.
@@ -184,11 +173,9 @@ def blend_gradients(
         point = tl.load(index + place, mask=inside, other=-1)
         found = point >= 0
         if FROM_POINTS:
-            delta_x, delta_y, squared = _squared_distance(
-                points, point, found, pixel, height, width, span_x, span_y
-            )
+            delta_x, delta_y, squared = _squared_distance(geometry, point, found, x, y)
         else:
-            squared = tl.load(distance2 + place, mask=found, other=0.0)
+            squared = tl.load(geometry + place, mask=found, other=0.0)
         beyond = tl.where(found, tl.div_rn(squared, radius2), 1.0)
         through = tl.load(through_before + place, mask=inside, other=0.0)
         weight = (1.0 - beyond) * through
@@ -210,30 +197,30 @@ def blend_gradients(
         # d alpha / d distance² = −1 / r²; d distance² / d x = −2 (pixel − x).
         slope = tl.div_rn(through * (own - behind), radius2)
         if FROM_POINTS:
-            row = grad_points + 3 * point
+            row = grad_geometry + 3 * point
             tl.atomic_add(row, 2.0 * slope * delta_x, mask=found, sem="relaxed")
             tl.atomic_add(row + 1, 2.0 * slope * delta_y, mask=found, sem="relaxed")
         else:
-            tl.store(grad_distance2 + place, tl.where(found, -slope, 0.0), mask=inside)
+            tl.store(grad_geometry + place, tl.where(found, -slope, 0.0), mask=inside)
         behind = tl.where(found, (1.0 - beyond) * own + beyond * behind, behind)
 
 
 @triton.jit
 def scatter_distances(
-    points: Pointer, index: Pointer, grad_distance2: Pointer, grad_points: Pointer,
-    height: Scalar, width: Scalar, span_x: Scalar, span_y: Scalar, NUM_KEPT: tl.constexpr,
-    PIXELS: tl.constexpr,
+    points: tl.tensor, index: tl.tensor, grad_distance2: tl.tensor, grad_points: tl.tensor,
+    height: tl.tensor, width: tl.tensor, span_x: tl.tensor, span_y: tl.tensor,
+    NUM_KEPT: tl.constexpr, PIXELS: tl.constexpr,
 ) -> None:  # fmt: skip
     """Add gradients of squared distances (H, W, K) to those of the points' x and y, (N, 3)."""
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     inside = pixel < height * width
+    x = _pixel_centre(pixel % width, width, span_x)
+    y = _pixel_centre(pixel // width, height, span_y)
     for layer in range(NUM_KEPT):
         place = pixel.to(tl.int64) * NUM_KEPT + layer
         point = tl.load(index + place, mask=inside, other=-1)
         found = point >= 0
-        delta_x, delta_y, _ = _squared_distance(
-            points, point, found, pixel, height, width, span_x, span_y
-        )
+        delta_x, delta_y, _ = _squared_distance(points, point, found, x, y)
         slope = -2.0 * tl.load(grad_distance2 + place, mask=found, other=0.0)
         row = grad_points + 3 * point
         tl.atomic_add(row, slope * delta_x, mask=found, sem="relaxed")
@@ -242,8 +229,8 @@ def scatter_distances(
 
 @triton.jit
 def mark_visible(
-    index: Pointer, distance2: Pointer, visible: Pointer, num_pixels: Scalar, radius2: Scalar,
-    min_weight: Scalar, NUM_KEPT: tl.constexpr, PIXELS: tl.constexpr,
+    index: tl.tensor, distance2: tl.tensor, visible: tl.tensor, num_pixels: tl.tensor,
+    radius2: tl.tensor, min_weight: tl.tensor, NUM_KEPT: tl.constexpr, PIXELS: tl.constexpr,
 ) -> None:  # fmt: skip
     """Write 1 into ``visible`` (N,) uint8 for points first in a pixel or heavier than that."""
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)

@@ -1,31 +1,34 @@
-"""Whether Triton's kernels can run here, and why not."""
+"""Whether Triton's kernels can run here, and why not; and starting them."""
 
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from typing import Any
 
 import torch
 
 _OLDEST_CAPABILITY = (7, 5)
-"""Below it current Triton makes no code (Turing is the oldest of the list in its README)."""
+"""Turing. Triton makes code for it; the compiler of CUDA 13 makes none for what is older."""
 
 
-@lru_cache(maxsize=1)
-def require_triton() -> bool:
-    """Check once that kernels can be made and started.
+def is_interpreted() -> bool:
+    """Whether kernels run in Triton's interpreter, on the CPU.
 
-    Returns:
-        Whether they run in Triton's interpreter, on the CPU.
+    Triton reads the same variable, whenever a kernel is defined.
+    """
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def require_triton() -> None:
+    """Check that kernels can be made and started.
 
     Raises:
         ImportError: they cannot run here; the message is one line and says why.
     """
-    # An environment variable since Triton itself reads this one, once for each kernel it defines.
-    if os.environ.get("TRITON_INTERPRET") == "1":
+    if is_interpreted():
         import triton  # noqa: F401
 
-        return True
+        return
     if not torch.cuda.is_available():
         raise ImportError("it needs a CUDA device, and torch found none")
     if torch.version.hip is not None:
@@ -44,4 +47,12 @@ def require_triton() -> bool:
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ImportError(f"Triton cannot start kernels here: {reason}") from error
-    return False
+
+
+def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
+    """Start a kernel on the device of its first argument, which need not be the current one.
+
+    Multiplications and additions stay two operations, so that results are those of the CPU.
+    """
+    with torch.cuda.device_of(arguments[0]):
+        kernel[grid](*arguments, **constants, enable_fp_fusion=False)

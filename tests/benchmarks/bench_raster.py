@@ -1,7 +1,7 @@
 """Time the point rasteriser: ``python tests/benchmarks/bench_raster.py [--json OUT.json]``.
 
-Prints medians in milliseconds, and at a small size the plain torch engine beside numba on the
-same points.
+Prints medians in milliseconds, and at a small size the plain torch engine beside the one asked for
+on the same points. On a GPU: ``--engine triton --device cuda``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Scene:
     """A cloud on a sphere that fills most of the image, as a head does."""
 
     engine: str
+    device: str
     num_points: int
     side: int
     radius: float
@@ -38,7 +39,8 @@ class Scene:
         torch.manual_seed(0)
         points = torch.nn.functional.normalize(torch.randn(self.num_points, 3)) * 0.7
         points[:, 2] += 3.0
-        return points, torch.rand(self.num_points, NUM_CHANNELS)
+        features = torch.rand(self.num_points, NUM_CHANNELS)
+        return points.to(self.device), features.to(self.device)
 
 
 def measure(scene: Scene, repeats: int) -> dict[str, float]:
@@ -46,7 +48,7 @@ def measure(scene: Scene, repeats: int) -> dict[str, float]:
     points, features = scene.tensors()
     leaves = points.clone().requires_grad_(), features.clone().requires_grad_()
     size = (scene.side, scene.side)
-    upstream = torch.rand(*size, NUM_CHANNELS)
+    upstream = torch.rand(*size, NUM_CHANNELS, device=scene.device)
 
     def draw(cloud: torch.Tensor, colours: torch.Tensor) -> torch.Tensor:
         return raster.render_points(
@@ -72,20 +74,29 @@ def measure(scene: Scene, repeats: int) -> dict[str, float]:
         "composite": lambda: raster.composite(fragments, features),
         "visible_points": lambda: raster.visible_points(fragments),
     }
-    return {name: _median_ms(step, repeats) for name, step in steps.items()}
+    wait = torch.cuda.synchronize if image.is_cuda else _no_wait
+    return {name: _median_ms(step, repeats, wait) for name, step in steps.items()}
 
 
-def _median_ms(step: Callable[[], object], repeats: int) -> float:
+def _no_wait() -> None:
+    pass
+
+
+def _median_ms(step: Callable[[], object], repeats: int, wait: Callable[[], None]) -> float:
     step()
+    wait()
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
         step()
+        wait()
         seconds.append(time.perf_counter() - start)
     return round(statistics.median(seconds) * 1000.0, 3)
 
 
-def _machine() -> str:
+def _machine(device: str) -> str:
+    if device.startswith("cuda"):
+        return f"{torch.cuda.get_device_name(device)}, {platform.system()}"
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {platform.system()}"
@@ -93,6 +104,8 @@ def _machine() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=raster.available_engines(), default="numba")
+    parser.add_argument("--device", default="cpu", help="of the points: cpu, cuda, cuda:1")
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--radius", type=float, default=0.005)
@@ -105,26 +118,27 @@ def _options() -> argparse.Namespace:
 def main() -> None:
     """Measure, print, and write the numbers if asked to."""
     options = _options()
-    kept = options.points_per_pixel
+    kept, device = options.points_per_pixel, options.device
     scenes = [
-        Scene("numba", options.points, options.size, options.radius, kept),
-        Scene("numba", 1000, 64, 0.05, kept),
-        Scene("torch", 1000, 64, 0.05, kept),
+        Scene(options.engine, device, options.points, options.size, options.radius, kept),
+        Scene(options.engine, device, 1000, 64, 0.05, kept),
+        Scene("torch", device, 1000, 64, 0.05, kept),
     ]
-    print(f"{_machine()}; {numba.get_num_threads()} threads; torch {torch.__version__}")
+    machine = _machine(device)
+    print(f"{machine}; {numba.get_num_threads()} threads; torch {torch.__version__}")
     results = []
     for scene in scenes:
-        repeats = options.repeats if scene.engine == "numba" else 5
+        repeats = 5 if scene.engine == "torch" else options.repeats
         milliseconds = measure(scene, repeats)
         results.append({**vars(scene), "milliseconds": milliseconds})
         print(
-            f"{scene.engine}: {scene.num_points} points, {scene.side}², radius {scene.radius}, "
-            f"K {scene.points_per_pixel}"
+            f"{scene.engine} on {device}: {scene.num_points} points, {scene.side}², "
+            f"radius {scene.radius}, K {scene.points_per_pixel}"
         )
         for name, value in milliseconds.items():
             print(f"  {name:24s} {value:9.2f} ms")
     if options.json:
-        report = {"machine": _machine(), "threads": numba.get_num_threads(), "results": results}
+        report = {"machine": machine, "threads": numba.get_num_threads(), "results": results}
         options.json.write_text(json.dumps(report, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""The oracle against finite differences, and the fast engine against the oracle."""
+"""The oracle against finite differences, and the fast engines against the oracle."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ CASES: list[Options] = [
 ]
 
 
+@pytest.fixture(params=("numba", "triton"))
+def engine(request: pytest.FixtureRequest) -> str:
+    why = raster.missing_engines().get(request.param)
+    if why is not None:
+        pytest.skip(f"{request.param}: {why}")
+    return str(request.param)
+
+
 def _cloud(num_points: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(num_points + size[1])
     reach = torch.tensor([max(1.0, size[1] / size[0]), max(1.0, size[0] / size[1]), 1.0])
@@ -31,10 +39,10 @@ def _cloud(num_points: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_numba_finds_the_fragments_of_the_oracle(case: Options) -> None:
+def test_fragments_are_those_of_the_oracle(case: Options, engine: str) -> None:
     num_points, size, radius, num_kept = case
     points, _ = _cloud(num_points, size)
-    fast = raster.rasterize(points, size, radius, num_kept, "numba")
+    fast = raster.rasterize(points, size, radius, num_kept, engine)
     plain = raster.rasterize(points, size, radius, num_kept, "torch")
     assert torch.equal(fast.index, plain.index)
     assert torch.equal(fast.depth, plain.depth)
@@ -44,12 +52,14 @@ def test_numba_finds_the_fragments_of_the_oracle(case: Options) -> None:
 
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_numba_has_the_image_and_gradients_of_the_oracle(case: Options, fused: bool) -> None:
+def test_image_and_gradients_are_those_of_the_oracle(
+    case: Options, engine: str, fused: bool
+) -> None:
     num_points, size, radius, _ = case
     points, features = _cloud(num_points, size)
     upstream = torch.randn(*size, 4)
     expected = _image_and_gradients("torch", points, features, upstream, case, fused=True)
-    found = _image_and_gradients("numba", points, features, upstream, case, fused=fused)
+    found = _image_and_gradients(engine, points, features, upstream, case, fused=fused)
     torch.testing.assert_close(found[0], expected[0], atol=1e-5, rtol=1e-5)
     for one, other in zip(found[1:], expected[1:], strict=True):
         assert (one - other).abs().max() <= 1e-4 * other.abs().max()
@@ -99,7 +109,7 @@ def test_the_oracle_agrees_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(render, (xy, features))
 
 
-def test_gradients_are_the_same_on_every_run() -> None:
+def test_gradients_of_numba_are_the_same_on_every_run() -> None:
     case = (2000, (96, 96), 0.1, 10)
     points, features = _cloud(case[0], case[1])
     upstream = torch.randn(96, 96, 4)
@@ -110,10 +120,10 @@ def test_gradients_are_the_same_on_every_run() -> None:
             assert torch.equal(one, other)
 
 
-def test_double_precision_points_keep_their_type_in_gradients() -> None:
+def test_double_precision_points_keep_their_type_in_gradients(engine: str) -> None:
     points = torch.tensor([[0.1, 0.0, 1.0]], dtype=torch.float64, requires_grad=True)
     features = torch.ones(1, 1, dtype=torch.float64, requires_grad=True)
-    image = raster.render_points(points, features, image_size=(3, 3), radius=0.5, engine="numba")
+    image = raster.render_points(points, features, image_size=(3, 3), radius=0.5, engine=engine)
     image.sum().backward()
     assert points.grad is not None and points.grad.dtype == torch.float64
     assert points.grad.abs().sum() > 0
