@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QDialog
 
 from app.controllers.editor import Editor
 from app.main_window import MainWindow
-from app.rendering.request import Picture, Pixels
+from app.rendering.request import Picture, Pixels, on_host
 from app.state.activity import Job
 from app.state.controls import attribute_title, readable
 from app.state.export_settings import ExportSettings
@@ -99,7 +99,7 @@ class Binding:
         dialog.export_asked.connect(self._start_export)
         dialog.cancel_asked.connect(self._cancel_export)
         if latest is not None:
-            dialog.set_preview(_on_square(latest.pixels))
+            dialog.set_preview(_on_square(on_host(latest.pixels)))
         dialog.open()
 
     def save_picture(self, out: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,28 +13,67 @@ from pegasus_runtime.errors import Refused
 PASSES = ("rgb", "albedo", "shading", "normal", "depth", "alpha", "segmentation")
 FloatArray = npt.NDArray[np.float32]
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@dataclass
+    Values = FloatArray | Tensor
+
+
 class Frame:
     """Pictures of one render, by pass: ``frame["rgb"]`` is (H, W, 3) float32 in 0..1.
 
     ``alpha`` and ``segmentation`` are (H, W, 1) in 0..1; ``depth`` is (H, W, 1) in the camera's
     units, 0 where nothing is seen.
+
+    What a device has drawn stays there until somebody asks for it: a viewer on the same device
+    takes `tensor`, and nothing goes through the host's memory.
     """
 
-    images: dict[str, FloatArray]
-    points: FloatArray
-    """(N, 3) posed points in the world"""
-    normals: FloatArray
-    """(N, 3) their unit normals"""
+    def __init__(self, images: Mapping[str, Values], points: Values, normals: Values) -> None:
+        self._images = dict(images)
+        self._points = points
+        self._normals = normals
 
     def __getitem__(self, name: str) -> FloatArray:
-        if name not in self.images:
-            raise KeyError(f"{name!r} was not rendered; this frame has {', '.join(self.images)}")
-        return self.images[name]
+        image = on_host(self._named(name))
+        self._images[name] = image
+        return image
 
     def __contains__(self, name: object) -> bool:
-        return name in self.images
+        return name in self._images
+
+    def tensor(self, name: str) -> Tensor:
+        """A pass as ``frame[name]``, on the device where it lies."""
+        import torch
+
+        return torch.as_tensor(self._named(name))
+
+    @property
+    def points(self) -> FloatArray:
+        """(N, 3) posed points in the world."""
+        self._points = on_host(self._points)
+        return self._points
+
+    @property
+    def normals(self) -> FloatArray:
+        """(N, 3), unit normals of the points."""
+        self._normals = on_host(self._normals)
+        return self._normals
+
+    @property
+    def num_points(self) -> int:
+        """How many points were drawn."""
+        return len(self._points)
+
+    def _named(self, name: str) -> Values:
+        if name not in self._images:
+            raise KeyError(f"{name!r} was not rendered; this frame has {', '.join(self._images)}")
+        return self._images[name]
+
+
+def on_host(values: Values) -> FloatArray:
+    """Values as an array; those that lie elsewhere are copied."""
+    return values if isinstance(values, np.ndarray) else values.cpu().numpy()
 
 
 def check_passes(passes: object) -> tuple[str, ...]:

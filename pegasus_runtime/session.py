@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Callable, Hashable, Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +24,7 @@ from pegasus_runtime.deform.surface import (
     prepare_pose,
 )
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.frame import FloatArray, Frame, check_passes
+from pegasus_runtime.frame import Frame, check_passes
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.passes import finish_pass, point_features
 
@@ -203,7 +202,7 @@ class Session:
         columns = torch.cat(list(features.values()), dim=1)
         widths = [value.shape[1] for value in features.values()]
         size, radius = camera.image_size, self._radius(camera, len(projected))
-        bands: list[dict[str, FloatArray]] = []
+        bands: list[dict[str, Tensor]] = []
         for first, end in row_bands(size, columns.shape[1]):
             points, band_radius = move_to_band(projected, radius, size, first, end)
             image = render_features(
@@ -214,16 +213,22 @@ class Session:
                 points_per_pixel=self.avatar.points_per_pixel,
             )
             images = dict(zip(features, image.split(widths, dim=2), strict=True))
-            bands.append({n: finish_pass(n, images, background).cpu().numpy() for n in names})
-        assert posed.normals is not None
-        return Frame(_stack(bands), posed.points.cpu().numpy(), posed.normals.cpu().numpy())
+            finished = {name: finish_pass(name, images, background) for name in names}
+            if end - first == size[0]:
+                return Frame(finished, posed.points, _normals(posed))
+            # A picture in bands is too large to be kept on the device as a whole.
+            bands.append({name: image.cpu() for name, image in finished.items()})
+        return Frame(_stack(bands), posed.points, _normals(posed))
 
 
-def _stack(bands: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
+def _normals(posed: PosedSurface) -> Tensor:
+    assert posed.normals is not None
+    return posed.normals
+
+
+def _stack(bands: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """The pictures of all bands, one below the other; each band is let go once it is copied."""
-    if len(bands) == 1:
-        return bands[0]
-    return {name: np.concatenate([band.pop(name) for band in bands]) for name in list(bands[0])}
+    return {name: torch.cat([band.pop(name) for band in bands]) for name in list(bands[0])}
 
 
 def _bytes(code: Tensor) -> bytes:

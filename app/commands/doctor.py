@@ -29,6 +29,7 @@ def doctor(_options: argparse.Namespace) -> int:
         ("device", _device),
         ("OpenGL", _opengl),
         ("display", _display),
+        ("pictures go", _upload),
         ("codecs", _codecs),
         ("threads", _threads),
         ("rasterisers", _rasterisers),
@@ -97,6 +98,12 @@ def _display() -> _Check:
         if os.environ.get(name):
             return True, f"{name}={os.environ[name]}"
     return False, "no display: the editor cannot open here; render and turntable work"
+
+
+def _upload() -> _Check:
+    from app.rendering.texture_upload import describe_upload
+
+    return True, describe_upload()
 
 
 def _codecs() -> _Check:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from app.rendering.request import Pixels
+from app.rendering.request import AnyPixels
 from pegasus_runtime.frame import Frame
 
-FloatArray = npt.NDArray[np.float32]
 _FARTHEST = 0.12
 """How dark the farthest depth is drawn, so that it stands out from nothing at all."""
 
@@ -18,29 +17,34 @@ def passes_for(name: str) -> tuple[str, ...]:
     return ("alpha",) if name == "alpha" else (name, "alpha")
 
 
-def to_pixels(frame: Frame, name: str) -> Pixels:
-    """(H, W, 4) premultiplied RGBA of a pass that was rendered with no background."""
-    alpha = frame["alpha"]
+def to_pixels(frame: Frame, name: str) -> AnyPixels:
+    """(H, W, 4) premultiplied RGBA of a pass that was rendered with no background.
+
+    They stay on the device that has drawn them, and are finished when this returns.
+    """
+    alpha = frame.tensor("alpha")
+    image = frame.tensor(name)
     if name == "alpha":
-        image, alpha = np.broadcast_to(alpha, (*alpha.shape[:2], 3)), np.ones_like(alpha)
+        alpha = torch.ones_like(image)
     elif name == "depth":
-        image = _shade_depth(frame["depth"], alpha)
-    else:
-        image = np.broadcast_to(frame[name], (*alpha.shape[:2], 3))
-    pixels = np.empty((*alpha.shape[:2], 4), np.uint8)
+        image = _shade_depth(image, alpha)
+    pixels = torch.empty((*alpha.shape[:2], 4), dtype=torch.uint8, device=alpha.device)
     pixels[..., :3] = _to_bytes(image)
     pixels[..., 3:] = _to_bytes(alpha)
+    if not pixels.is_cuda:
+        return pixels.numpy()
+    # The time a picture takes decides on drafts, and must not end before the picture.
+    torch.cuda.current_stream(pixels.device).synchronize()
     return pixels
 
 
-def _shade_depth(depth: FloatArray, alpha: FloatArray) -> FloatArray:
+def _shade_depth(depth: Tensor, alpha: Tensor) -> Tensor:
     """Near is bright; premultiplied by alpha."""
     seen = depth[alpha > 0.5]
-    near, far = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
-    share = np.clip((far - depth) / max(far - near, 1e-6), 0, 1)
-    shade = (_FARTHEST + (1 - _FARTHEST) * share) * alpha
-    return np.repeat(shade, 3, axis=2).astype(np.float32)
+    near, far = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
+    share = ((far - depth) / max(far - near, 1e-6)).clamp(0, 1)
+    return (_FARTHEST + (1 - _FARTHEST) * share) * alpha
 
 
-def _to_bytes(image: FloatArray) -> Pixels:
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+def _to_bytes(image: Tensor) -> Tensor:
+    return (image.clamp(0, 1) * 255 + 0.5).byte()

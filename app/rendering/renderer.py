@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from app.rendering.picture import passes_for, to_pixels
-from app.rendering.request import Picture, Pixels, RenderRequest
+from app.rendering.request import Picture, Pixels, RenderRequest, on_host
 from app.state.face import Face
 from app.state.view import View
 from pegasus_runtime.avatar.avatar import Avatar
@@ -105,7 +105,7 @@ class Renderer:
         """A small square picture (side, side, 4)."""
         points = min(_THUMBNAIL_POINTS, self.avatar.num_points)
         request = RenderRequest(face, view, (side, side))
-        return self._render(self._small, request, request.image_size, points).pixels
+        return on_host(self._render(self._small, request, request.image_size, points).pixels)
 
     def _render(
         self,
@@ -127,7 +127,7 @@ class Renderer:
         )
         pixels = to_pixels(frame, name)
         seconds = time.perf_counter() - started
-        return Picture(pixels, request, max_points is not None, seconds, len(frame.points))
+        return Picture(pixels, request, max_points is not None, seconds, frame.num_points)
 
     def _kind(self, request: RenderRequest) -> str:
         # What has changed since the last full picture decides what has to be computed again.

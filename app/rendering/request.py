@@ -6,11 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from app.state.face import Face
 from app.state.view import View
 
 Pixels = npt.NDArray[np.uint8]
+AnyPixels = Pixels | Tensor
+
+
+def on_host(pixels: AnyPixels) -> Pixels:
+    """Pixels as an array; those that lie on a device are copied."""
+    return pixels if isinstance(pixels, np.ndarray) else pixels.cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,8 @@ class RenderRequest:
 class Picture:
     """A finished picture, ready for the graphics card."""
 
-    pixels: Pixels
-    """(H, W, 4) premultiplied RGBA"""
+    pixels: AnyPixels
+    """(H, W, 4) premultiplied RGBA; on the device, if one has drawn them"""
     request: RenderRequest
     is_draft: bool
     """True for a quick one while the user drags; a full one follows"""

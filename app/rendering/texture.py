@@ -6,7 +6,8 @@ from importlib.resources import files
 
 import moderngl
 
-from app.rendering.request import Pixels
+from app.rendering.request import AnyPixels
+from app.rendering.texture_upload import TextureUpload
 from app.state.display import Display
 
 _CHECKER_CELL = 12.0
@@ -27,17 +28,17 @@ class PictureTexture:
         )
         self._triangle = self._context.vertex_array(self._program, [])
         self._texture: moderngl.Texture | None = None
+        self._upload = TextureUpload()
 
-    def upload(self, pixels: Pixels) -> None:
+    def upload(self, pixels: AnyPixels) -> None:
         """Take over a picture (H, W, 4)."""
         size = (pixels.shape[1], pixels.shape[0])
         if self._texture is None or self._texture.size != size:
-            if self._texture is not None:
-                self._texture.release()
+            self._release_texture()
             self._texture = self._context.texture(size, 4)
             self._texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
             self._texture.repeat_x = self._texture.repeat_y = False
-        self._texture.write(pixels.tobytes())
+        self._upload.write(self._texture, pixels)
 
     def draw(self, size_px: tuple[int, int], display: Display, scale: float) -> None:
         """Draw into the framebuffer that is bound; ``size_px`` is (width, height)."""
@@ -64,5 +65,11 @@ class PictureTexture:
         """Free what lies on the graphics card; the context must be current."""
         self._triangle.release()
         self._program.release()
+        self._release_texture()
+
+    def _release_texture(self) -> None:
         if self._texture is not None:
+            # CUDA lets go of a texture while there is one.
+            self._upload.release()
             self._texture.release()
+            self._texture = None

@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QWidget
 
-from app.rendering.request import Pixels
+from app.rendering.request import AnyPixels
 from app.rendering.texture import PictureTexture
 from app.state.display import Display
 
@@ -30,7 +30,7 @@ class Viewport(QOpenGLWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._texture: PictureTexture | None = None
-        self._pixels: Pixels | None = None
+        self._pixels: AnyPixels | None = None
         self._uploaded = False
         self._display = Display()
         self._last: QPointF | None = None
@@ -43,7 +43,7 @@ class Viewport(QOpenGLWidget):
     def sizeHint(self) -> QSize:
         return QSize(720, 640)
 
-    def set_picture(self, pixels: Pixels) -> None:
+    def set_picture(self, pixels: AnyPixels) -> None:
         """Show another picture (H, W, 4), premultiplied RGBA."""
         self._pixels, self._uploaded = pixels, False
         self.update()
