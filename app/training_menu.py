@@ -16,7 +16,7 @@ from app.controllers.training import Training
 from app.main_window import MainWindow
 from app.state import run_control
 from app.state.runs import Run, Status
-from app.state.training_form import Setting
+from app.state.training_kinds import Description
 
 if TYPE_CHECKING:
     from app.widgets.training.new_training_dialog import NewTrainingDialog
@@ -84,10 +84,10 @@ class TrainingMenu:
         if self.dialog is not None:
             self.dialog.show_report(report)
 
-    def _show_dialog(self, settings: list[Setting]) -> None:
+    def _show_dialog(self, description: Description) -> None:
         from app.widgets.training.new_training_dialog import NewTrainingDialog
 
-        self.dialog = NewTrainingDialog(settings, Path.home() / "pegasus-runs", self._window)
+        self.dialog = NewTrainingDialog(description, Path.home() / "pegasus-runs", self._window)
         self.dialog.check_asked.connect(self.training.check)
         self.dialog.start_asked.connect(self.training.start)
         self.dialog.show()

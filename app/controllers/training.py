@@ -15,7 +15,7 @@ from app.state.events import Event
 from app.state.run_control import ROOT, resume_run, start_run
 from app.state.run_list import RunList
 from app.state.runs import Run
-from app.state.training_form import Setting, read_settings
+from app.state.training_kinds import Description, read_description
 from pegasus_runtime.errors import Refused
 
 _TIMEOUT_S = 120
@@ -25,7 +25,7 @@ class Training:
     """The trainer is never imported: it is asked in a process of its own."""
 
     def __init__(self, activity: Activity, dispatch: Dispatch) -> None:
-        self.described: Event[[list[Setting]]] = Event()
+        self.described: Event[[Description]] = Event()
         self.checked: Event[[dict[str, Any]]] = Event()
         self.started: Event[[Run]] = Event()
         self.failed: Event[[str]] = Event()
@@ -35,14 +35,16 @@ class Training:
         self._newest = 0
 
     def describe(self) -> None:
-        """Ask for the settings that there are."""
-        run_in_background(
-            "settings",
-            lambda: read_settings(_ask("trainer.config.description")),
-            self.described.emit,
-            self._failed,
-            self._dispatch,
-        )
+        """Ask for the settings and the kinds of training that there are."""
+
+        def work() -> Description:
+            # Late, because it brings torch.
+            from pegasus_runtime.session import choose_device
+
+            small = () if choose_device("auto").type == "cuda" else ("--small",)
+            return read_description(_ask("trainer.config.description", *small))
+
+        run_in_background("settings", work, self.described.emit, self._failed, self._dispatch)
 
     def check(self, config_text: str, out: Path) -> None:
         """Ask whether it would run; of two questions the later one is answered."""

@@ -12,9 +12,8 @@ from pegasus_runtime.errors import Refused
 
 COMMON = {
     "name": "Name of the avatar",
-    "data.folder": "Data folder",
-    "data.source": "Person without attributes",
     "steps": "Steps",
+    "batch_size": "Frames per step",
     "data.image_size": "Picture size",
     "points.maximum": "Points at most",
     "device": "Device",
@@ -34,7 +33,8 @@ UNITS = {
 }
 _HELP = {
     "name": "The finished file is called NAME.avatar.",
-    "steps": "One step looks at one frame. More steps, a better likeness, more time.",
+    "steps": "More steps, a better likeness, more time.",
+    "batch_size": "Shared by all GPUs, so a multiple of their number.",
     "points.maximum": "More points show finer detail, and take longer.",
     "device": "auto: the graphics card if there is one, otherwise the processor.",
     "checkpoint_every": "How much work a crash may cost.",
@@ -88,11 +88,6 @@ class Setting:
         numbers = [float(word) for word in re.findall(r"-?\d+(?:\.\d+)?", self.wanted)]
         low = numbers[0] if numbers else 0.0
         return low, numbers[1] if len(numbers) > 1 else 1e7
-
-
-def read_settings(described: list[dict[str, Any]]) -> list[Setting]:
-    """The settings as the trainer described them."""
-    return [Setting(**entry) for entry in described]
 
 
 def to_yaml(settings: list[Setting], values: dict[str, Any]) -> str:

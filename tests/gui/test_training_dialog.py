@@ -135,6 +135,31 @@ def test_form_and_file_say_the_same(qtbot, dialog, capture):
     assert "not a whole number" in dialog.preflight.verdict.text()
 
 
+def test_a_kind_brings_its_values_and_leaves_what_was_typed(qtbot, dialog, tmp_path):
+    rows, form = dialog.rows, dialog.form
+    titles = [rows.kind.itemText(index) for index in range(rows.kind.count())]
+    assert len(titles) == 4 and titles[0].startswith("Personal avatar")
+    assert form.values()["name"] == "personal" and rows.begin.isVisible()
+    rows.kind.setCurrentIndex(1)
+    values = form.values()
+    assert values["name"] == "person" and values["losses.segmentation"] == 0
+    assert not values["model.moves_points"] and not rows.begin.isVisible()
+    assert yaml.safe_load(dialog.config_text())["model"]["moves_points"] is False
+    assert dialog.run_folder().name == "person"
+    # The sizes of the presets are for a GPU.
+    assert (values["steps"] == 20_000) == (not rows.note.isVisible())
+    rows.data.setText(str(tmp_path))
+    rows.out.clear()
+    QTest.keyClicks(rows.out, str(tmp_path / "here"))
+    form.fields["name"].setText("ada")
+    rows.kind.setCurrentIndex(2)
+    content = yaml.safe_load(dialog.config_text())
+    assert content["name"] == "ada" and content["data"]["folder"] == str(tmp_path)
+    assert content["losses"]["normal"] == 0 and dialog.run_folder() == tmp_path / "here"
+    dialog.yaml.setPlainText("start_from: a.avatar\n")
+    assert rows.begin.isVisible() and rows.begin.text() == "a.avatar"
+
+
 def test_bad_frames_and_a_missing_card_are_explained(qtbot, dialog, tmp_path):
     broken = write_fake_capture(tmp_path / "broken", {"source": 2})
     (broken / "source" / "mask" / "2.png").write_bytes(b"cut")
@@ -157,7 +182,7 @@ def test_a_run_folder_in_use_is_refused(qtbot, dialog, capture, tmp_path):
     used = tmp_path / "used"
     used.mkdir()
     (used / "config.yaml").write_text("steps: 1\n", "utf-8")
-    dialog.out.setText(str(used))
+    dialog.rows.out.setText(str(used))
     fill(qtbot, dialog, capture)
     assert "holds a run already" in dialog.preflight.problems.text()
     assert not dialog.start.isEnabled()

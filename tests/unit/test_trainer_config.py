@@ -11,6 +11,8 @@ import yaml
 
 from pegasus_runtime.errors import Refused
 from trainer.__main__ import main
+from trainer.config.description import describe
+from trainer.config.kinds import describe_kinds
 from trainer.config.loading import load_config, to_yaml
 from trainer.config.training import TrainingConfig
 
@@ -86,3 +88,17 @@ def test_help_is_quick_and_complete() -> None:
     for name in ("capture", "preprocess", "synthesize", "train", "transfer", "evaluate"):
         assert name in done.stdout
     assert "| torch\n" not in done.stderr
+
+
+def test_kinds_bring_the_values_of_their_presets() -> None:
+    settings = describe()
+    kinds = {kind["name"]: kind for kind in describe_kinds(settings, is_small=False)}
+    assert list(kinds) == ["personal_avatar", "single_person", "database_avatar", "transfer_target"]
+    assert kinds["transfer_target"]["values"] == kinds["single_person"]["values"]
+    for kind in kinds.values():
+        preset = load_config(TrainingConfig, ROOT / "resources" / "presets" / kind["preset"])
+        assert kind["values"]["steps"] == preset.steps
+        assert kind["values"]["points.maximum"] == preset.points.maximum
+    for kind in describe_kinds(settings, is_small=True):
+        assert not {"steps", "points.maximum", "model.geometry_width"} & set(kind["values"])
+        assert kind["has_attributes"] or kind["values"]["model.moves_points"] is False

@@ -1,6 +1,8 @@
-"""The settings of a training as data: ``python -m trainer.config.description`` prints JSON.
+"""The settings of a training as data: ``python -m trainer.config.description [--small]``.
 
-Forms are made from it, so a setting is written down once, in its dataclass.
+It prints JSON: the settings, and the kinds of training with the values of their presets; with
+``--small`` without the sizes that only a GPU can do. Forms are made from it, so a setting is
+written down once, in its dataclass.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import typing
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
+from trainer.config.kinds import describe_kinds
 from trainer.config.training import TrainingConfig
 
 
@@ -70,4 +73,6 @@ def _wanted(body: ast.ClassDef) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    json.dump(describe(), sys.stdout)
+    settings = describe()
+    kinds = describe_kinds(settings, is_small="--small" in sys.argv[1:])
+    json.dump({"settings": settings, "kinds": kinds}, sys.stdout)

@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QStandardItemModel
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
-    QFileDialog,
-    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPlainTextEdit,
     QPushButton,
     QScrollArea,
@@ -25,17 +21,15 @@ from PySide6.QtWidgets import (
 )
 
 from app.state.run_control import command_text
-from app.state.training_form import Setting, flat_yaml, from_yaml, to_yaml
+from app.state.training_form import flat_yaml, from_yaml, to_yaml
+from app.state.training_kinds import Description
 from app.widgets.training.preflight_panel import PreflightPanel
 from app.widgets.training.settings_form import SettingsForm
+from app.widgets.training.source_rows import KEYS, SourceRows
 
 _WAIT_MS = 500
-KINDS = {
-    "database": ("Person with attributes (hair, hats, …)", ""),
-    "single": ("One person, as they are", ""),
-    "personal": ("Personal avatar from a database", "not in this version"),
-    "transfer": ("Transfer target", "not in this version"),
-}
+_KEPT = ("device", "threads")
+"""what another kind of training does not change: it depends on the machine"""
 
 
 class NewTrainingDialog(QDialog):
@@ -46,14 +40,16 @@ class NewTrainingDialog(QDialog):
     start_asked = Signal(object, str, int)
     """the run's folder, the YAML, how many GPUs"""
 
-    def __init__(self, settings: list[Setting], runs_folder: Path, parent: QWidget | None = None):
+    def __init__(
+        self, description: Description, runs_folder: Path, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("New training")
-        self._settings, self._runs_folder = settings, runs_folder
-        self._num_gpus, self._folder_is_typed = 0, False
+        self._settings, self._runs_folder = description.settings, runs_folder
+        self._num_gpus, self._usual_name = 0, ""
         self._timer = QTimer(self, singleShot=True, interval=_WAIT_MS)
         self._timer.timeout.connect(self._ask_check)
-        self._make_fields()
+        self._make_fields(description)
         columns = QHBoxLayout()
         columns.setSpacing(22)
         columns.addLayout(self._make_left(), 3)
@@ -64,7 +60,7 @@ class NewTrainingDialog(QDialog):
         column.addLayout(columns, 1)
         column.addLayout(self._make_footer())
         self._connect()
-        self._on_changed()
+        self._fill()
         self.resize(1020, 700)
 
     def config_text(self) -> str:
@@ -73,15 +69,15 @@ class NewTrainingDialog(QDialog):
 
     def run_folder(self) -> Path:
         """Where the run goes."""
-        return Path(self.out.text()).expanduser().absolute()
+        return Path(self.rows.out.text()).expanduser().absolute()
 
     def show_report(self, report: dict[str, Any]) -> None:
         """Show what the look before the training has found."""
         if self._timer.isActive():
             return
-        self._offer_subjects(report["subjects"])
+        self.rows.offer_subjects(report["subjects"])
         problems = report["problems"] + self._own_problems(report["subjects"])
-        self._num_gpus = report["num_gpus"] if self.form.values()["device"] != "cpu" else 0
+        self._num_gpus = report["num_gpus"]
         self.preflight.show_report({**report, "problems": problems})
         self._set_ready(not problems)
 
@@ -90,40 +86,16 @@ class NewTrainingDialog(QDialog):
         self.status.setText(text)
         self._ask_check()
 
-    def _make_fields(self) -> None:
-        self.kind, self.data, self.source = QComboBox(), QLineEdit(), QComboBox()
-        for name, (title, missing) in KINDS.items():
-            self.kind.addItem(f"{title} – {missing}" if missing else title, name)
-            model = self.kind.model()
-            assert isinstance(model, QStandardItemModel)
-            model.item(self.kind.count() - 1).setEnabled(not missing)
-        self.source.setEditable(True)
-        self.source.setEditText("source")
-        self.source.setToolTip("The folder that shows the person without hat, wig or make-up.")
-        self.data.setPlaceholderText("folder with one folder for each subject")
-        self.out = QLineEdit()
-        self.out.setToolTip("Checkpoints, previews and the finished avatar go here.")
-        self.form, self.yaml = SettingsForm(self._settings), QPlainTextEdit()
+    def _make_fields(self, description: Description) -> None:
+        self.rows = SourceRows(description.kinds)
+        self.form = SettingsForm([s for s in self._settings if s.key not in KEYS])
+        self.yaml = QPlainTextEdit()
         self.yaml.setAccessibleName("Settings as YAML")
         self.yaml.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.preflight, self.status = PreflightPanel(), QLabel()
         self.status.setWordWrap(True)
 
     def _make_left(self) -> QVBoxLayout:
-        form = QFormLayout()
-        form.setVerticalSpacing(8)
-        form.setHorizontalSpacing(14)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows: list[tuple[str, QWidget]] = [
-            ("What to train", self.kind),
-            ("Data folder", self._with_browse(self.data)),
-            ("Person without attributes", self.source),
-            ("Run folder", self._with_browse(self.out)),
-        ]
-        for title, widget in rows:
-            label = QLabel(title)
-            label.setMinimumWidth(150)
-            form.addRow(label, widget)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -133,18 +105,9 @@ class NewTrainingDialog(QDialog):
         self.tabs.addTab(self.yaml, "As file (YAML)")
         column = QVBoxLayout()
         column.setSpacing(12)
-        column.addLayout(form)
+        column.addWidget(self.rows)
         column.addWidget(self.tabs, 1)
         return column
-
-    def _with_browse(self, line: QLineEdit) -> QWidget:
-        box, button = QWidget(), QPushButton("Browse …")
-        row = QHBoxLayout(box)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(line, 1)
-        row.addWidget(button)
-        button.clicked.connect(lambda: self._browse(line))
-        return box
 
     def _make_footer(self) -> QHBoxLayout:
         self.copy, self.close_button = QPushButton("Copy command"), QPushButton("Close")
@@ -159,25 +122,29 @@ class NewTrainingDialog(QDialog):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._on_changed)
-        self.data.textChanged.connect(self._on_changed)
-        self.source.editTextChanged.connect(self._on_changed)
-        self.kind.currentIndexChanged.connect(self._on_changed)
-        self.out.textEdited.connect(self._on_folder_typed)
-        self.out.textChanged.connect(self._wait)
+        self.rows.changed.connect(self._on_changed)
+        self.rows.kind_chosen.connect(self._fill)
+        self.rows.folder_changed.connect(self._wait)
         self.yaml.textChanged.connect(self._on_yaml)
         self.close_button.clicked.connect(self.reject)
         self.copy.clicked.connect(self._on_copy)
         self.start.clicked.connect(self._on_start)
 
+    def _fill(self) -> None:
+        """Take the values of the chosen kind, but leave what was typed for this training."""
+        now, wanted = self.form.values(), dict(self.rows.chosen_kind.values)
+        if self._usual_name and now["name"] != self._usual_name:
+            wanted["name"] = now["name"]
+        self._usual_name = self.rows.chosen_kind.values["name"]
+        self.form.set_values(wanted | {key: now[key] for key in _KEPT})
+        self._on_changed()
+
     def _on_changed(self) -> None:
-        values = self.form.values()
-        values["data.folder"] = self.data.text().strip()
-        values["data.source"] = self.source.currentText()
+        values = self.form.values() | self.rows.values()
         self.yaml.blockSignals(True)
         self.yaml.setPlainText(to_yaml(self._settings, values))
         self.yaml.blockSignals(False)
-        if not self._folder_is_typed:
-            self.out.setText(str(_free_folder(self._runs_folder, values["name"])))
+        self.rows.propose_folder(_free_folder(self._runs_folder, values["name"]))
         self._wait()
 
     def _on_yaml(self) -> None:
@@ -189,15 +156,8 @@ class NewTrainingDialog(QDialog):
             self.preflight.show_waiting(str(error))
             return
         self.form.set_values(values)
-        for line, key in ((self.data, "data.folder"), (self.source, "data.source")):
-            line.blockSignals(True)
-            text = str(values[key])
-            line.setText(text) if isinstance(line, QLineEdit) else line.setEditText(text)
-            line.blockSignals(False)
+        self.rows.set_values(values)
         self._wait()
-
-    def _on_folder_typed(self) -> None:
-        self._folder_is_typed = True
 
     def _wait(self) -> None:
         self._set_ready(False)
@@ -218,18 +178,10 @@ class NewTrainingDialog(QDialog):
         if (self.run_folder() / "config.yaml").exists():
             fix = "Name another folder, or resume that run in the window of the runs."
             problems.append({"text": "The run folder holds a run already.", "fix": fix})
-        if self.kind.currentData() == "single" and len(subjects) > 1:
-            fix = "Train a person with attributes, or choose a folder with this person alone."
+        if not self.rows.chosen_kind.has_attributes and len(subjects) > 1:
+            fix = "Train a personal avatar, or choose a folder with this person alone."
             problems.append({"text": f"The folder holds {len(subjects)} subjects.", "fix": fix})
         return problems
-
-    def _offer_subjects(self, subjects: list[str]) -> None:
-        chosen = self.source.currentText()
-        self.source.blockSignals(True)
-        self.source.clear()
-        self.source.addItems(subjects)
-        self.source.setEditText(chosen)
-        self.source.blockSignals(False)
 
     def _on_copy(self) -> None:
         QGuiApplication.clipboard().setText(self._command())
@@ -242,12 +194,6 @@ class NewTrainingDialog(QDialog):
         self._set_ready(False)
         self.status.setText("Starting …")
         self.start_asked.emit(self.run_folder(), self.config_text(), self._num_gpus)
-
-    def _browse(self, line: QLineEdit) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", line.text())
-        if chosen:
-            self._folder_is_typed = self._folder_is_typed or line is self.out
-            line.setText(chosen)
 
 
 def _free_folder(parent: Path, name: str) -> Path:

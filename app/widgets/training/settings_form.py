@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 from app.state.training_form import COMMON, UNITS, Setting
 from app.widgets.section import Section
 
+LABEL_WIDTH = 150
+"""so that the fields of several forms stand in one line"""
 _MAX_INT = 2**31 - 1
-_OWN_ROW = ("data.folder", "data.source")
-"""chosen elsewhere in the dialog"""
 
 
 class SettingsForm(QWidget):
@@ -35,7 +35,7 @@ class SettingsForm(QWidget):
     def __init__(self, settings: list[Setting]) -> None:
         super().__init__()
         self.fields: dict[str, QWidget] = {}
-        self._settings = {s.key: s for s in settings if s.key not in _OWN_ROW}
+        self._settings = {setting.key: setting for setting in settings}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(6)
@@ -73,7 +73,7 @@ class SettingsForm(QWidget):
         for key in keys:
             setting = self._settings[key]
             field, label = self._make_field(setting), QLabel(setting.title)
-            label.setMinimumWidth(150)
+            label.setMinimumWidth(LABEL_WIDTH)
             for widget in (field, label):
                 widget.setToolTip(setting.tooltip)
             field.setAccessibleName(setting.title)
