@@ -21,13 +21,14 @@ def check_device(config: TrainingConfig, report: Report) -> None:
 
     from pegasus_runtime.session import choose_device
 
-    report.num_gpus = torch.cuda.device_count()
     try:
         device = choose_device(config.device)
     except Refused as error:
         report.refuse(str(error), "Set the device to auto or cpu.")
         return
     if device.type == "cuda":
+        # A device with a number is that one alone.
+        report.num_gpus = torch.cuda.device_count() if device.index is None else 1
         free, total = torch.cuda.mem_get_info(device)
         name = torch.cuda.get_device_name(device)
         report.facts["Device"] = f"{name}, {free / 2**30:.0f} of {total / 2**30:.0f} GB free"

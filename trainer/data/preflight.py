@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pegasus_runtime.avatar.latent import CATEGORIES, category_of
+from pegasus_runtime.avatar.library import load_avatar
 from pegasus_runtime.errors import Refused
 from trainer.config.loading import load_config
 from trainer.config.training import TrainingConfig
@@ -31,7 +32,9 @@ def preflight(path: Path, out: Path) -> Report:
         report.refuse(str(error), "Correct this setting.")
         return report
     num_frames = _check_data(config, report)
+    check_start(config, report)
     check_device(config, report)
+    check_processes(config, num_frames, report)
     check_room(config, num_frames, out, report)
     return report
 
@@ -72,6 +75,42 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
     report.facts["Frames"] = f"{good:,} good, {len(report.bad):,} bad"
     del report.bad[_MAX_SHOWN:]
     return good
+
+
+def check_start(config: TrainingConfig, report: Report) -> None:
+    """The avatar to begin with opens, and its networks have the sizes that are set."""
+    if not config.start_from:
+        return
+    fix = "Choose the .avatar file of an earlier training, or leave the field empty."
+    try:
+        earlier = load_avatar(Path(config.start_from))
+    except (Refused, OSError) as error:
+        report.refuse(str(error), fix)
+        return
+    theirs = vars(earlier.networks.sizes)
+    wanted = {name: value for name, value in vars(config.model).items() if name in theirs}
+    different = [name for name, value in wanted.items() if theirs[name] != value]
+    if different:
+        listed = ", ".join(f"model.{name} to {theirs[name]}" for name in different)
+        report.refuse(f"{config.start_from}: has networks of other sizes.", f"Set {listed}.")
+
+
+def check_processes(config: TrainingConfig, num_frames: int, report: Report) -> None:
+    """Each GPU has a process, and in each step all see the same number of frames."""
+    size = report.num_gpus
+    if size < 2:
+        return
+    if config.batch_size % size:
+        more = -(-config.batch_size // size) * size
+        report.refuse(
+            f"{config.batch_size} frames per step cannot be divided among {size} GPUs.",
+            f"Set the frames per step to {more}, or the device to cuda:0 to use one GPU.",
+        )
+    if num_frames and size > num_frames:
+        report.refuse(
+            f"There are {size} GPUs for {num_frames} frames.",
+            "Give more frames, or set the device to cuda:0 to use one GPU.",
+        )
 
 
 def _check_subject(

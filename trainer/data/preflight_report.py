@@ -17,6 +17,7 @@ class Report:
     """frame, reason, picture"""
     subjects: list[str] = field(default_factory=list)
     num_gpus: int = 0
+    """that would train; none for a training on the processor"""
     seconds: float = 0.0
     """a rough estimate"""
 

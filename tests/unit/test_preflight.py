@@ -1,0 +1,74 @@
+"""The look before a training: what keeps it from running, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import pegasus_runtime as pr
+from trainer.config.training import ModelConfig, TrainingConfig
+from trainer.data.machine_check import check_device
+from trainer.data.preflight import check_processes, check_start
+from trainer.data.preflight_report import Report
+
+
+def problems(report: Report) -> str:
+    return "\n".join(f"{p['text']} {p['fix']}" for p in report.problems)
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An avatar with the sizes that are usual for a processor."""
+    head = pr.load_free_head()
+    usual = ModelConfig()
+    names = ("num_frequencies", "geometry_width", "geometry_depth", "geometry_skip")
+    names += ("deformer_width", "deformer_depth", "shading_width")
+    sizes = pr.NetworkSizes(**{name: getattr(usual, name) for name in names})
+    path = tmp_path_factory.mktemp("earlier") / "earlier.avatar"
+    pr.initial_avatar(head, head.template, 0.03, sizes=sizes).save(path)
+    return path
+
+
+def test_the_avatar_to_begin_with_is_opened(earlier: Path, tmp_path: Path) -> None:
+    def say(path: Path, model: ModelConfig | None = None) -> str:
+        report = Report()
+        config = TrainingConfig(start_from=str(path), model=model or ModelConfig())
+        check_start(config, report)
+        return problems(report)
+
+    assert say(earlier) == ""
+    assert "no such avatar file" in say(tmp_path / "none.avatar")
+    broken = tmp_path / "broken.avatar"
+    broken.write_bytes(b"no avatar")
+    assert "not an avatar file" in say(broken) and "leave the field empty" in say(broken)
+    assert "Set model.geometry_width to 128." in say(earlier, ModelConfig(geometry_width=256))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_gpus", "frames", "says"),
+    [
+        (1, 0, 0, ""),
+        (3, 1, 1, ""),
+        (8, 4, 9, ""),
+        (1, 4, 9, "frames per step to 4"),
+        (6, 4, 9, "frames per step to 8"),
+        (4, 4, 3, "4 GPUs for 3 frames"),
+    ],
+)
+def test_frames_are_shared_evenly(batch_size: int, num_gpus: int, frames: int, says: str) -> None:
+    report = Report(num_gpus=num_gpus)
+    check_processes(TrainingConfig(batch_size=batch_size), frames, report)
+    assert says in problems(report) and bool(says) == bool(report.problems)
+
+
+def test_a_chosen_card_or_the_processor_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 30, 2 << 30))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "card")
+    for device, count in (("auto", 4), ("cuda", 4), ("cuda:1", 1), ("cpu", 0)):
+        report = Report()
+        check_device(TrainingConfig(device=device), report)
+        assert report.num_gpus == count
