@@ -77,6 +77,7 @@ class TrainingMenu:
         training.described.connect(self._show_dialog)
         training.checked.connect(self._show_report)
         training.started.connect(self._on_started)
+        training.submitted.connect(self._on_submitted)
         training.failed.connect(self._on_failed)
         training.exported.connect(lambda _, path: self._editor.opening.open(str(path)))
 
@@ -90,6 +91,7 @@ class TrainingMenu:
         self.dialog = NewTrainingDialog(description, Path.home() / "pegasus-runs", self._window)
         self.dialog.check_asked.connect(self.training.check)
         self.dialog.start_asked.connect(self.training.start)
+        self.dialog.submit_asked.connect(self.training.submit)
         self.dialog.show()
 
     def _make_runs_window(self) -> RunsWindow:
@@ -139,6 +141,10 @@ class TrainingMenu:
         self.show_runs()
         assert self.runs is not None
         self.runs.set_runs(self.training.runs.runs, run)
+
+    def _on_submitted(self, run: Run, number: str) -> None:
+        self._on_started(run)
+        self._say(f"SLURM has it as job {number}; its log is in {run.folder / 'slurm'}.")
 
     def _on_failed(self, text: str) -> None:
         self._say(text)

@@ -15,6 +15,7 @@ from app.state.events import Event
 from app.state.run_control import ROOT, resume_run, start_run
 from app.state.run_list import RunList
 from app.state.runs import Run
+from app.state.slurm import SlurmJob, submit_run
 from app.state.training_kinds import Description, read_description
 from pegasus_runtime.errors import Refused
 
@@ -28,6 +29,7 @@ class Training:
         self.described: Event[[Description]] = Event()
         self.checked: Event[[dict[str, Any]]] = Event()
         self.started: Event[[Run]] = Event()
+        self.submitted: Event[[Run, str]] = Event()
         self.failed: Event[[str]] = Event()
         self.exported: Event[[Run, Path]] = Event()
         self.runs = RunList()
@@ -70,6 +72,21 @@ class Training:
             start_run(folder, config_text, num_gpus)
 
         self._launch(folder, work)
+
+    def submit(self, folder: Path, config_text: str, job: SlurmJob) -> None:
+        """Hand a training to SLURM."""
+
+        def done(number: str) -> None:
+            self._activity.log(f"Training handed to SLURM as job {number}")
+            self.submitted.emit(self.runs.add(folder), number)
+
+        run_in_background(
+            "submit",
+            lambda: submit_run(folder, config_text, job),
+            done,
+            self._failed,
+            self._dispatch,
+        )
 
     def resume(self, run: Run) -> None:
         """Go on with a run."""

@@ -56,6 +56,17 @@ def start_run(folder: Path, config_text: str, num_gpus: int = 0) -> Run:
     Raises:
         Refused: the folder holds a run already, or cannot be written.
     """
+    run = make_run(folder, config_text)
+    _launch(run, num_gpus)
+    return run
+
+
+def make_run(folder: Path, config_text: str) -> Run:
+    """Make the folder of a run and write its configuration.
+
+    Raises:
+        Refused: the folder holds a run already, or cannot be written.
+    """
     run = Run(folder)
     refuse_second_start(run)
     if (folder / "config.yaml").exists():
@@ -66,7 +77,6 @@ def start_run(folder: Path, config_text: str, num_gpus: int = 0) -> Run:
         raise Refused(f"{folder}: cannot be made ({error.strerror}); name another.") from None
     with replace_file(folder / "config.yaml") as partial:
         partial.write_text(config_text, "utf-8")
-    _launch(run, num_gpus)
     return run
 
 

@@ -162,8 +162,14 @@ class Run:
         if self.avatar() is not None:
             return State(Status.FINISHED, where)
         if not (self.folder / EVENTS_FILE).exists():
-            return State(Status.FOUND, where)
+            return State(Status.FOUND, where or self._slurm_job())
         return State(Status.INTERRUPTED, where or "writes no more")
+
+    def _slurm_job(self) -> str:
+        """Says who will start it, if it was handed to SLURM."""
+        jobs = (self.folder / "slurm").glob("*_submitted.pkl")
+        numbers = [path.name.partition("_")[0] for path in jobs]
+        return f"waiting as SLURM job {max(numbers)}" if numbers else ""
 
     def _wrote_since(self, moment: float) -> bool:
         with suppress(OSError):

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
 from app.state import run_control
 from app.state.runs import Run, Status
+from app.state.slurm import SlurmJob
+from app.widgets.training.slurm_box import SlurmBox
 from tests.fake_capture import SIDE, write_fake_capture
 
 LEFT = Qt.MouseButton.LeftButton
@@ -158,6 +160,55 @@ def test_a_kind_brings_its_values_and_leaves_what_was_typed(qtbot, dialog, tmp_p
     assert content["losses"]["normal"] == 0 and dialog.run_folder() == tmp_path / "here"
     dialog.yaml.setPlainText("start_from: a.avatar\n")
     assert rows.begin.isVisible() and rows.begin.text() == "a.avatar"
+
+
+@pytest.fixture()
+def sbatch(tmp_path, monkeypatch) -> Path:
+    """A SLURM that takes every job and starts none."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "srun"):
+        program = folder / name
+        program.write_text("#!/bin/sh\necho Submitted batch job 123\n", "utf-8")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder / "sbatch"
+
+
+def test_a_training_is_handed_to_slurm(qtbot, window, sbatch, dialog, capture):
+    assert dialog.submit.isVisible()
+    fill(qtbot, dialog, capture, batch_size=4)
+    folder = dialog.run_folder()
+    sbatch.write_text("#!/bin/sh\necho invalid partition >&2\nexit 1\n", "utf-8")
+    job = SlurmJob(nodes=2, gpus_per_node=2, hours=1.5, partition="gpu", further="mem_gb=8")
+    dialog.submit_asked.emit(folder, dialog.config_text(), job)
+    qtbot.waitUntil(lambda: "invalid partition" in dialog.status.text(), timeout=60_000)
+    assert not (folder / "config.yaml").exists() and window.training.runs is None
+
+    sbatch.write_text("#!/bin/sh\necho Submitted batch job 123\n", "utf-8")
+    QTimer.singleShot(300, lambda: dialog.findChild(SlurmBox).accept())
+    dialog.submit.setEnabled(True)
+    QTest.mouseClick(dialog.submit, LEFT)
+    qtbot.waitUntil(lambda: window.training.runs is not None, timeout=60_000)
+    runs = window.training.runs
+    assert "job 123" in runs.message.text() and not dialog.isVisible()
+    assert runs.run.folder == folder and runs.run.state().detail == "waiting as SLURM job 123"
+    assert yaml.safe_load((folder / "config.yaml").read_text())["batch_size"] == 4
+    script = (folder / "slurm" / "123_submission.sh").read_text()
+    assert "--gpus-per-node=1" in script and "--time=1440" in script
+
+
+def test_the_slurm_box_says_what_is_wrong(qtbot, qapp):
+    box = SlurmBox(batch_size=4)
+    qtbot.addWidget(box)
+    assert box.submit.isEnabled()
+    box.gpus.setValue(3)
+    assert "cannot be divided among 3" in box.problem.text() and not box.submit.isEnabled()
+    box.gpus.setValue(4)
+    box.further.setText("fast")
+    assert "write KEY=VALUE" in box.problem.text()
+    box.further.setText("slurm_qos=long mem_gb=8")
+    assert box.job().options()[-2:] == ["slurm_qos=long", "mem_gb=8"] and box.submit.isEnabled()
 
 
 def test_bad_frames_and_a_missing_card_are_explained(qtbot, dialog, tmp_path):

@@ -21,10 +21,12 @@ from PySide6.QtWidgets import (
 )
 
 from app.state.run_control import command_text
+from app.state.slurm import is_slurm_here
 from app.state.training_form import flat_yaml, from_yaml, to_yaml
 from app.state.training_kinds import Description
 from app.widgets.training.preflight_panel import PreflightPanel
 from app.widgets.training.settings_form import SettingsForm
+from app.widgets.training.slurm_box import SlurmBox
 from app.widgets.training.source_rows import KEYS, SourceRows
 
 _WAIT_MS = 500
@@ -39,6 +41,8 @@ class NewTrainingDialog(QDialog):
     """the YAML and the run's folder"""
     start_asked = Signal(object, str, int)
     """the run's folder, the YAML, how many GPUs"""
+    submit_asked = Signal(object, str, object)
+    """the run's folder, the YAML, the SlurmJob"""
 
     def __init__(
         self, description: Description, runs_folder: Path, parent: QWidget | None = None
@@ -112,11 +116,14 @@ class NewTrainingDialog(QDialog):
     def _make_footer(self) -> QHBoxLayout:
         self.copy, self.close_button = QPushButton("Copy command"), QPushButton("Close")
         self.copy.setToolTip("To start the same training in a terminal")
-        self.start = QPushButton("Start")
+        self.submit, self.start = QPushButton("Submit to SLURM …"), QPushButton("Start")
+        self.submit.setToolTip("Let the cluster train: the job waits there for its machines")
+        self.submit.setVisible(is_slurm_here())
         self.start.setMinimumWidth(84)
         row = QHBoxLayout()
         row.addWidget(self.status, 1)
-        for button in (self.copy, self.close_button, self.start):
+        for button in (self.copy, self.close_button, self.submit, self.start):
+            button.setAutoDefault(False)
             row.addWidget(button)
         return row
 
@@ -128,6 +135,7 @@ class NewTrainingDialog(QDialog):
         self.yaml.textChanged.connect(self._on_yaml)
         self.close_button.clicked.connect(self.reject)
         self.copy.clicked.connect(self._on_copy)
+        self.submit.clicked.connect(self._on_submit)
         self.start.clicked.connect(self._on_start)
 
     def _fill(self) -> None:
@@ -169,6 +177,7 @@ class NewTrainingDialog(QDialog):
         # A default button looks pressable even where it is not.
         self.start.setDefault(is_ready)
         self.start.setEnabled(is_ready)
+        self.submit.setEnabled(is_ready)
 
     def _ask_check(self) -> None:
         self.check_asked.emit(self.config_text(), self.run_folder())
@@ -189,6 +198,13 @@ class NewTrainingDialog(QDialog):
 
     def _command(self) -> str:
         return command_text(self.run_folder(), self._num_gpus, flat_yaml(self.config_text()))
+
+    def _on_submit(self) -> None:
+        box = SlurmBox(self.form.values()["batch_size"], self)
+        if box.exec():
+            self._set_ready(False)
+            self.status.setText("Handing it to SLURM …")
+            self.submit_asked.emit(self.run_folder(), self.config_text(), box.job())
 
     def _on_start(self) -> None:
         self._set_ready(False)
