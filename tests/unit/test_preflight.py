@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import pegasus_runtime as pr
-from trainer.config.training import ModelConfig, TrainingConfig
+from trainer.config.training import ModelConfig, PointConfig, TrainingConfig
 from trainer.data.machine_check import check_device
 from trainer.data.preflight import check_processes, check_start
 from trainer.data.preflight_report import Report
@@ -72,3 +73,21 @@ def test_a_chosen_card_or_the_processor_is_one_process(monkeypatch: pytest.Monke
         report = Report()
         check_device(TrainingConfig(device=device), report)
         assert report.num_gpus == count
+
+
+def test_the_time_is_about_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = TrainingConfig(
+        steps=1000,
+        threads=1,
+        warm_start_steps=2500,
+        model=ModelConfig(deformer_width=96),
+        points=PointConfig(initial=60_000, maximum=60_000),
+    )
+    seconds = []
+    for threads in (1, 2):
+        report = Report()
+        check_device(replace(config, threads=threads), report)
+        seconds.append(report.seconds)
+    assert seconds[0] == pytest.approx(1000 * 2.3 + 480, rel=0.1)
+    assert seconds[0] / seconds[1] == pytest.approx(1.7, rel=0.05)
