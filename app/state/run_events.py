@@ -12,7 +12,7 @@ EVENTS_FILE = "events.jsonl"
 MAX_BACKLOG = 20_000
 """of more lines found at once, evenly spread ones are read: no screen shows more"""
 _MEAN_OF = 200
-_PLAIN = ("num_points", "radius", "seconds")
+_PLAIN = ("num_points", "radius", "seconds", "memory_mb", "preview_seconds")
 
 
 @dataclass
@@ -25,9 +25,8 @@ class Curves:
     def add(self, event: dict[str, Any]) -> None:
         """Take a line's numbers."""
         named = {f"losses.{name}": value for name, value in event.get("losses", {}).items()}
-        named |= {
-            name: event[name] for name in ("num_points", "radius", "seconds") if name in event
-        }
+        # Memory is null where the system does not tell.
+        named |= {name: event[name] for name in _PLAIN if event.get(name) is not None}
         rates = event.get("learning_rates", {})
         named |= {f"rates.{name}": value for name, value in rates.items()}
         numbers = {name: float(value) for name, value in named.items()}
@@ -43,6 +42,21 @@ class Curves:
         """The mean of the last ones."""
         recent = [s for s in self.values.get("seconds", [])[-_MEAN_OF:] if s == s]
         return sum(recent) / len(recent) if recent else None
+
+    @property
+    def seconds_per_preview(self) -> float | None:
+        """What the last one took."""
+        return self._last("preview_seconds")
+
+    @property
+    def memory_mb(self) -> float | None:
+        """The most that the training has had."""
+        return self._last("memory_mb")
+
+    def _last(self, name: str) -> float | None:
+        return next(
+            (value for value in reversed(self.values.get(name, [])) if value == value), None
+        )
 
 
 class EventReader:

@@ -123,6 +123,16 @@ class Run:
             return None
         return pace * max(self.total_steps - curves.steps[-1], 0)
 
+    @property
+    def preview_share(self) -> float | None:
+        """Which share of the time previews take; of long diaries not every line is read."""
+        pace, preview = self.events.curves.seconds_per_step, self.events.curves.seconds_per_preview
+        every = self.config().get("preview_every", 0)
+        if pace is None or preview is None or not isinstance(every, int) or every < 1:
+            return None
+        whole = preview + every * pace
+        return preview / whole if whole else None
+
     def avatar(self) -> Path | None:
         """The finished avatar."""
         return next(iter(sorted(self.folder.glob("*.avatar"))), None)

@@ -101,7 +101,10 @@ def test_from_the_form_to_the_avatar(qtbot, window, open_window, dialog, capture
     done = found.checkpoint()
     qtbot.waitUntil(lambda: found.checkpoint() != done, timeout=90_000)
     qtbot.waitUntil(lambda: not again.training.runs.view.preview.pixmap().isNull(), timeout=30_000)
+    qtbot.waitUntil(lambda: found.preview_share is not None, timeout=30_000)
     again.training.refresh()
+    facts = again.training.runs.view.facts.text()
+    assert "GB memory" in facts and "previews: " in facts
     _keep_picture(again.training.runs)
     QTest.mouseClick(again.training.runs.buttons["stop"], LEFT)
     wait_for_status(qtbot, found, Status.INTERRUPTED)

@@ -215,3 +215,16 @@ def test_runs_are_found_again(tmp_path: Path) -> None:
     assert [run.folder for run in listed.runs] == [folder]
     listed.forget(listed.runs[0])
     assert RunList().runs == []
+
+
+def test_memory_and_what_previews_cost_are_read(tmp_path: Path) -> None:
+    lines = [json.loads(event(step)) | {"memory_mb": 1900} for step in range(1, 7)]
+    lines[2]["preview_seconds"] = 2.0
+    # Windows does not tell the memory.
+    lines[5]["memory_mb"] = None
+    (tmp_path / "events.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines), "utf-8")
+    run = Run(tmp_path)
+    assert run.events.read() and len(run.events.curves.steps) == 6
+    assert run.events.curves.memory_mb == 1900 and run.preview_share is None
+    (tmp_path / "config.yaml").write_text("preview_every: 40\n", "utf-8")
+    assert run.preview_share == pytest.approx(2 / (2 + 40 * 0.2))

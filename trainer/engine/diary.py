@@ -36,9 +36,15 @@ class Diary:
             self._log.close()
 
     def write(
-        self, step: int, epoch: float, result: BatchResult, learner: Learner, seconds: float
+        self,
+        step: int,
+        epoch: float,
+        result: BatchResult,
+        learner: Learner,
+        seconds: float,
+        preview_seconds: float = 0.0,
     ) -> None:
-        """Note a step that was done."""
+        """Note a step that was done, and what the preview before it took, if there was one."""
         if not self._log or not self._progress:
             return
         event = {
@@ -52,6 +58,8 @@ class Diary:
             "seconds": round(seconds, 4),
             "memory_mb": peak_memory_mb(learner.device),
         }
+        if preview_seconds:
+            event["preview_seconds"] = round(preview_seconds, 4)
         self._log.write(event)
         self._progress.advance(event)
 

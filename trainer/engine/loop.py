@@ -125,6 +125,7 @@ class _Loop:
         self._batch = Batch(situation, config, ranks)
         self._recovery = Recovery(run_dir, self._learner)
         self._frames = preview_frames(situation.capture)
+        self._preview_seconds = 0.0
 
     def run(self, step: int) -> None:
         """All steps from a given one on."""
@@ -140,7 +141,8 @@ class _Loop:
                 continue
             step += 1
             seconds = time.perf_counter() - began
-            self._diary.write(step, epoch, result, self._learner, seconds)
+            preview, self._preview_seconds = self._preview_seconds, 0.0
+            self._diary.write(step, epoch, result, self._learner, seconds, preview)
             self._save_what_is_due(step, result.stop)
 
     def _epoch(self, step: int) -> float:
@@ -162,7 +164,9 @@ class _Loop:
         config, is_last = self._config, step == self._config.steps
         if self._ranks.is_first and (is_last or step % config.preview_every == 0):
             path = self._run_dir / "previews" / f"step-{step:08d}.png"
+            began = time.perf_counter()
             write_preview(self._situation, self._frames, path)
+            self._preview_seconds = time.perf_counter() - began
         if stop or is_last or step % config.checkpoint_every == 0:
             self._learner.seen = self._ranks.any_of(self._learner.seen)
             if self._ranks.is_first:

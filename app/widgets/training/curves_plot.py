@@ -33,11 +33,14 @@ class Line:
 class CurvesPlot(QWidget):
     """Curves with a legend whose entries hide and show them, and values under the pointer."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, unit: str = "") -> None:
         super().__init__()
         self.plot = pg.PlotWidget()
         self.plot.setAccessibleName(title)
         self.plot.setLabel("bottom", "step")
+        if unit:
+            # As words: as a unit it would be given prefixes of its own.
+            self.plot.setLabel("left", unit)
         self.plot.showGrid(x=True, y=True, alpha=0.18)
         self.legend = self.plot.addLegend(offset=(-8, 8), labelTextSize="9pt", colCount=2)
         self._marker = pg.InfiniteLine(angle=90)

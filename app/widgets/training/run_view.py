@@ -29,7 +29,9 @@ _TABS = {
     "Radius": "radius",
     "Learning rates": "rates.",
     "Seconds a step": "seconds",
+    "Memory": "memory_mb",
 }
+_UNITS = {"Memory": "MB"}
 
 
 class RunView(QWidget):
@@ -42,7 +44,7 @@ class RunView(QWidget):
         self.facts.setObjectName("faint")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
-        self.plots = {title: CurvesPlot(title) for title in _TABS}
+        self.plots = {title: CurvesPlot(title, _UNITS.get(title, "")) for title in _TABS}
         self.tabs, self.log_axis, self.smoothing = QTabWidget(), QCheckBox("Log axis"), QSpinBox()
         for title, plot in self.plots.items():
             self.tabs.addTab(plot, title)
@@ -103,6 +105,10 @@ class RunView(QWidget):
         points = curves.values.get("num_points")
         if points:
             facts.append(f"{points[-1]:,.0f} points")
+        if curves.memory_mb is not None:
+            facts.append(f"{curves.memory_mb / 1024:.1f} GB memory")
+        if run.preview_share is not None:
+            facts.append(f"previews: {100 * run.preview_share:.0f} % of the time")
         if run.remaining_s is not None and state.status is Status.RUNNING:
             facts.append(f"about {duration_text(run.remaining_s)} left")
         if not step and state.status is Status.RUNNING:
