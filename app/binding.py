@@ -18,6 +18,8 @@ from app.state.view import View
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
 
+_NOTHING_OPEN = "Open an avatar (Ctrl+O), or train one:\nTraining > New training …"
+
 
 class Binding:
     """Lives as long as the window."""
@@ -156,6 +158,9 @@ class Binding:
     def _show_open_error(self, source: str, error: BaseException) -> None:
         known = isinstance(error, (ValueError, OSError))
         text = str(error) if known else f"{source} could not be opened."
+        if self.editor.document.avatar is None:
+            # Behind the message, and still there when it is closed.
+            self.window.viewport.show_hint(_NOTHING_OPEN)
         self.show_message("Open avatar", text, "" if known else repr(error))
 
     def _start_export(self, settings: ExportSettings) -> None:

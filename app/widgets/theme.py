@@ -108,6 +108,7 @@ QPushButton {{ padding: 4px 12px; min-height: 18px; }}
 QPushButton:default {{ background: {c.accent}; color: white; }}
 QToolTip {{ padding: 4px; }}
 QLabel#faint {{ color: {c.faint_text}; }}
+QLabel#hint {{ color: {c.text}; background: {c.raised}; border-radius: 6px; padding: 14px 18px; }}
 QDoubleSpinBox#value {{ background: transparent; border: 1px solid transparent;
     border-radius: 4px; padding: 0; min-height: 20px; max-height: 20px; color: {c.text}; }}
 QDoubleSpinBox#value QLineEdit {{ background: transparent; border: none; padding: 0 2px;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.rendering.request import AnyPixels
 from app.rendering.texture import PictureTexture
@@ -39,6 +39,13 @@ class Viewport(QOpenGLWidget):
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         self.setAccessibleName("Viewport")
         self.setToolTip("")
+        self.hint = QLabel()
+        self.hint.setObjectName("hint")
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hint.hide()
+        column = QVBoxLayout(self)
+        column.addWidget(self.hint, 0, Qt.AlignmentFlag.AlignCenter)
 
     def sizeHint(self) -> QSize:
         return QSize(720, 640)
@@ -46,7 +53,13 @@ class Viewport(QOpenGLWidget):
     def set_picture(self, pixels: AnyPixels) -> None:
         """Show another picture (H, W, 4), premultiplied RGBA."""
         self._pixels, self._uploaded = pixels, False
+        self.hint.hide()
         self.update()
+
+    def show_hint(self, text: str) -> None:
+        """Say what to do while there is no picture."""
+        self.hint.setText(text)
+        self.hint.show()
 
     def set_display(self, display: Display) -> None:
         """Show another background."""

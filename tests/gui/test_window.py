@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.screenshot import grab_window
+from app.session_window import EditorWindow
 from app.state.preferences import Preferences
 from app.widgets.message_dialog import MessageDialog
 
@@ -268,3 +269,19 @@ def test_a_job_that_reports_after_the_window_is_closed_is_not_heard(qtbot, windo
     window.dispatch(lambda: heard.append(1))
     QApplication.processEvents()
     assert heard == []
+
+
+def test_an_empty_viewport_says_what_to_do(qtbot, qapp, avatar_file, tmp_path):
+    window = EditorWindow(Preferences())
+    window.show()
+    try:
+        hint = window.viewport.hint
+        assert not hint.isVisible()
+        window.editor.opening.open(str(tmp_path / "none.avatar"))
+        qtbot.waitUntil(hint.isVisible, timeout=30_000)
+        assert "Open an avatar" in hint.text() and "New training" in hint.text()
+        window.editor.opening.open(str(avatar_file))
+        qtbot.waitUntil(lambda: not hint.isVisible(), timeout=60_000)
+    finally:
+        window.close()
+        window.deleteLater()
