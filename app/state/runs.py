@@ -27,6 +27,7 @@ class Status(Enum):
     """What a run is doing, in the words that are shown."""
 
     FOUND = "Not started"
+    WAITING = "Waiting"
     RUNNING = "Running"
     PAUSED = "Paused"
     FINISHED = "Finished"
@@ -172,14 +173,15 @@ class Run:
         if self.avatar() is not None:
             return State(Status.FINISHED, where)
         if not (self.folder / EVENTS_FILE).exists():
-            return State(Status.FOUND, where or self._slurm_job())
+            job = self._slurm_job()
+            return State(Status.WAITING, job) if job else State(Status.FOUND, where)
         return State(Status.INTERRUPTED, where or "writes no more")
 
     def _slurm_job(self) -> str:
-        """Says who will start it, if it was handed to SLURM."""
+        """For whom it waits, if it was handed to SLURM: resumed here it would run twice."""
         jobs = (self.folder / "slurm").glob("*_submitted.pkl")
         numbers = [path.name.partition("_")[0] for path in jobs]
-        return f"waiting as SLURM job {max(numbers)}" if numbers else ""
+        return f"for SLURM, as job {max(numbers)}" if numbers else ""
 
     def _wrote_since(self, moment: float) -> bool:
         with suppress(OSError):

@@ -29,8 +29,8 @@ class Kind:
         if not self.is_small:
             return ""
         return (
-            "No NVIDIA card here: small sizes are set. For the published ones paste "
-            f"resources/presets/{self.preset} into the second tab, or type them."
+            "No NVIDIA card here: small sizes are set. "
+            f"The published ones are in resources/presets/{self.preset}."
         )
 
 

@@ -104,7 +104,7 @@ QScrollBar::handle:vertical {{ background: {c.line}; min-height: 30px; border-ra
 QScrollBar::handle:vertical:hover {{ background: {c.faint_text}; }}
 QScrollBar::add-line:vertical, QScrollBar::sub-line:vertical {{ height: 0; margin: 0; }}
 QScrollBar::add-page:vertical, QScrollBar::sub-page:vertical {{ background: transparent; }}
-QPushButton {{ padding: 4px 12px; min-height: 18px; }}
+QPushButton, QPushButton:disabled {{ padding: 4px 12px; min-height: 18px; }}
 QPushButton:default {{ background: {c.accent}; color: white; }}
 QToolTip {{ padding: 4px; }}
 QLabel#faint {{ color: {c.faint_text}; }}

@@ -195,7 +195,8 @@ def test_a_training_is_handed_to_slurm(qtbot, window, sbatch, dialog, capture):
     qtbot.waitUntil(lambda: window.training.runs is not None, timeout=60_000)
     runs = window.training.runs
     assert "job 123" in runs.message.text() and not dialog.isVisible()
-    assert runs.run.folder == folder and runs.run.state().detail == "waiting as SLURM job 123"
+    assert runs.run.state().status is Status.WAITING and not runs.buttons["resume"].isEnabled()
+    assert runs.run.folder == folder and runs.run.state().detail == "for SLURM, as job 123"
     assert yaml.safe_load((folder / "config.yaml").read_text())["batch_size"] == 4
     script = (folder / "slurm" / "123_submission.sh").read_text()
     assert "--gpus-per-node=1" in script and "--time=1440" in script
@@ -206,7 +207,7 @@ def test_the_slurm_box_says_what_is_wrong(qtbot, qapp):
     qtbot.addWidget(box)
     assert box.submit.isEnabled()
     box.gpus.setValue(3)
-    assert "cannot be divided among 3" in box.problem.text() and not box.submit.isEnabled()
+    assert "3 GPUs cannot share 4" in box.problem.text() and not box.submit.isEnabled()
     box.gpus.setValue(4)
     box.further.setText("fast")
     assert "write KEY=VALUE" in box.problem.text()

@@ -16,6 +16,7 @@ _PALETTE = (
     "#4FA3E3", "#E5A13B", "#62C370", "#D9667B", "#A98BE0", "#4CC3C0", "#C9B458", "#B0B7BF",
     "#F08A5D", "#E58FC9",
 )  # fmt: skip
+_BELOW_AXIS = 6
 _STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 Numbers = npt.NDArray[np.float64]
 
@@ -38,6 +39,8 @@ class CurvesPlot(QWidget):
         self.plot = pg.PlotWidget()
         self.plot.setAccessibleName(title)
         self.plot.setLabel("bottom", "step")
+        # The axis draws its word a little below itself.
+        self.plot.getPlotItem().layout.setContentsMargins(0, 0, 0, _BELOW_AXIS)
         if unit:
             # As words: as a unit it would be given prefixes of its own.
             self.plot.setLabel("left", unit)

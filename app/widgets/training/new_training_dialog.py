@@ -118,7 +118,8 @@ class NewTrainingDialog(QDialog):
         self.copy.setToolTip("To start the same training in a terminal")
         self.submit, self.start = QPushButton("Submit to SLURM …"), QPushButton("Start")
         self.submit.setToolTip("Let the cluster train: the job waits there for its machines")
-        self.submit.setVisible(is_slurm_here())
+        if not is_slurm_here():
+            self.submit.hide()
         self.start.setMinimumWidth(84)
         row = QHBoxLayout()
         row.addWidget(self.status, 1)

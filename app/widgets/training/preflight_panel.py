@@ -45,6 +45,7 @@ class PreflightPanel(QWidget):
         self.bad.setIconSize(QSize(_THUMBNAIL, _THUMBNAIL))
         self.bad.setAccessibleName("Frames that cannot be used")
         self.bad.setWordWrap(True)
+        self.bad.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from app.state.training_form import COMMON, UNITS, Setting
 from app.widgets.section import Section
 
-LABEL_WIDTH = 150
+LABEL_WIDTH = 172
 """so that the fields of several forms stand in one line"""
 _MAX_INT = 2**31 - 1
 

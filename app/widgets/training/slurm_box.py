@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
+    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -25,8 +26,9 @@ class SlurmBox(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Submit to SLURM")
         self._batch_size = batch_size
-        self.partition, self.account, self.further = QLineEdit(), QLineEdit(), QLineEdit()
-        self.nodes, self.gpus, self.hours = QSpinBox(), QSpinBox(), QDoubleSpinBox()
+        # The order in which Tab goes through them.
+        self.partition, self.nodes, self.gpus = QLineEdit(), QSpinBox(), QSpinBox()
+        self.hours, self.account, self.further = QDoubleSpinBox(), QLineEdit(), QLineEdit()
         usual = SlurmJob()
         self.nodes.setRange(1, 1000)
         self.nodes.setValue(usual.nodes)
@@ -38,21 +40,27 @@ class SlurmBox(QDialog):
         self.hours.setToolTip("A job whose time is up is queued again and goes on from its save.")
         for line in (self.partition, self.account):
             line.setPlaceholderText("the usual one")
-        self.further.setPlaceholderText("KEY=VALUE …, e.g. mem_gb=64 slurm_qos=long")
-        self.further.setToolTip("Options as submitit names them, with blanks between them")
+        self.further.setPlaceholderText("KEY=VALUE KEY=VALUE …")
+        self.further.setToolTip("Options as submitit names them, e.g. mem_gb=64 slurm_qos=long")
         self.problem = QLabel()
         self.problem.setWordWrap(True)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.submit = buttons.addButton("Submit", QDialogButtonBox.ButtonRole.AcceptRole)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        self.cancel, self.submit = QPushButton("Cancel"), QPushButton("Submit")
+        self.cancel.clicked.connect(self.reject)
+        self.submit.clicked.connect(self.accept)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        for button in (self.cancel, self.submit):
+            button.setAutoDefault(False)
+            buttons.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 14)
         column.setSpacing(12)
         column.addLayout(self._make_form())
         column.addWidget(self.problem)
-        column.addWidget(buttons)
+        column.addStretch(1)
+        column.addLayout(buttons)
         self.setMinimumWidth(460)
+        self.partition.setFocus()
         self._check()
 
     def job(self) -> SlurmJob:
@@ -90,12 +98,14 @@ class SlurmBox(QDialog):
         text = ""
         if self._batch_size % job.num_processes:
             text = (
-                f"{self._batch_size} frames per step cannot be divided among "
-                f"{job.num_processes} processes; set a multiple in the settings."
+                f"{job.num_processes} GPUs cannot share {self._batch_size} evenly: close this and "
+                f"set the frames per step to a multiple of {job.num_processes}."
             )
         try:
             job.options()
         except Refused as error:
             text = str(error)
         self.problem.setText(text)
+        self.problem.setVisible(bool(text))
         self.submit.setEnabled(not text)
+        self.submit.setDefault(not text)

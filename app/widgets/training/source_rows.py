@@ -48,6 +48,7 @@ class SourceRows(QWidget):
             self.kind.setItemData(index, kind.help, Qt.ItemDataRole.ToolTipRole)
         self.note.setObjectName("faint")
         self.note.setWordWrap(True)
+        self.note.setToolTip("To use them, paste that file into the tab As file, or type them.")
         self.source.setEditable(True)
         self.source.setToolTip("The folder that shows the person without hat, wig or make-up.")
         self.data.setPlaceholderText("folder with one folder for each subject")
