@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
 )
 
 from app.state.slurm import SlurmJob
-from pegasus_runtime.errors import Refused
 
 
 class SlurmBox(QDialog):
@@ -103,7 +102,7 @@ class SlurmBox(QDialog):
             )
         try:
             job.options()
-        except Refused as error:
+        except ValueError as error:
             text = str(error)
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
