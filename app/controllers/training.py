@@ -43,8 +43,8 @@ class Training:
             # Late, because it brings torch.
             from pegasus_runtime.session import choose_device
 
-            small = () if choose_device("auto").type == "cuda" else ("--small",)
-            return read_description(_ask("trainer.config.description", *small))
+            has_gpu = choose_device("auto").type == "cuda"
+            return read_description(_ask("trainer.config.description"), has_gpu)
 
         run_in_background("settings", work, self.described.emit, self._failed, self._dispatch)
 

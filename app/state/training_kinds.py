@@ -18,20 +18,15 @@ class Kind:
     preset: str
     """the file that its values come from"""
     has_attributes: bool
-    is_small: bool
-    """whether the preset's sizes, meant for a GPU, were left out"""
     values: dict[str, Any]
     """by key, where they differ from the usual ones"""
+    sizes: list[str]
+    """keys of those that ask for a GPU"""
 
     @property
-    def note(self) -> str:
-        """What to know about the values; may be nothing."""
-        if not self.is_small:
-            return ""
-        return (
-            "No NVIDIA card here: small sizes are set. "
-            f"The published ones are in resources/presets/{self.preset}."
-        )
+    def small_values(self) -> dict[str, Any]:
+        """Those that a processor can do."""
+        return {key: value for key, value in self.values.items() if key not in self.sizes}
 
 
 @dataclass(frozen=True)
@@ -40,9 +35,11 @@ class Description:
 
     settings: list[Setting]
     kinds: list[Kind]
+    has_gpu: bool
+    """whether the sizes of the kinds can be trained on this machine"""
 
 
-def read_description(described: dict[str, Any]) -> Description:
+def read_description(described: dict[str, Any], has_gpu: bool) -> Description:
     """The settings and kinds as the trainer described them."""
     settings = [Setting(**entry) for entry in described["settings"]]
-    return Description(settings, [Kind(**entry) for entry in described["kinds"]])
+    return Description(settings, [Kind(**entry) for entry in described["kinds"]], has_gpu)

@@ -153,6 +153,8 @@ def test_a_kind_brings_its_values_and_leaves_what_was_typed(qtbot, dialog, tmp_p
     assert dialog.run_folder().name == "person"
     # The sizes of the presets are for a GPU.
     assert (values["steps"] == 20_000) == (not rows.note.isVisible())
+    rows.note.linkActivated.emit("sizes")
+    assert form.values()["steps"] == 20_000 and form.values()["model.geometry_width"] == 256
     rows.data.setText(str(tmp_path))
     rows.out.clear()
     QTest.keyClicks(rows.out, str(tmp_path / "here"))

@@ -91,14 +91,12 @@ def test_help_is_quick_and_complete() -> None:
 
 
 def test_kinds_bring_the_values_of_their_presets() -> None:
-    settings = describe()
-    kinds = {kind["name"]: kind for kind in describe_kinds(settings, is_small=False)}
+    kinds = {kind["name"]: kind for kind in describe_kinds(describe())}
     assert list(kinds) == ["personal_avatar", "single_person", "database_avatar", "transfer_target"]
     assert kinds["transfer_target"]["values"] == kinds["single_person"]["values"]
     for kind in kinds.values():
         preset = load_config(TrainingConfig, ROOT / "resources" / "presets" / kind["preset"])
         assert kind["values"]["steps"] == preset.steps
         assert kind["values"]["points.maximum"] == preset.points.maximum
-    for kind in describe_kinds(settings, is_small=True):
-        assert not {"steps", "points.maximum", "model.geometry_width"} & set(kind["values"])
-        assert kind["has_attributes"] or kind["values"]["model.moves_points"] is False
+        assert {"steps", "points.maximum", "model.geometry_width"} <= set(kind["sizes"])
+        assert "model.moves_points" not in kind["sizes"] and "name" not in kind["sizes"]

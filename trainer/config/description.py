@@ -1,8 +1,7 @@
-"""The settings of a training as data: ``python -m trainer.config.description [--small]``.
+"""The settings of a training as data: ``python -m trainer.config.description`` prints JSON.
 
-It prints JSON: the settings, and the kinds of training with the values of their presets; with
-``--small`` without the sizes that only a GPU can do. Forms are made from it, so a setting is
-written down once, in its dataclass.
+It holds the settings, and the kinds of training with the values of their presets. Forms are made
+from it, so a setting is written down once, in its dataclass.
 """
 
 from __future__ import annotations
@@ -74,5 +73,4 @@ def _wanted(body: ast.ClassDef) -> dict[str, str]:
 
 if __name__ == "__main__":
     settings = describe()
-    kinds = describe_kinds(settings, is_small="--small" in sys.argv[1:])
-    json.dump({"settings": settings, "kinds": kinds}, sys.stdout)
+    json.dump({"settings": settings, "kinds": describe_kinds(settings)}, sys.stdout)

@@ -27,18 +27,13 @@ class Kind:
     has_attributes: bool = False
     """whether there are subjects beside the person, and an earlier stage to begin with"""
 
-    def values(self, settings: Sequence[dict[str, Any]], is_small: bool) -> dict[str, Any]:
-        """Where the preset differs from the defaults, by key; without its sizes if small."""
+    def values(self, settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Where the preset differs from the defaults, by key."""
         with as_file(files("resources") / "presets" / self.preset) as path:
             config = load_config(TrainingConfig, path)
         values = {entry["key"]: attrgetter(entry["key"])(config) for entry in settings}
         usual = {entry["key"]: entry["default"] for entry in settings}
-        return {
-            key: value
-            for key, value in values.items()
-            if value != usual[key]
-            and not (is_small and key.startswith(_SIZES) and key not in _NO_SIZE)
-        }
+        return {key: value for key, value in values.items() if value != usual[key]}
 
 
 KINDS = (
@@ -71,14 +66,15 @@ KINDS = (
 """the first one is what is usually wanted"""
 
 
-def describe_kinds(settings: Sequence[dict[str, Any]], is_small: bool) -> list[dict[str, Any]]:
-    """Each kind with its values.
+def describe_kinds(settings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each kind with its values, and which of them are sizes that ask for a GPU.
 
     Args:
         settings: as described by `trainer.config.description`.
-        is_small: for a processor: leave out the sizes, which are meant for a GPU.
     """
-    return [
-        {**asdict(kind), "is_small": is_small, "values": kind.values(settings, is_small)}
-        for kind in KINDS
-    ]
+    described = []
+    for kind in KINDS:
+        values = kind.values(settings)
+        sizes = [key for key in values if key.startswith(_SIZES) and key not in _NO_SIZE]
+        described.append({**asdict(kind), "values": values, "sizes": sizes})
+    return described

@@ -50,7 +50,7 @@ class NewTrainingDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("New training")
         self._settings, self._runs_folder = description.settings, runs_folder
-        self._num_gpus, self._usual_name = 0, ""
+        self._has_gpu, self._num_gpus, self._usual_name = description.has_gpu, 0, ""
         self._timer = QTimer(self, singleShot=True, interval=_WAIT_MS)
         self._timer.timeout.connect(self._ask_check)
         self._make_fields(description)
@@ -64,7 +64,7 @@ class NewTrainingDialog(QDialog):
         column.addLayout(columns, 1)
         column.addLayout(self._make_footer())
         self._connect()
-        self._fill()
+        self._fill(self._has_gpu)
         self.resize(1020, 700)
 
     def config_text(self) -> str:
@@ -91,7 +91,7 @@ class NewTrainingDialog(QDialog):
         self._ask_check()
 
     def _make_fields(self, description: Description) -> None:
-        self.rows = SourceRows(description.kinds)
+        self.rows = SourceRows(description.kinds, description.has_gpu)
         self.form = SettingsForm([s for s in self._settings if s.key not in KEYS])
         self.yaml = QPlainTextEdit()
         self.yaml.setAccessibleName("Settings as YAML")
@@ -131,7 +131,8 @@ class NewTrainingDialog(QDialog):
     def _connect(self) -> None:
         self.form.changed.connect(self._on_changed)
         self.rows.changed.connect(self._on_changed)
-        self.rows.kind_chosen.connect(self._fill)
+        self.rows.kind_chosen.connect(lambda: self._fill(self._has_gpu))
+        self.rows.sizes_asked.connect(lambda: self._fill(True))
         self.rows.folder_changed.connect(self._wait)
         self.yaml.textChanged.connect(self._on_yaml)
         self.close_button.clicked.connect(self.reject)
@@ -139,12 +140,13 @@ class NewTrainingDialog(QDialog):
         self.submit.clicked.connect(self._on_submit)
         self.start.clicked.connect(self._on_start)
 
-    def _fill(self) -> None:
+    def _fill(self, has_sizes: bool) -> None:
         """Take the values of the chosen kind, but leave what was typed for this training."""
-        now, wanted = self.form.values(), dict(self.rows.chosen_kind.values)
+        now, kind = self.form.values(), self.rows.chosen_kind
+        wanted = dict(kind.values if has_sizes else kind.small_values)
         if self._usual_name and now["name"] != self._usual_name:
             wanted["name"] = now["name"]
-        self._usual_name = self.rows.chosen_kind.values["name"]
+        self._usual_name = kind.values["name"]
         self.form.set_values(wanted | {key: now[key] for key in _KEPT})
         self._on_changed()
 

@@ -28,12 +28,14 @@ class SourceRows(QWidget):
     """Setters in, signals out."""
 
     kind_chosen = Signal()
+    sizes_asked = Signal()
+    """the published ones, although they are meant for a GPU"""
     changed = Signal()
     """one of the settings"""
     folder_changed = Signal()
     """where it goes"""
 
-    def __init__(self, kinds: list[Kind]) -> None:
+    def __init__(self, kinds: list[Kind], has_gpu: bool) -> None:
         super().__init__()
         self._kinds, self._folder_is_typed = kinds, False
         self.kind, self.note = QComboBox(), QLabel()
@@ -48,7 +50,7 @@ class SourceRows(QWidget):
             self.kind.setItemData(index, kind.help, Qt.ItemDataRole.ToolTipRole)
         self.note.setObjectName("faint")
         self.note.setWordWrap(True)
-        self.note.setToolTip("To use them, paste that file into the tab As file, or type them.")
+        self.note.setToolTip("The published ones are for a GPU, here or on a cluster.")
         self.source.setEditable(True)
         self.source.setToolTip("The folder that shows the person without hat, wig or make-up.")
         self.data.setPlaceholderText("folder with one folder for each subject")
@@ -56,6 +58,7 @@ class SourceRows(QWidget):
         self.begin.setToolTip("Its points, networks and codes; the sizes must be the same.")
         self.out.setToolTip("Checkpoints, previews and the finished avatar go here.")
         self._form = self._make_form()
+        self._form.setRowVisible(self.note, not has_gpu)
         self.set_values({"data.folder": "", "data.source": "source", "start_from": ""})
         self._show_kind()
         self._connect()
@@ -127,6 +130,7 @@ class SourceRows(QWidget):
     def _connect(self) -> None:
         self.kind.currentIndexChanged.connect(self._show_kind)
         self.kind.currentIndexChanged.connect(self.kind_chosen)
+        self.note.linkActivated.connect(self.sizes_asked)
         for line in (self.data, self.begin):
             line.textChanged.connect(self.changed)
         self.source.editTextChanged.connect(self.changed)
@@ -139,8 +143,10 @@ class SourceRows(QWidget):
     def _show_kind(self) -> None:
         kind = self.chosen_kind
         self.kind.setToolTip(kind.help)
-        self.note.setText(kind.note)
-        self._form.setRowVisible(self.note, bool(kind.note))
+        self.note.setText(
+            "No NVIDIA card here: small sizes are set. Use "
+            f"<a href='sizes'>the published ones</a> of resources/presets/{kind.preset}"
+        )
         self._person.setText("Person without attributes" if kind.has_attributes else "Person")
         self._show_begin()
 
