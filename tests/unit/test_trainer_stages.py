@@ -261,3 +261,21 @@ def test_a_disk_that_fills_up_in_between_is_one_line(
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith(f"trainer: {out}: ") and "free some space" in said
     assert (out / "checkpoints" / "step-00000000").is_dir() and not list(out.glob("*.avatar"))
+
+
+def test_what_an_attribute_changes_elsewhere_is_measured(folder: Path) -> None:
+    from trainer.engine.evaluation import evaluate
+    from trainer.engine.summary import summarise
+
+    config = config_for(folder)
+    capture = load_capture(config.data)
+    avatar, _ = start_avatar(config, capture, load_free_head())
+    scores = evaluate(avatar, capture, "cpu")
+    assert scores["source"].outside is None
+    assert scores["hat_a"].outside is not None and scores["hat_a"].outside > 0
+    with torch.no_grad():
+        codes = avatar.codes
+        codes.attributes[codes.attribute_names.index("hat_a")] = codes.zero[0]  # no hat
+    same = evaluate(avatar, capture, "cpu")
+    assert same["hat_a"].outside == 0
+    assert "outside" in summarise(avatar, same)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from trainer.losses.pictures import make_targets
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 """of SSIM, for values in 0..1"""
+_BORDER = 0.015
+"""of the picture's side, around an attribute's region: points are no sharper"""
 
 
 @dataclass
@@ -42,6 +44,9 @@ class Score:
     """mean absolute difference over the whole frame"""
     lpips: float | None = None
     """perceptual distance over the whole frame, where its weights are there"""
+    outside: float | None = None
+    """how much the attribute changes the picture of the person without it, in 1/255 on average over
+    the head's pixels outside the attribute's region; where the capture says what that is"""
 
 
 def evaluate(
@@ -67,9 +72,8 @@ def score_frame(
     distance: PerceptualDistance | None = None,
 ) -> Score:
     """Render a frame as the editor would and compare."""
-    picture = session.render(
-        frame_parameters(capture, frame), frame.record.camera, ("rgb", "alpha")
-    )
+    params = frame_parameters(capture, frame)
+    picture = session.render(params, frame.record.camera, ("rgb", "alpha"))
     targets = make_targets(frame, (), {}, torch.device("cpu"))
     rgb, alpha = torch.from_numpy(picture["rgb"]), torch.from_numpy(picture["alpha"])
     error = (rgb - targets.rgb).square()
@@ -83,7 +87,25 @@ def score_frame(
         ssim=float(structural_similarity(rgb, targets.rgb)),
         l1=float((rgb - targets.rgb).abs().mean()),
         lpips=distance(rgb, targets.rgb) if distance and min(rgb.shape[:2]) >= MIN_SIDE else None,
+        outside=_change_outside(session, frame, params, rgb, inside) if params.attributes else None,
     )
+
+
+def _change_outside(
+    session: Session, frame: TrainingFrame, params: Parameters, worn: Tensor, inside: Tensor
+) -> float | None:
+    """`Score.outside` of a frame, given its picture (H, W, 3) and the head's mask (H, W)."""
+    region = frame.pictures.part_mask
+    if region is None:
+        return None
+    import cv2
+
+    side = 2 * round(_BORDER * region.shape[0]) + 1
+    near = cv2.dilate(region, np.ones((side, side), np.uint8)) > 0
+    outside = inside & ~torch.from_numpy(near)
+    plain = session.render(replace(params, attributes={}), frame.record.camera, ("rgb",))["rgb"]
+    change = (worn - torch.from_numpy(plain)).abs().mean(dim=2)[outside]
+    return float(change.mean() * 255) if len(change) else None
 
 
 def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
@@ -124,8 +146,8 @@ def _psnr(mean_squared_error: Tensor) -> float:
 def _mean(scores: list[Score]) -> Score:
     means: dict[str, Any] = {}
     for name in vars(scores[0]):
-        column = [getattr(score, name) for score in scores]
-        means[name] = None if None in column else float(np.mean(column))
+        column = [getattr(score, name) for score in scores if getattr(score, name) is not None]
+        means[name] = float(np.mean(column)) if column else None
     return Score(**means)
 
 

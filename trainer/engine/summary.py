@@ -12,8 +12,10 @@ _COLUMNS = {
     "ssim": ("SSIM", 4),
     "l1": ("L1", 4),
     "lpips": ("LPIPS", 4),
+    "outside": ("outside", 2),
 }
-"""of the table: title, digits after the point; LPIPS where it was measured"""
+"""of the table: title, digits after the point; the last two where they were measured"""
+_NO_VALUE = "-"
 
 
 def summarise(avatar: Avatar, scores: dict[str, Score]) -> str:
@@ -22,9 +24,13 @@ def summarise(avatar: Avatar, scores: dict[str, Score]) -> str:
     if not scores:
         return lines[0] + "; no held-out frames\n"
     rows = {**scores, "mean over subjects": average(scores)}
-    shown = [n for n in _COLUMNS if all(getattr(score, n) is not None for score in rows.values())]
+    shown = [n for n in _COLUMNS if any(getattr(score, n) is not None for score in rows.values())]
     lines.append(f"{'held-out frames of':24}" + "".join(f"{_COLUMNS[n][0]:>12}" for n in shown))
     for name, score in rows.items():
-        values = [f"{getattr(score, n):12.{_COLUMNS[n][1]}f}" for n in shown]
-        lines.append(f"{name:24}" + "".join(values))
+        lines.append(f"{name:24}" + "".join(f"{_shown(score, n):>12}" for n in shown))
     return "\n".join(lines) + "\n"
+
+
+def _shown(score: Score, name: str) -> str:
+    value = getattr(score, name)
+    return _NO_VALUE if value is None else f"{value:.{_COLUMNS[name][1]}f}"
