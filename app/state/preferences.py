@@ -27,8 +27,6 @@ class Preferences:
     last_folder: str = ""
     background: str = "studio"
     background_colour: list[float] = field(default_factory=lambda: [0.85, 0.87, 0.90])
-    collapsed: list[str] = field(default_factory=list)
-    """titles of the sections that the user has closed"""
 
     @classmethod
     def load(cls) -> Preferences:
