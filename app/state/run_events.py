@@ -12,7 +12,7 @@ EVENTS_FILE = "events.jsonl"
 MAX_BACKLOG = 20_000
 """of more lines found at once, evenly spread ones are read: no screen shows more"""
 _MEAN_OF = 200
-_PLAIN = ("num_points", "radius", "seconds", "memory_mb", "preview_seconds")
+_PLAIN = ("num_points", "radius", "seconds", "memory_mb", "device_use", "preview_seconds")
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Curves:
     def add(self, event: dict[str, Any]) -> None:
         """Take a line's numbers."""
         named = {f"losses.{name}": value for name, value in event.get("losses", {}).items()}
-        # Memory is null where the system does not tell.
+        # Memory and use are null where the system does not tell.
         named |= {name: event[name] for name in _PLAIN if event.get(name) is not None}
         rates = event.get("learning_rates", {})
         named |= {f"rates.{name}": value for name, value in rates.items()}
@@ -52,6 +52,11 @@ class Curves:
     def memory_mb(self) -> float | None:
         """The most that the training has had."""
         return self._last("memory_mb")
+
+    @property
+    def device_use(self) -> float | None:
+        """Percent of the graphics card, or of all processor cores, at last."""
+        return self._last("device_use")
 
     def _last(self, name: str) -> float | None:
         return next(

@@ -279,3 +279,20 @@ def test_what_an_attribute_changes_elsewhere_is_measured(folder: Path) -> None:
     same = evaluate(avatar, capture, "cpu")
     assert same["hat_a"].outside == 0
     assert "outside" in summarise(avatar, same)
+
+
+def test_device_use_is_measured_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainer.engine import device_use
+
+    now = {"wall": 100.0, "worked": 5.0}
+    monkeypatch.setattr(device_use.time, "perf_counter", lambda: now["wall"])
+    monkeypatch.setattr(device_use.time, "process_time", lambda: now["worked"])
+    monkeypatch.setattr(device_use.os, "cpu_count", lambda: 4)
+    use = device_use.DeviceUse(torch.device("cpu"))
+    assert use.percent() is None
+    now.update(wall=100.5, worked=6.0)
+    assert use.percent() is None
+    now.update(wall=102.0, worked=9.0)
+    assert use.percent() == 50
+    now.update(wall=102.1, worked=99.0)
+    assert use.percent() == 50

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from trainer.config.training import TrainingConfig
 from trainer.engine.batch import BatchResult
+from trainer.engine.device_use import DeviceUse
 from trainer.engine.events import EventLog
 from trainer.engine.learner import Learner
 from trainer.engine.progress import Progress
@@ -19,6 +20,7 @@ class Diary:
     def __init__(self, run_dir: Path, config: TrainingConfig, done: int, is_first: bool) -> None:
         self._log = EventLog(run_dir, done) if is_first else None
         self._progress = Progress(config.steps, done) if is_first else None
+        self._device_use: DeviceUse | None = None
 
     def __enter__(self) -> Diary:
         if self._progress:
@@ -47,6 +49,7 @@ class Diary:
         """Note a step that was done, and what the preview before it took, if there was one."""
         if not self._log or not self._progress:
             return
+        self._device_use = self._device_use or DeviceUse(learner.device)
         event = {
             "step": step,
             "epoch": round(epoch, 4),
@@ -57,6 +60,7 @@ class Diary:
             "learning_rates": learner.rates,
             "seconds": round(seconds, 4),
             "memory_mb": peak_memory_mb(learner.device),
+            "device_use": self._device_use.percent(),
         }
         if preview_seconds:
             event["preview_seconds"] = round(preview_seconds, 4)

@@ -36,8 +36,8 @@ class EventLog:
         step = int(event["step"])
         for name, value in event.get("losses", {}).items():
             self._board.add_scalar(f"loss/{name}", value, step)
-        for name in ("num_points", "radius", "seconds", "memory_mb"):
-            if name in event:
+        for name in ("num_points", "radius", "seconds", "memory_mb", "device_use"):
+            if event.get(name) is not None:
                 self._board.add_scalar(name, event[name], step)
 
     def close(self) -> None:

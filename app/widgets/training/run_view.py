@@ -30,8 +30,9 @@ _TABS = {
     "Learning rates": "rates.",
     "Seconds a step": "seconds",
     "Memory": "memory_mb",
+    "Device use": "device_use",
 }
-_UNITS = {"Memory": "MB"}
+_UNITS = {"Memory": "MB", "Device use": "%"}
 
 
 class RunView(QWidget):
@@ -42,6 +43,7 @@ class RunView(QWidget):
         self.status, self.facts, self.bar = QLabel(), QLabel(), QProgressBar()
         self.status.setWordWrap(True)
         self.facts.setObjectName("faint")
+        self.facts.setWordWrap(True)
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.plots = {title: CurvesPlot(title, _UNITS.get(title, "")) for title in _TABS}
@@ -107,6 +109,8 @@ class RunView(QWidget):
             facts.append(f"{points[-1]:,.0f} points")
         if curves.memory_mb is not None:
             facts.append(f"{curves.memory_mb / 1024:.1f} GB memory")
+        if curves.device_use is not None:
+            facts.append(f"device {curves.device_use:.0f} % busy")
         if run.preview_share is not None:
             facts.append(f"previews: {100 * run.preview_share:.0f} % of the time")
         if run.remaining_s is not None and state.status is Status.RUNNING:
