@@ -27,12 +27,13 @@ def doctor(_options: argparse.Namespace) -> int:
     checks: list[tuple[str, Callable[[], _Check]]] = [
         ("system", _system),
         ("device", _device),
+        # Before OpenGL: some Tritons crash when they are imported after Mesa's drivers.
+        ("rasterisers", _rasterisers),
         ("OpenGL", _opengl),
         ("display", _display),
         ("pictures go", _upload),
         ("codecs", _codecs),
         ("threads", _threads),
-        ("rasterisers", _rasterisers),
         ("free head", _free_head),
         ("demo avatar", _demo),
     ]
