@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QSurfaceFormat
 from PySide6.QtWidgets import QApplication
 
+from app.collector import GuiCollector
 from app.state.preferences import Preferences
 from pegasus_runtime.errors import Refused
 
@@ -90,6 +91,7 @@ def make_application() -> QApplication:
     application.setApplicationName("pegasus-editor")
     application.setApplicationDisplayName("PEGASUS editor")
     application.setOrganizationName("pegasus")
+    GuiCollector(application)
     return application
 
 

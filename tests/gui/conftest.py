@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,15 @@ _SIZES = pr.NetworkSizes(
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEGASUS_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def _collect_here() -> Iterator[None]:
+    """As in the editor, no window is taken down on a background thread."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

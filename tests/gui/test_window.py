@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +286,25 @@ def test_an_empty_viewport_says_what_to_do(qtbot, qapp, avatar_file, tmp_path):
     finally:
         window.close()
         window.deleteLater()
+
+
+def test_garbage_is_collected_on_the_windows_thread(qapp):
+    from app.collector import GuiCollector
+
+    taken_down = []
+
+    class Knot:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            taken_down.append(threading.current_thread())
+
+    Knot()
+    kept = []
+    worker = threading.Thread(target=lambda: kept.extend([] for _ in range(100_000)))
+    worker.start()
+    worker.join()
+    assert not taken_down
+    GuiCollector.collect()
+    assert taken_down == [threading.main_thread()]
