@@ -125,3 +125,8 @@ def test_frames_are_chosen_by_seed_and_step_alone(config: DataConfig) -> None:
     assert first != other
     subjects = [choose_frame(capture, config, 0, step).record.subject for step in range(1000)]
     assert subjects.count("source") / 1000 == pytest.approx(config.source_share, abs=0.05)
+
+
+def test_a_person_alone_is_read_out_of_a_database(config: DataConfig) -> None:
+    alone = load_capture(replace(config, source_share=1.0))
+    assert list(alone.training) == [config.source] and alone.attribute_names == ()

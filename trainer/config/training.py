@@ -31,7 +31,8 @@ class DataConfig:
     held_out_every: int = 12
     """every so many frames one is kept for the evaluation, 0 for none"""
     source_share: float = 0.2
-    """share of the steps that see the source person; the rest is shared by all attributes"""
+    """share of the steps that see the source person, all others share the rest; with 1 only the
+    source person's folder is read"""
     max_bad_share: float = 0.1
     """training is refused when a larger share of a subject's frames is unreadable"""
 
@@ -47,12 +48,19 @@ class ModelConfig:
     """Sizes of the networks; the published ones are 6, 512, 9, 4, 128, 4, 512."""
 
     num_frequencies: int = 6
+    """of the positional encoding: each one more shows detail of half the size"""
     geometry_width: int = 128
+    """of the network for surface and colour; twice the width, four times the work"""
     geometry_depth: int = 5
+    """layers of the network for surface and colour"""
     geometry_skip: int = 0
+    """layer that sees the position once more, 0 for none"""
     deformer_width: int = 64
+    """of the network that moves points with expression and pose"""
     deformer_depth: int = 4
+    """layers of the network that moves points"""
     shading_width: int = 64
+    """of the network for light and shadow"""
     moves_points: bool = True
     """whether attributes may move points; a database avatar has none and needs no such map"""
     points_per_pixel: int = 8
@@ -75,13 +83,17 @@ class PointConfig:
     """How the number of points grows: doubled every so many steps, each time with less radius."""
 
     initial: int = 5000
+    """how many the training begins with"""
     maximum: int = 40_000
+    """how many there are at most"""
     grow_every: int = 400
     """steps"""
     initial_radius: float = 0.03
+    """of a point at the beginning, in units of the head"""
     radius_factor: float = 0.72
     """per doubling"""
     minimum_radius: float = 0.005
+    """of a point, however many there are"""
     noise: float = 0.5
     """new points are moved by up to this times the radius along each axis"""
     prune: bool = True
@@ -103,14 +115,21 @@ class LossConfig:
     """Weights of the losses; 0 leaves one out."""
 
     rgb: float = 1.0
+    """colour of the picture"""
     mask: float = 1.0
+    """outline of the picture"""
     sdf: float = 1.0
+    """points lie on the surface"""
     eikonal: float = 0.1
+    """the surface's distance changes evenly"""
     latent: float = 0.01
+    """codes stay small"""
     vgg: float = 0.1
     """features of VGG-19, whose weights are a file in the asset folder; nothing without it"""
     normal: float = 0.1
+    """direction of the surface, where the capture has it"""
     segmentation: float = 0.1
+    """the attribute's region, where the capture has it"""
     flame: float = 10.0
     """base weight of the supervision by the head; halved at each of flame_halvings"""
     flame_halvings: tuple[int, ...] = (10, 20, 30, 40)
@@ -130,8 +149,11 @@ class OptimiserConfig:
     geometry: float = 5e-4
     """less than the others: its normals are derivatives along high frequencies, and shake first"""
     points: float = 3e-4
+    """places of the points"""
     latents: float = 2e-3
+    """codes of the attributes"""
     final_share: float = 0.03
+    """of each rate at the last step"""
     latents_from_epoch: float = 0.0
     """the published program leaves the codes alone for 10 epochs"""
     clip_norm: float = 0.0
@@ -143,22 +165,29 @@ class TrainingConfig:
     """A whole training."""
 
     name: str = "avatar"
+    """the finished file is called NAME.avatar"""
     seed: int = 0
+    """of everything random; the same seed gives the same training"""
     start_from: str = ""
     """avatar of an earlier stage whose points, networks and codes this one begins with"""
     steps: int = 4000
+    """more steps, a better likeness, more time"""
     batch_size: int = 1
-    """frames per step, over all processes; a multiple of their number"""
+    """frames that a step looks at, over all graphics cards; a multiple of their number"""
     steps_per_epoch: int = 0
     """0: as many as show each training frame once on average"""
     warm_start_steps: int = 600
     """steps that fit the networks to the bare head before any picture is seen"""
     device: str = "auto"
+    """auto: the graphics card if there is one, otherwise the processor"""
     threads: int = 0
     """CPU threads, 0 for all"""
     checkpoint_every: int = 500
+    """steps between saves: how much work a crash may cost"""
     keep_checkpoints: int = 2
+    """how many saves are kept"""
     preview_every: int = 250
+    """steps between previews; one takes about as long as two steps for each subject shown"""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     points: PointConfig = field(default_factory=PointConfig)

@@ -12,9 +12,22 @@ import numpy.typing as npt
 
 from pegasus_runtime.camera import Camera, ndc_intrinsics
 from pegasus_runtime.errors import Refused
+from trainer.config.training import DataConfig
 
 PARAMETERS_FILE = "flame_params.json"
 FloatArray = npt.NDArray[np.float32]
+
+
+def subject_folders(folder: Path) -> list[Path]:
+    """The subjects that a capture holds."""
+    return [path for path in sorted(folder.iterdir()) if (path / PARAMETERS_FILE).is_file()]
+
+
+def learned_folders(config: DataConfig) -> list[Path]:
+    """Those that a training reads: the source alone where no step sees any other."""
+    found = subject_folders(Path(config.folder))
+    alone = [path for path in found if config.source_share == 1 and path.name == config.source]
+    return alone or found
 
 
 @dataclass(frozen=True, eq=False)

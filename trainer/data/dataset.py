@@ -19,6 +19,7 @@ from trainer.data.capture_folder import (
     FrameRecord,
     SubjectRecord,
     check_bad_share,
+    learned_folders,
     read_subject,
 )
 from trainer.data.pictures import PictureCache, Pictures, frame_side
@@ -89,8 +90,7 @@ def load_capture(config: DataConfig) -> Capture:
         raise FileNotFoundError(f"{config.folder or 'data.folder'}: no such capture folder.")
     subjects = [
         read_subject(path, config.image_size, config.max_bad_share)
-        for path in sorted(folder.iterdir())
-        if (path / PARAMETERS_FILE).is_file()
+        for path in learned_folders(config)
     ]
     _check_names(folder, subjects, config.source)
     training: dict[str, list[TrainingFrame]] = {}

@@ -15,7 +15,13 @@ from pegasus_runtime.avatar.library import load_avatar
 from pegasus_runtime.errors import Refused
 from trainer.config.loading import load_config
 from trainer.config.training import TrainingConfig
-from trainer.data.capture_folder import PARAMETERS_FILE, SubjectRecord, read_subject
+from trainer.data.capture_folder import (
+    PARAMETERS_FILE,
+    SubjectRecord,
+    learned_folders,
+    read_subject,
+    subject_folders,
+)
 from trainer.data.machine_check import check_device, check_room
 from trainer.data.pictures import frame_side
 from trainer.data.preflight_report import Report
@@ -49,7 +55,7 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
             "Choose the folder that holds one folder for each subject.",
         )
         return 0
-    found = [p for p in sorted(folder.iterdir()) if (p / PARAMETERS_FILE).is_file()]
+    found = subject_folders(folder)
     report.subjects = [path.name for path in found]
     if not found:
         report.refuse(
@@ -62,16 +68,22 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
             f"There is no subject named {config.data.source}.",
             f"Choose the person without attributes: {', '.join(report.subjects[:6])}.",
         )
-    for name in report.subjects:
+    learned = learned_folders(config.data)
+    if len(learned) < len(found):
+        report.notes.append(
+            f"Only {config.data.source} is learned; the folder's other subjects "
+            f"({len(found) - 1}) are left alone."
+        )
+    for name in (path.name for path in learned):
         if name != config.data.source and ("_" not in name or category_of(name) not in CATEGORIES):
             report.refuse(
                 f"{name} does not say which attribute it is.",
                 f"Rename it to CATEGORY_NAME with one of {', '.join(CATEGORIES)}.",
             )
     sides: dict[str, set[int]] = {}
-    good = sum(_check_subject(path, config, report, sides) for path in found)
+    good = sum(_check_subject(path, config, report, sides) for path in learned)
     _note_sizes(sides, config.data.image_size, report)
-    report.facts["Subjects"] = str(len(found))
+    report.facts["Subjects"] = str(len(learned))
     report.facts["Frames"] = f"{good:,} good, {len(report.bad):,} bad"
     del report.bad[_MAX_SHOWN:]
     return good

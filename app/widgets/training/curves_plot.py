@@ -68,6 +68,9 @@ class CurvesPlot(QWidget):
             self.plot.getAxis(side).setPen(c.line)
             self.plot.getAxis(side).setTextPen(c.faint_text)
         self.legend.setLabelTextColor(c.text)
+        for _, label in self.legend.items:
+            # Only writing it again gives a label its new colour.
+            label.setText(label.text)
         self.legend.setBrush(pg.mkBrush(c.raised))
         self._values.setColor(c.text)
         self._values.fill = pg.mkBrush(c.raised)
@@ -76,6 +79,8 @@ class CurvesPlot(QWidget):
     def set_lines(self, lines: list[Line], smoothing: int, is_log: bool) -> None:
         """Show these curves, each value the mean of so many."""
         self._is_log = is_log
+        # The theme may be another one by now.
+        self.show_colours()
         self.plot.setLogMode(False, is_log)
         runs = list(dict.fromkeys(line.run for line in lines))
         wanted = {(line.run, line.name): line for line in lines}
@@ -93,6 +98,7 @@ class CurvesPlot(QWidget):
             item.setPen(pg.mkPen(colour, width=1.6, style=style))
             item.setDownsampling(auto=True, method="mean")
             item.setData(*_smooth(line, smoothing, is_log))
+        self.legend.setVisible(bool(self._items))
 
     def _on_moved(self, place: QPointF) -> None:
         inside = bool(self._items) and self.plot.sceneBoundingRect().contains(place)

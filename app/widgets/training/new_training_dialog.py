@@ -80,7 +80,7 @@ class NewTrainingDialog(QDialog):
         if self._timer.isActive():
             return
         self.rows.offer_subjects(report["subjects"])
-        problems = report["problems"] + self._own_problems(report["subjects"])
+        problems = report["problems"] + self._own_problems()
         self._num_gpus = report["num_gpus"]
         self.preflight.show_report({**report, "problems": problems})
         self._set_ready(not problems)
@@ -185,14 +185,11 @@ class NewTrainingDialog(QDialog):
     def _ask_check(self) -> None:
         self.check_asked.emit(self.config_text(), self.run_folder())
 
-    def _own_problems(self, subjects: list[str]) -> list[dict[str, str]]:
+    def _own_problems(self) -> list[dict[str, str]]:
         problems = []
         if (self.run_folder() / "config.yaml").exists():
             fix = "Name another folder, or resume that run in the window of the runs."
             problems.append({"text": "The run folder holds a run already.", "fix": fix})
-        if not self.rows.chosen_kind.has_attributes and len(subjects) > 1:
-            fix = "Train a personal avatar, or choose a folder with this person alone."
-            problems.append({"text": f"The folder holds {len(subjects)} subjects.", "fix": fix})
         return problems
 
     def _on_copy(self) -> None:
