@@ -91,3 +91,19 @@ def test_the_time_is_about_what_was_measured(monkeypatch: pytest.MonkeyPatch) ->
         seconds.append(report.seconds)
     assert seconds[0] == pytest.approx(1000 * 2.3 + 480, rel=0.1)
     assert seconds[0] / seconds[1] == pytest.approx(1.7, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("is_built", "why"), [(False, "this Python has no CUDA"), (True, "no NVIDIA card answers")]
+)
+def test_without_cuda_the_processor_trains_and_it_is_said_why(
+    monkeypatch: pytest.MonkeyPatch, is_built: bool, why: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: is_built)
+    report = Report()
+    check_device(TrainingConfig(), report)
+    assert not report.problems and why in report.notes[0] and report.seconds > 0
+    check_device(TrainingConfig(device="cuda"), report)
+    assert "Set the device to auto or cpu." in problems(report)
