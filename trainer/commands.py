@@ -91,7 +91,9 @@ def _finish(
     """Evaluate the avatar, write it and its summary."""
     from trainer.engine.evaluation import evaluate
     from trainer.engine.summary import summarise
+    from trainer.stages.strays import without_strays
 
+    avatar = without_strays(avatar)
     path = run_dir / f"{config.name}.avatar"
     scores = evaluate(avatar, capture, config.device)
     avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}

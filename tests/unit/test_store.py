@@ -125,3 +125,28 @@ def test_spread_points_leave_no_gaps_and_no_clumps() -> None:
         distance, _ = cKDTree(own).query(own, k=2)
         assert distance[:, 1].min() > 0.6 / 1000**0.5
     assert len(spread_evenly(flat[:5], groups[:5], 10, generator)) == 5
+
+
+def test_points_that_an_attribute_carries_below_the_bust_are_dropped() -> None:
+    from pegasus_runtime import initial_avatar, load_free_head
+    from trainer.stages.strays import without_strays
+
+    head = load_free_head()
+    avatar = initial_avatar(head, head.template, 0.03, attribute_names=("hat_cap",))
+    assert without_strays(avatar).num_points == avatar.num_points
+    deformer = avatar.networks.deformer
+    real, points = deformer.canonical_offset, avatar.points
+    worn = avatar.codes.compose({"hat": "hat_cap"})
+
+    def carry(moved: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
+        offset = torch.zeros_like(moved)
+        if torch.equal(code, worn):
+            offset[:7, 1] = points[:, 1].min() - points[:7, 1] - 0.1
+        return offset
+
+    deformer.canonical_offset = carry  # type: ignore[method-assign]
+    try:
+        kept = without_strays(avatar)
+    finally:
+        deformer.canonical_offset = real  # type: ignore[method-assign]
+    assert torch.equal(kept.points, points[7:])
