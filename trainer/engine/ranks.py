@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.session import choose_device
+from trainer.engine.meeting import meet
 
 _TIMEOUT = timedelta(hours=1)
 """the others wait while the first one fits the start, which takes minutes"""
@@ -95,8 +96,15 @@ def join(device_name: str) -> Iterator[Ranks]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
+    store, rank, size = next(iter(dist.rendezvous("env://", timeout=_TIMEOUT)))  # type: ignore[attr-defined]
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        store=meet(store, rank, size, _TIMEOUT),
+        rank=rank,
+        world_size=size,
+        timeout=_TIMEOUT,
+    )
     try:
-        yield Ranks(device, dist.get_rank(), size)
+        yield Ranks(device, rank, size)
     finally:
         dist.destroy_process_group()
