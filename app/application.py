@@ -64,7 +64,7 @@ def open_editor(
     from app.session_window import EditorWindow
 
     window = EditorWindow(Preferences.load(), loader=loader_with_head(head))
-    _install_exception_hooks(window)
+    install_exception_hooks(window)
     window.show()
     window.editor.opening.open(avatar)
     if screenshot is None:
@@ -105,7 +105,8 @@ def surface_format() -> QSurfaceFormat:
     return wanted
 
 
-def _install_exception_hooks(window: object) -> None:
+def install_exception_hooks(window: object) -> None:
+    """Show what no one caught, on any thread, in a dialog of an `EditorWindow`, and go on."""
     from app.session_window import EditorWindow
 
     assert isinstance(window, EditorWindow)

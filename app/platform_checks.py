@@ -83,9 +83,9 @@ def check_opengl(avatar: str = "demo", ask: bool = True) -> None:
         context.doneCurrent()
     if found >= _MIN_VERSION:
         return
-    has = f"this one has {found[0]}.{found[1]}" if found[0] else "none could be started"
+    version = f"{found[0]}.{found[1]}" if found[0] else "none that starts"
     text = (
-        f"the editor needs OpenGL 3.3 and {has}; update the graphics driver "
+        f"the editor needs OpenGL 3.3, and this computer has {version}; update the graphics driver "
         f"(python main.py doctor tells more), or {_instead(avatar)}"
     )
     if ask:

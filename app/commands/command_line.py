@@ -78,7 +78,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         options = parse(arguments)
-        return int(options.run(options))
+        status = int(options.run(options))
+        return 0 if _reader_has_gone("") else status
     except _MISTAKES as error:
         return _complain(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt:
@@ -86,6 +87,8 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_FAILURE
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone("\n"):
+            return 0
         if _was_interrupted(error):
             return _complain(_STOPPED, EXIT_INTERRUPTED)
         if os.environ.get("PEGASUS_DEBUG"):
@@ -94,6 +97,24 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(
             f"unexpected {name}: {error} (PEGASUS_DEBUG=1 shows where it came from)", EXIT_FAILURE
         )
+
+
+def _reader_has_gone(probe: str) -> bool:
+    """Whether what reads our output, head or less, has seen enough and closed it.
+
+    Args:
+        probe: written to find out, where the output may hold nothing unwritten any more.
+    """
+    if sys.stdout is None:  # a program without a console
+        return False
+    try:
+        sys.stdout.write(probe)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would flush once more at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

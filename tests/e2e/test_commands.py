@@ -101,6 +101,18 @@ def test_ctrl_c_leaves_no_film(tmp_path: Path, name: str) -> None:
     assert complaint.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows reports a closed pipe in another way")
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, str(ROOT / "main.py"), "info", "demo"]
+    done = subprocess.run(
+        command, env=ENVIRONMENT, stdout=writing, stderr=subprocess.PIPE, timeout=300, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
     status, _, complaint = run("render", "demo", "--out", tmp_path / "no" / "a.png", "--size", 16)
     assert status == 2 and complaint.count("\n") == 1 and "no" in complaint
