@@ -43,7 +43,7 @@ def event(step: int) -> str:
             "losses": {"rgb": 0.1, "mask": 0.2, "sdf": 0.3, "eikonal": 0.1, "total": 0.7},
             "num_points": 5000,
             "radius": 0.03,
-            "learning_rates": {"networks": 1e-3, "points": 1e-3, "latents": 2e-3},
+            "learning_rates": {"geometry": 1e-3, "points": 1e-3, "latents": 2e-3},
             "seconds": 0.2,
         }
     )

@@ -151,7 +151,7 @@ def test_numbers_that_are_none_lead_back_to_the_last_checkpoint(
     assert "step 26" in capsys.readouterr().out
     steps = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event["step"] for event in steps] == list(range(1, 31))
-    before, after = (steps[at]["learning_rates"]["networks"] for at in (19, 20))
+    before, after = (steps[at]["learning_rates"]["geometry"] for at in (19, 20))
     assert after == pytest.approx(before / 2, rel=0.2)
 
 

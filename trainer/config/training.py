@@ -144,8 +144,12 @@ class LossConfig:
 class OptimiserConfig:
     """Adam's learning rates, which fall along a half cosine to `final_share` of themselves."""
 
-    networks: float = 1e-3
-    """deformer and shading"""
+    shading: float = 1e-3
+    """light on the surface"""
+    deformer: float = 1e-4
+    """what moves points; the start has fitted it to the head, so pictures need to correct little"""
+    directions: float = 1e-6
+    """its expression and pose directions, a hundred times smaller than its other weights"""
     geometry: float = 5e-4
     """less than the others: its normals are derivatives along high frequencies, and shake first"""
     points: float = 3e-4

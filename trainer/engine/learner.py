@@ -12,7 +12,7 @@ from pegasus_runtime.avatar.avatar import Avatar
 from trainer.config.training import TrainingConfig
 from trainer.stages.store import hold_store
 
-_POINTS, _NETWORKS, _GEOMETRY, _LATENTS = "points", "networks", "geometry", "latents"
+_POINTS, _LATENTS = "points", "latents"
 
 
 class Learner:
@@ -35,12 +35,14 @@ class Learner:
         self.rate_scale = 1.0
         self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=device)
         rates = config.optimiser
+        deformer, directions = self.networks.deformer, self.networks.deformer.blendshapes
+        own = {id(each) for each in directions.parameters()}
+        others = [each for each in deformer.parameters() if id(each) not in own]
         self._groups = {
-            _NETWORKS: (
-                [*self.networks.deformer.parameters(), *self.networks.shading.parameters()],
-                rates.networks,
-            ),
-            _GEOMETRY: (list(self.networks.geometry.parameters()), rates.geometry),
+            "shading": (list(self.networks.shading.parameters()), rates.shading),
+            "deformer": (others, rates.deformer),
+            "directions": (list(directions.parameters()), rates.directions),
+            "geometry": (list(self.networks.geometry.parameters()), rates.geometry),
             _POINTS: ([self.points], rates.points),
             _LATENTS: (list(self.codes.parameters()), rates.latents),
         }

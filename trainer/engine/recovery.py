@@ -40,7 +40,7 @@ class Recovery:
         if self._attempts > _MAX_ATTEMPTS or saved is None:
             raise Refused(
                 f"{what}, after {_MAX_ATTEMPTS} tries at lower rates too; lower "
-                "optimiser.geometry and optimiser.networks and go on with --resume auto."
+                "optimiser.geometry and optimiser.deformer and go on with --resume auto."
             )
         scale = self._learner.rate_scale * _SLOWER
         self._learner.restore(saved)

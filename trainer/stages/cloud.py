@@ -19,8 +19,11 @@ from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.head import Head
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
+from trainer.stages.bare_head import BareHead
+from trainer.stages.blank import mean_view_scale
 from trainer.stages.head_samples import on_parts, sample_head
 from trainer.stages.hull import Grid, Hull, make_hull
+from trainer.stages.openings import cover_eyes
 from trainer.stages.spread import spread_evenly
 from trainer.stages.store import Slot, lay_out, max_slots
 from trainer.stages.thin_parts import find_thin_part
@@ -43,6 +46,9 @@ _COARSER = 1.2
 """what attributes add is large and plain: its points lie this much farther apart"""
 _MOVED_PARTS = {"nose": ("nose",), "mouth": ("lips",), "ears": ("ears",)}
 """attributes that change the head's own shape, and where"""
+_INSET = 0.6
+"""of its radius by which a point lies under the surface: its disc reaches beyond its centre"""
+_EDGED_PARTS = ("eyelids", "eyes", "lips", "mouth", "teeth", "tongue")
 _ADDING_CATEGORIES = ("hair", "hat")
 _THIN_CATEGORIES = ("eyeglasses",)
 """attributes that masks from all sides cannot carve: they hide in the head's own outline"""
@@ -97,25 +103,38 @@ def make_cloud(
     """
     count = min(max(_PER_POINT * config.points.initial, _MIN_CANDIDATES), _MAX_CANDIDATES)
     grid = Grid.around(canonical)
+    bare = BareHead.of(head, canonical, capture)
+    known = head, canonical, capture
+    # What changes the head's own shape is not to be carved down to it.
     hulls = {
-        name: make_hull(head, canonical, capture, frames, grid)
+        name: make_hull(*known, frames, grid, None if _reshapes(name) else bare)
         for name, frames in capture.training.items()
     }
-    source = hulls[capture.source]
-    points, normals = _source_surface(head, canonical, source, count, generator)
+    source = outline = hulls[capture.source]
+    if any(_reshapes(name) for name in hulls):
+        outline = make_hull(*known, capture.training[capture.source], grid, None)
+    points, normals = _source_surface(head, canonical, source, bare, count, generator)
+    radius = config.points.initial_radius
+    rim = cover_eyes(head, canonical, capture, bare, points, normals, radius)
+    points, normals = points[~rim], normals[~rim]
+    depth = _INSET * radius / mean_view_scale(capture)
+    inset = -depth * normals * _rounded(head, canonical, points)[:, None]
     places = {}
     for name, hull in hulls.items():
         movable = _movable(head, nearest_vertices(points, canonical.vertices), name)
-        places[name] = points + movable[:, None] * _moves(points, source, hull)
+        places[name] = (
+            points
+            + inset
+            + movable[:, None] * _moves(points, outline if _reshapes(name) else source, hull)
+        )
+    points = points + inset
     owner = torch.zeros(len(points), dtype=torch.long)
-    added: dict[str, tuple[Tensor, Tensor]] = {}
-    for name, frames in capture.training.items():
-        if category_of(name) in _THIN_CATEGORIES:
-            added[name] = find_thin_part(head, canonical, capture, frames)
-        elif category_of(name) in _ADDING_CATEGORIES:
-            found, outward = hulls[name].sample_surface(4 * count // 3, generator)
-            beyond = source.distance(found) < -_BEYOND
-            added[name] = found[beyond], outward[beyond]
+    added = {
+        name: (found - depth * outward * (category_of(name) in _ADDING_CATEGORIES), outward)
+        for name, (found, outward) in _additions(
+            head, canonical, capture, hulls, count, generator
+        ).items()
+    }
     most = sorted(added.items(), key=lambda item: -len(item[1][0]))[: max_slots(config.model)]
     added = {name: found for name, found in most if len(found[0]) >= _MIN_ADDED}
     slots = lay_out({name: found for name, (found, _) in added.items()})
@@ -134,17 +153,57 @@ def make_cloud(
 
 
 def _source_surface(
-    head: Head, canonical: CanonicalHead, hull: Hull, count: int, generator: torch.Generator
+    head: Head,
+    canonical: CanonicalHead,
+    hull: Hull,
+    bare: BareHead,
+    count: int,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Points and normals (M, 3): the head where it is bare, its hull where something stands off."""
     mesh, mesh_normals = sample_head(head, canonical, count, generator)
-    hidden = on_parts(head, nearest_vertices(mesh, canonical.vertices), _COVERED_PARTS)
+    riders = nearest_vertices(mesh, canonical.vertices)
+    hidden = on_parts(head, riders, _COVERED_PARTS) & ~hull.bare[riders]
     hidden &= hull.distance(mesh) > _COVERED_DEPTH
     found, outward = hull.sample_surface(4 * count // 3, generator)
-    off = on_parts(head, nearest_vertices(found, canonical.vertices), _COVERED_PARTS)
+    riders = nearest_vertices(found, canonical.vertices)
     gap = (found - mesh[nearest_vertices(found, mesh)]).norm(dim=1)
-    off = (off & (gap > _STANDS_OFF)) | (gap > _FAR_OFF)
+    off = on_parts(head, riders, _COVERED_PARTS) & (gap > _STANDS_OFF)
+    off = (off | (gap > _FAR_OFF)) & ~hull.bare[riders] & ~bare.is_inside(found)
     return torch.cat([mesh[~hidden], found[off]]), torch.cat([mesh_normals[~hidden], outward[off]])
+
+
+def _additions(
+    head: Head,
+    canonical: CanonicalHead,
+    capture: Capture,
+    hulls: dict[str, Hull],
+    count: int,
+    generator: torch.Generator,
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Points and normals (M, 3) by attribute of what it adds to the source person."""
+    added: dict[str, tuple[Tensor, Tensor]] = {}
+    for name, frames in capture.training.items():
+        if category_of(name) in _THIN_CATEGORIES:
+            added[name] = find_thin_part(head, canonical, capture, frames)
+        elif category_of(name) in _ADDING_CATEGORIES:
+            found, outward = hulls[name].sample_surface(4 * count // 3, generator)
+            beyond = hulls[capture.source].distance(found) < -_BEYOND
+            added[name] = found[beyond], outward[beyond]
+    return added
+
+
+def _rounded(head: Head, canonical: CanonicalHead, points: Tensor) -> Tensor:
+    """(M,) 1 where outlines show a surface, 0 on lids and lips, which end in edges."""
+    fine = on_parts(head, nearest_vertices(points, canonical.vertices), _EDGED_PARTS)
+    if head.part_labels is None:
+        return torch.ones(len(points))
+    return _mean_of_neighbours(points, (~fine).float()[:, None])[:, 0]
+
+
+def _reshapes(subject: str) -> bool:
+    """Whether a subject's attribute changes the shape of the head itself."""
+    return category_of(subject) in _MOVED_PARTS
 
 
 def _movable(head: Head, nearest: Tensor, subject: str) -> Tensor:

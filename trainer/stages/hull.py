@@ -17,6 +17,7 @@ from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.head import Head
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.stages.bare_head import BareHead, Votes
 from trainer.stages.riding import look_up, ride_on_head
 
 _NUM_VIEWS = 48
@@ -65,6 +66,8 @@ class Hull:
     grid: Grid
     values: Tensor
     """(1, 1, X, Y, Z)"""
+    bare: Tensor
+    """(V,) vertices of the head that pictures show: nothing stands before them"""
 
     def distance(self, points: Tensor) -> Tensor:
         """(M,) distance to the surface at canonical points (M, 3), positive inside."""
@@ -92,14 +95,24 @@ class Hull:
 
     def sample_surface(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Up to ``count`` points (M, 3) on the surface, evenly, and their outward normals."""
-        near = (self.values.view(-1)[self.grid.inside].abs() < _SPACING).nonzero()[:, 0]
-        if not len(near):
+        chosen = self._border().nonzero()[:, 0]
+        if not len(chosen):
             return torch.zeros(0, 3), torch.zeros(0, 3)
-        chosen = near[torch.randint(len(near), (count,), generator=generator)]
+        chosen = chosen[torch.randint(len(chosen), (count,), generator=generator)]
         jitter = (torch.rand(count, 3, generator=generator) - 0.5) * _SPACING
         points = self.move_to(self.grid.places[chosen] + jitter)
-        points = points[self.distance(points).abs() < 0.2 * _SPACING]
-        return points, torch.nn.functional.normalize(-self.gradient(points), dim=1)
+        slope = self.gradient(points)
+        # Where few views carve, the distance is steep: what counts is how far the surface is.
+        off = self.distance(points).abs() / slope.norm(dim=1).clamp_min(1)
+        kept = off < 0.2 * _SPACING
+        return points[kept], torch.nn.functional.normalize(-slope[kept], dim=1)
+
+    def _border(self) -> Tensor:
+        """(K,) places beside which the distance changes sign, and is known."""
+        highest = torch.nn.functional.max_pool3d(self.values, 3, stride=1, padding=1)
+        lowest = -torch.nn.functional.max_pool3d(-self.values, 3, stride=1, padding=1)
+        border = (highest > 0) & (lowest <= 0) & (lowest > _OUTSIDE)
+        return border.view(-1)[self.grid.inside]
 
 
 def make_hull(
@@ -108,32 +121,41 @@ def make_hull(
     capture: Capture,
     frames: list[TrainingFrame],
     grid: Grid,
+    bare: BareHead | None,
 ) -> Hull:
-    """The hull of one subject's frames.
+    """The hull of one subject's frames, without what would hide skin that they show.
 
     At each place the second smallest of all views' distances counts: one mask may be wrong.
     """
     smallest = torch.full((2, len(grid.places)), torch.inf)
     num_seen = torch.zeros(len(grid.places))
+    votes = Votes(len(canonical.vertices))
     views = frames[:: max(1, len(frames) // _NUM_VIEWS)]
     for frame in views:
-        ride = ride_on_head(head, canonical, capture, frame).of(grid.nearest)
-        projected = frame.record.camera.project(ride.carry(grid.places))
+        ride = ride_on_head(head, canonical, capture, frame)
+        projected = frame.record.camera.project(ride.of(grid.nearest).carry(grid.places))
         scale = abs(float(frame.record.camera.intrinsics[1, 1])) * frame.pictures.mask.shape[0] / 2
-        distance, seen = look_up(_pixels_inside(frame.pictures.mask), projected)
+        inside = frame.pictures.mask > 127
+        distance, seen = look_up(_pixels_inside(inside), projected)
+        view = bare and bare.in_view(frame, ride)
+        if bare and view:
+            view.count(votes, bare.riders)
+            covered, _ = look_up(_pixels_inside(inside & ~view.skin.numpy()), projected)
+            before = view.lies_behind(projected)
+            distance = torch.where(before, torch.minimum(distance, covered), distance)
         num_seen += seen
         distance = torch.where(seen, distance * projected[:, 2] / scale, torch.inf)
         smallest = torch.cat([smallest, distance[None]]).sort(dim=0).values[:2]
     known = torch.where(num_seen >= _MIN_SEEN * len(views), smallest[1], _OUTSIDE)
     values = torch.full((int(np.prod(grid.shape)),), _OUTSIDE)
     values[grid.inside] = known.clamp(_OUTSIDE, 1.0)
-    return Hull(grid, values.view(1, 1, *grid.shape))
+    return Hull(grid, values.view(1, 1, *grid.shape), votes.result())
 
 
-def _pixels_inside(mask: np.typing.NDArray[np.uint8]) -> Tensor:
+def _pixels_inside(mask: np.typing.NDArray[np.bool_]) -> Tensor:
     """(H, W) distance in pixels to the mask's outline, positive inside."""
     import cv2
 
-    inside = (mask > 127).astype(np.uint8)
-    inner, outer = (cv2.distanceTransform(m, cv2.DIST_L2, 5) for m in (inside, 1 - inside))
+    both = (mask.astype(np.uint8), (~mask).astype(np.uint8))
+    inner, outer = (cv2.distanceTransform(each, cv2.DIST_L2, 5) for each in both)
     return torch.from_numpy(inner) - torch.from_numpy(outer)

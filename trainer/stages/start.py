@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.layers import WeightNormLinear
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.head import Head
-from pegasus_runtime.head.model import NUM_EXPRESSIONS
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
-from trainer.losses.points import head_targets, supervise_deformer
 from trainer.stages.blank import blank_avatar
 from trainer.stages.cloud import StartCloud, make_cloud
 from trainer.stages.colouring import colour_cloud
 from trainer.stages.handover import hand_over
-from trainer.stages.head_samples import on_parts
+from trainer.stages.head_motion import HeadMotion
+from trainer.stages.head_samples import by_part
 from trainer.stages.store import hold_store, teach_store
 
 _WARM_DEFORMER_RATE, _WARM_GEOMETRY_RATE = 3e-3, 4e-3
-_SKINNING_WEIGHT, _VARIANCE = 10.0, 0.1
-"""Skinning and expressions count for more than in the training's own supervision: there is no
-picture yet to correct them, and by the published weights eyes would end up three pixels off."""
-_STEEPNESS = 3.0
-"""of the deformer's first layer"""
+_STEEPNESS = 10.0
+"""of the deformer's first layer: lips and lids are 0.01 apart and move opposite ways"""
 _DETAILS = (
     "eyes", "eyelids", "eyebrows", "lips", "mouth", "nose", "teeth", "tongue",
 )  # fmt: skip
-"""parts whose motion changes from point to point"""
+"""parts whose motion changes from point to point, each sampled as often as the largest"""
 _DETAIL_SHARE = 0.5
-_MOVE_WEIGHT = 1000.0
+_MOVE_WEIGHT, _SHIFT_WEIGHT = 1000.0, 10.0
 _STORED_SHARE = 0.25
 """of the sampled points may be in the store, where only their offset matters"""
 _COLOUR_WEIGHT, _DISTANCE_WEIGHT, _NORMAL_WEIGHT = 10.0, 0.1, 0.05
 _NORMALS_EVERY = 4
 _WARM_SAMPLES = 1280
-_WARM_DEPTH = 0.02
+_MOTION_DEPTH, _DISTANCE_DEPTH = 0.003, 0.02
+"""how far from the surface motion and distance are learned"""
+_SOLVED_BATCHES = 100
+"""of points, that the head's motion is solved for after the deformer's last step"""
 
 
 def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[Avatar, int]:
@@ -96,28 +96,32 @@ def warm_start(
         canonical: its canonical head.
         capture: the pictures, in which the cloud's colours are looked up.
         cloud: of the capture.
-        steps: for the deformer, and twice as many for geometry and colour.
+        steps: half of what motion and geometry each take.
         seed: of what is sampled.
     """
     generator = torch.Generator().manual_seed(seed)
     colours = colour_cloud(avatar.head, canonical, capture, cloud) if steps else {}
-    details = on_parts(avatar.head, cloud.nearest, _DETAILS)
-    worn = {name: cloud.worn(name) for name in cloud.subjects}
-    shown = {name: found.nonzero()[:, 0] for name, found in worn.items()}
-    fine = {name: (found & details).nonzero()[:, 0] for name, found in worn.items()}
-    warmup = Warmup(avatar, canonical, cloud, shown, fine, colours, generator)
+    shown = {name: cloud.worn(name).nonzero()[:, 0] for name in cloud.subjects}
+    details = {
+        name: by_part(avatar.head, cloud.nearest, found, _DETAILS) for name, found in shown.items()
+    }
     networks = avatar.networks
+    motion = HeadMotion(avatar.head, canonical, capture, networks.sizes.deformer_width)
+    warmup = Warmup(avatar, cloud, motion, shown, details, colours, generator)
     held = hold_store(networks.deformer, len(cloud.slots))
-    _fit(warmup.deformer_loss, networks.deformer, _WARM_DEFORMER_RATE, steps)
-    _fit(warmup.geometry_loss, networks.geometry, _WARM_GEOMETRY_RATE, 2 * steps)
+    learned = [*networks.deformer.parameters(), *motion.parameters()]
+    _fit(warmup.deformer_loss, learned, _WARM_DEFORMER_RATE, 2 * steps)
+    if steps:
+        warmup.solve_motion()
+    _fit(warmup.geometry_loss, networks.geometry.parameters(), _WARM_GEOMETRY_RATE, 2 * steps)
     for handle in held:
         handle.remove()
 
 
 def _fit(
-    loss_of_step: Callable[[int], Tensor], module: torch.nn.Module, rate: float, steps: int
+    loss_of_step: Callable[[int], Tensor], learned: Iterable[Parameter], rate: float, steps: int
 ) -> None:
-    optimiser = torch.optim.Adam(module.parameters(), lr=rate)
+    optimiser = torch.optim.Adam(learned, lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
     for step in range(steps):
         optimiser.zero_grad(set_to_none=True)
@@ -131,12 +135,12 @@ class Warmup:
     """The losses of the warm start."""
 
     avatar: Avatar
-    canonical: CanonicalHead
     cloud: StartCloud
+    motion: HeadMotion
     shown: dict[str, Tensor]
     """by subject, indices of the points on its surface"""
-    details: dict[str, Tensor]
-    """those of them that lie on fine parts of the face"""
+    details: dict[str, list[Tensor]]
+    """those of them that lie on fine parts of the face, part by part"""
     colours: dict[str, Tensor]
     generator: torch.Generator
 
@@ -144,17 +148,10 @@ class Warmup:
         """Skinning, directions and offsets against the head's and the cloud's."""
         deformer = self.avatar.networks.deformer
         subject, code = self._subject(step)
-        chosen, depth = self._sample(subject)
+        chosen, depth = self._sample(subject, _MOTION_DEPTH)
         surface = self.cloud.places[subject][chosen] + depth * self.cloud.normals[chosen]
         output = deformer(surface, code)
-        targets = head_targets(self.avatar.head, self.canonical, surface)
-        supervision: Tensor = supervise_deformer(
-            output.skinning,
-            *deformer.directions(output.hidden),
-            targets,
-            torch.full((NUM_EXPRESSIONS,), _VARIANCE),
-        )
-        skinning: Tensor = (output.skinning - targets.skinning).square().mean()
+        motion = self.motion.loss(output.hidden, output.skinning, self.cloud.nearest[chosen])
         weight, bias = deformer.offset_map()
         shift = torch.addmm(bias, output.hidden, weight.T).square().mean()
         stored = torch.randint(len(self.cloud.points), (len(chosen),), generator=self.generator)
@@ -162,12 +159,24 @@ class Warmup:
         points = self.cloud.points[moved]
         offsets = self.cloud.places[subject][moved] - points
         move = (deformer.canonical_offset(points, code) - offsets).square().mean()
-        return supervision + _SKINNING_WEIGHT * skinning + _MOVE_WEIGHT * move + 10 * shift
+        return motion + _MOVE_WEIGHT * move + _SHIFT_WEIGHT * shift
+
+    @torch.no_grad()
+    def solve_motion(self) -> None:
+        """Write the head's motion into the deformer, for all subjects alike."""
+        hidden, vertices = [], []
+        for step in range(_SOLVED_BATCHES):
+            subject, code = self._subject(step)
+            chosen, depth = self._sample(subject, _MOTION_DEPTH)
+            surface = self.cloud.places[subject][chosen] + depth * self.cloud.normals[chosen]
+            hidden.append(self.avatar.networks.deformer.hidden(surface, code)[0])
+            vertices.append(self.cloud.nearest[chosen])
+        self.motion.write(self.avatar.networks.deformer, torch.cat(hidden), torch.cat(vertices))
 
     def geometry_loss(self, step: int) -> Tensor:
         """Colour and signed distance against the cloud's, and in some steps its normals."""
         subject, code = self._subject(step)
-        chosen, depth = self._sample(subject)
+        chosen, depth = self._sample(subject, _DISTANCE_DEPTH)
         normals = self.cloud.normals[chosen]
         surface = self.cloud.places[subject][chosen] + depth * normals
         with_normals = step % _NORMALS_EVERY == 0
@@ -188,16 +197,14 @@ class Warmup:
         worn = {subject.partition("_")[0]: subject} if known else {}
         return subject, self.avatar.codes.compose(worn).detach()
 
-    def _sample(self, subject: str) -> tuple[Tensor, Tensor]:
-        """Indices (M,) of points on a subject's surface, and depths (M, 1) below it."""
-        shown, details = self.shown[subject], self.details[subject]
-        num_fine = int(_DETAIL_SHARE * _WARM_SAMPLES) if len(details) else 0
-        chosen = torch.cat(
-            [
-                some[torch.randint(len(some), (count,), generator=self.generator)]
-                for some, count in ((details, num_fine), (shown, _WARM_SAMPLES - num_fine))
-                if count
-            ]
-        )
-        depth = _WARM_DEPTH * torch.randn(_WARM_SAMPLES, 1, generator=self.generator)
-        return chosen, depth
+    def _sample(self, subject: str, spread: float) -> tuple[Tensor, Tensor]:
+        """Indices (M,) of points on a subject's surface, and depths (M, 1) off it."""
+        shown, parts = self.shown[subject], self.details[subject]
+        per_part = int(_DETAIL_SHARE * _WARM_SAMPLES) // max(len(parts), 1)
+        counts = [per_part] * len(parts) + [_WARM_SAMPLES - per_part * len(parts)]
+        chosen = [
+            some[torch.randint(len(some), (count,), generator=self.generator)]
+            for some, count in zip([*parts, shown], counts, strict=True)
+        ]
+        depth = spread * torch.randn(_WARM_SAMPLES, 1, generator=self.generator)
+        return torch.cat(chosen), depth
