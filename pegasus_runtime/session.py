@@ -14,7 +14,7 @@ from pegasus_runtime.cache import Recent
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.deform.evaluation import SurfaceEvaluation
-from pegasus_runtime.deform.nearest import nearest_vertices
+from pegasus_runtime.deform.nearest import NearestTracker, nearest_vertices
 from pegasus_runtime.deform.posing import PosableSurface
 from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
 from pegasus_runtime.deform.surface import (
@@ -65,6 +65,7 @@ class Session:
         self._exact = exact
         self._surfaces: Recent[PosableSurface] = Recent(_SURFACE_BYTES, lambda s: s.num_bytes)
         self._evaluation: tuple[Hashable, SurfaceEvaluation] | None = None
+        self._tracker = NearestTracker(self._canonical.vertices)
         self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
         self._tables: Recent[ShadingTable | None] = Recent(0, lambda _: 1)
         self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
@@ -159,10 +160,7 @@ class Session:
             prepared = prepare_pose(self._head, self._canonical, expression, pose, shape)
             nearest = None
             if prepared.shape_displacements is not None:
-                nearest = self._nearest.get(
-                    (_bytes(code), count),
-                    lambda: nearest_vertices(surface.points, self._canonical.vertices),
-                )
+                nearest = self._find_nearest(surface, code, count)
             posed = surface.pose(prepared, nearest)
             assert posed.normals is not None
             return posed, self._shade(posed.normals, code)
@@ -171,6 +169,11 @@ class Session:
             return evaluate()
         state = (params.expression.tobytes(), params.pose.tobytes(), params.shape.tobytes())
         return self._posed.get((_bytes(code), count, *state), evaluate)
+
+    def _find_nearest(self, surface: PosableSurface, code: Tensor, count: int) -> Tensor:
+        if self._exact:
+            return nearest_vertices(surface.points, self._canonical.vertices)
+        return self._nearest.get((_bytes(code), count), lambda: self._tracker.find(surface.points))
 
     def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
         """Shading (N, 3) of normals (N, 3), from a table where that pays."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -12,14 +14,73 @@ _CHUNK = 8192
 def nearest_vertices(points: Tensor, vertices: Tensor) -> Tensor:
     """Index (N,) of the vertex (V, 3) nearest to each point (N, 3)."""
     if points.device.type == "cpu":
-        return _by_tree(points, vertices)
+        _, index = _by_tree(points, vertices, 1)
+        return index
     found = [torch.cdist(part, vertices).argmin(dim=1) for part in points.split(_CHUNK)]
     return torch.cat(found) if found else torch.empty(0, dtype=torch.long, device=points.device)
 
 
-def _by_tree(points: Tensor, vertices: Tensor) -> Tensor:
+class NearestTracker:
+    """Nearest vertices of points that come again, most of them hardly moved.
+
+    A point's nearest vertex stays the nearest as long as the point has moved by less than half of
+    what the second nearest is farther away (by the triangle inequality), so that only points that
+    have moved more are looked up again.
+    """
+
+    def __init__(self, vertices: Tensor) -> None:
+        """
+        Args:
+            vertices: (V, 3), of which V is at least 2.
+        """
+        self._vertices = vertices
+        self._known: _Known | None = None
+
+    @torch.no_grad()
+    def find(self, points: Tensor) -> Tensor:
+        """Index (N,) of the vertex nearest to each point (N, 3)."""
+        if points.device.type != "cpu":
+            return nearest_vertices(points, self._vertices)
+        known = self._known
+        if known is None or len(known.points) != len(points):
+            known = self._known = self._look_up(points)
+            return known.index
+        stays = (points - known.points).square().sum(dim=1) < known.slack.square()
+        moved = (~stays).nonzero()[:, 0]
+        if len(moved):
+            found = self._look_up(points[moved])
+            # Surfaces keep the index they were given, so a new one is made.
+            known = self._known = _Known(
+                known.points.index_copy(0, moved, found.points),
+                known.index.index_copy(0, moved, found.index),
+                known.slack.index_copy(0, moved, found.slack),
+            )
+        return known.index
+
+    def _look_up(self, points: Tensor) -> _Known:
+        distance, index = _by_tree(points, self._vertices, 2)
+        return _Known(points, index[:, 0], (distance[:, 1] - distance[:, 0]) * _HALF)
+
+
+_HALF = 0.499
+"""a little less, for distances are rounded"""
+
+
+@dataclass
+class _Known:
+    points: Tensor
+    """(N, 3) where they were looked up"""
+    index: Tensor
+    """(N,)"""
+    slack: Tensor
+    """(N,) how far a point may move"""
+
+
+def _by_tree(points: Tensor, vertices: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Distances and indices of the nearest vertices: (N,) each, or (N, count) of more than one."""
     from scipy.spatial import cKDTree
 
     finite = torch.nan_to_num(points.detach(), nan=0.0, posinf=0.0, neginf=0.0)
-    _, index = cKDTree(vertices.detach().numpy()).query(finite.numpy(), workers=-1)
-    return torch.as_tensor(index, dtype=torch.long)
+    tree = cKDTree(vertices.detach().numpy())
+    distance, index = tree.query(finite.numpy(), k=count, workers=-1)
+    return torch.as_tensor(distance, dtype=points.dtype), torch.as_tensor(index, dtype=torch.long)

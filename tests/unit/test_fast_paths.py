@@ -12,6 +12,7 @@ from pegasus_runtime.avatar.layers import softplus_and_slope
 from pegasus_runtime.avatar.networks import Geometry, Shading
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.deform import evaluation
+from pegasus_runtime.deform import nearest as nearest_module
 from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.frame import PASSES
@@ -54,6 +55,31 @@ def test_packed_posing_equals_the_plain_one(
     assert np.abs(plain.normals - packed.normals).max() < 1e-4
     for name in PASSES:
         assert np.abs(plain[name] - packed[name]).mean() < 1e-5
+
+
+def test_nearest_vertices_are_followed_exactly_and_few_are_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    vertices = torch.rand(400, 3, generator=generator)
+    points = torch.rand(3000, 3, generator=generator)
+    looked_up = []
+    by_tree = nearest_module._by_tree
+    monkeypatch.setattr(
+        nearest_module, "_by_tree",
+        lambda p, v, count: looked_up.append(len(p)) or by_tree(p, v, count),
+    )  # fmt: skip
+    tracker = nearest_module.NearestTracker(vertices)
+    kept = None
+    for _ in range(6):
+        found = tracker.find(points)
+        assert torch.equal(found, torch.cdist(points, vertices).argmin(dim=1))
+        assert kept is None or torch.equal(*kept), "an index given out has been written to"
+        kept = found, found.clone()
+        points = points + 0.003 * torch.randn(points.shape, generator=generator)
+    assert looked_up[0] == 3000 and sum(looked_up[1:]) < 0.5 * 5 * 3000
+    points[5] = torch.nan
+    assert len(tracker.find(points)) == 3000
 
 
 def test_a_baked_picture_is_close_to_the_exact_one(
