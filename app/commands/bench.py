@@ -36,6 +36,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
     parser.add_argument("--repeats", default=5, type=int, metavar="N", help="of each piece (5)")
     parser.add_argument(
+        "--precision", default="auto", choices=("auto", "float32", "bfloat16"),
+        help="of derivatives (the faster, as in the editor)",
+    )  # fmt: skip
+    parser.add_argument(
         "--growth", action="store_true",
         help="also tables by points and by size, and whole programs (minutes)",
     )  # fmt: skip
@@ -51,17 +55,22 @@ def bench(options: argparse.Namespace) -> int:
     if options.repeats < 1:
         raise Refused(f"--repeats {options.repeats}: give 1 or more.")
     import pegasus_runtime as pr
+    from pegasus_runtime.precision import choose_precision
 
     avatar = pr.load_avatar(options.avatar, head=options.head)
     if num_points is not None:
         avatar = with_num_points(avatar, num_points)
-    session = pr.Session(avatar, device=options.device)
+    precision = options.precision
+    if precision == "auto":
+        precision = choose_precision(avatar, options.device).name
+    session = pr.Session(avatar, device=options.device, precision=precision)
     durations = measure(session, avatar.default_camera((size, size)), options.repeats)
     report: dict[str, Any] = {
         "machine": _machine(session.device),
         "avatar": str(options.avatar),
         "points": avatar.num_points,
         "size": size,
+        "precision": precision,
         "repeats": options.repeats,
         "milliseconds": durations,
         "times_faster_than_exact": {
@@ -73,7 +82,7 @@ def bench(options: argparse.Namespace) -> int:
     if options.growth:
         from app.commands.bench_growth import measure_growth, measure_programs
 
-        report["growth"] = measure_growth(avatar, size, options.repeats, options.device)
+        report["growth"] = measure_growth(avatar, size, options.repeats, options.device, precision)
         report["seconds"] = measure_programs(options)
     with replace_file(options.json) as partial:
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

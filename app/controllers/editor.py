@@ -6,6 +6,7 @@ from app.controllers.dispatch import Dispatch
 from app.controllers.exporting import Exporting
 from app.controllers.live_view import LiveView
 from app.controllers.opening import Loader, Opening, load
+from app.controllers.precision import Precision
 from app.controllers.thumbnails import Thumbnails
 from app.rendering.renderer import SessionMaker, make_session
 from app.state.activity import Activity
@@ -27,10 +28,13 @@ class Editor:
         self.preferences = preferences
         self.document = Document()
         self.activity = Activity()
-        self.live = LiveView(self.document, dispatch, make)
+        self._precision = Precision(preferences, dispatch)
+        self.live = LiveView(self.document, dispatch, self._precision.maker(make))
         self.thumbnails = Thumbnails(self.document, self.live, dispatch)
         self.opening = Opening(self.document, self.activity, preferences, dispatch, loader)
         self.exporting = Exporting(self.document, self.activity, dispatch, make)
+        # After the thumbnails, which somebody waits for.
+        self.document.avatar_changed.connect(self._measure_precision)
         self._restore_display()
         self.live.failed.connect(lambda error: self.activity.log(str(error), "error"))
 
@@ -46,6 +50,10 @@ class Editor:
         self.preferences.background = display.background
         self.preferences.background_colour = list(display.colour)
         self.preferences.save()
+
+    def _measure_precision(self) -> None:
+        if self.document.avatar is not None:
+            self._precision.measure(self.document.avatar, self.live.loop)
 
     def _restore_display(self) -> None:
         kept = self.preferences

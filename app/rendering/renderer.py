@@ -28,6 +28,7 @@ class SessionLike(Protocol):
     """What of `pegasus_runtime.Session` is used here; tests bring their own."""
 
     device: Any
+    precision: str
 
     def render(
         self,
@@ -70,6 +71,11 @@ class Renderer:
     def device(self) -> str:
         """The device's name for the user."""
         return str(self._full.device)
+
+    def set_precision(self, name: str) -> None:
+        """Evaluate latent codes in this precision from now on; see `pegasus_runtime.Session`."""
+        for session in (self._full, self._draft, self._small):
+            session.precision = name
 
     def is_slow(self, request: RenderRequest) -> bool:
         """Whether a full picture of this request would make a drag stutter."""

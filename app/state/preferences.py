@@ -25,6 +25,8 @@ class Preferences:
     layout: str = ""
     """docks and toolbars, likewise"""
     last_folder: str = ""
+    precision: dict[str, Any] = field(default_factory=dict)
+    """by device, what `app.state.precision` keeps"""
     background: str = "studio"
     background_colour: list[float] = field(default_factory=lambda: [0.85, 0.87, 0.90])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.layers import softplus_and_slope
+from pegasus_runtime.avatar.layers import lowered, softplus_and_slope
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.networks import Geometry, GeometryOutput
@@ -22,23 +22,25 @@ def evaluate_with_gradient(geometry: Geometry, points: Tensor, code: Tensor) -> 
     from pegasus_runtime.avatar.networks import encode_position
 
     local, _ = encode_position(points, geometry.num_frequencies)
+    precision = lowered(local.dtype, geometry.tangent_dtype)
     maps = geometry.folded(code)
     values, logits, slopes = local, local, []
     for index, (weight, bias) in enumerate(maps):
         if index and index == geometry.skip:
             values = torch.cat([values, local], dim=1)
         logits = torch.addmm(bias, values, weight.T)
-        values, slope = softplus_and_slope(logits)
+        values, slope = softplus_and_slope(logits, precision)
         slopes.append(slope)
-    back = geometry.output.weight[0] * slopes[-1]
+    back = geometry.output.weight[0].to(precision) * slopes[-1]
     skipped: Tensor | float = 0.0
     for index in range(len(maps) - 1, 0, -1):
-        back = back @ maps[index][0]
+        back = back @ maps[index][0].to(precision)
         if index == geometry.skip:
             skipped = back[:, -geometry.num_local :]
             back = back[:, : -geometry.num_local]
         back = back * slopes[index - 1]
-    gradient = _through_encoding(back @ maps[0][0] + skipped, local, geometry.num_frequencies)
+    encoded = (back @ maps[0][0].to(precision) + skipped).to(local.dtype)
+    gradient = _through_encoding(encoded, local, geometry.num_frequencies)
     return geometry.read_out(values, logits, gradient)
 
 

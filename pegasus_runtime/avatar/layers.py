@@ -85,19 +85,27 @@ class _SoftplusWithTangents(torch.autograd.Function):
         curvature = (grad_tangents * tangents).sum(dim=0, dtype=slope.dtype)
         curvature *= SOFTPLUS_BETA * slope * (1 - slope)
         carried = grad_tangents * slope.to(tangents.dtype)
+        if tangents.shape[1] == 1:
+            carried = carried.sum(dim=1, keepdim=True)
         return torch.addcmul(curvature, grad_values, slope), carried
 
 
 def softplus_with_tangents(values: Tensor, tangents: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Softplus (β = 100) of values (N, D) and of their tangents (3, N, D), if there are any."""
+    """Softplus (β = 100) of values (N, D) and of their tangents, if there are any.
+
+    Tangents are (3, N, D), or (3, 1, D) where they are the same for all; those returned (3, N, D).
+    """
     if tangents is None:
         return softplus(values), None
-    if _is_compiled_for(values, tangents):
+    if _is_compiled_for(values):
+        from pegasus_runtime.avatar.bfloat16_kernel import as_numbers
         from pegasus_runtime.avatar.softplus_kernel import activate_with_tangents
 
-        results, scaled = torch.empty_like(values), values.new_empty(tangents.shape)
+        tangents = tangents.contiguous()
+        results = torch.empty_like(values)
+        scaled = torch.empty((3, *values.shape), dtype=tangents.dtype)
         activate_with_tangents(
-            values.numpy(), tangents.contiguous().numpy(), results.numpy(), scaled.numpy()
+            values.numpy(), as_numbers(tangents), results.numpy(), as_numbers(scaled)
         )
         return results, scaled
     apply: Any = _SoftplusWithTangents.apply
@@ -112,22 +120,27 @@ def softplus(values: Tensor) -> Tensor:
     return nn.functional.softplus(values, beta=SOFTPLUS_BETA)
 
 
-def softplus_and_slope(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Softplus (β = 100) of values (N, D), and its derivative (N, D)."""
+def softplus_and_slope(
+    values: Tensor, slope_dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor]:
+    """Softplus (β = 100) of values (N, D), and its derivative (N, D) in its own precision."""
     if not _is_compiled_for(values):
-        slope = torch.sigmoid(values * SOFTPLUS_BETA)
+        slope = torch.sigmoid(values * SOFTPLUS_BETA).to(slope_dtype)
         return nn.functional.softplus(values, beta=SOFTPLUS_BETA), slope
+    from pegasus_runtime.avatar.bfloat16_kernel import as_numbers
     from pegasus_runtime.avatar.softplus_kernel import activate
 
-    results, slopes = torch.empty_like(values), torch.empty_like(values)
-    activate(values.numpy(), results.numpy(), slopes.numpy())
+    results, slopes = torch.empty_like(values), torch.empty_like(values, dtype=slope_dtype)
+    activate(values.numpy(), results.numpy(), as_numbers(slopes))
     return results, slopes
 
 
-def _is_compiled_for(*tensors: Tensor) -> bool:
+def _is_compiled_for(values: Tensor) -> bool:
     """Whether the compiled softplus takes these: no gradients, on the CPU, in float32."""
-    return not torch.is_grad_enabled() and all(
-        t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors
+    return (
+        not torch.is_grad_enabled()
+        and values.device.type == "cpu"
+        and values.dtype == torch.float32
     )
 
 
@@ -143,3 +156,14 @@ def linear_with_tangents(
         return mapped, None
     rows = tangents.reshape(-1, tangents.shape[-1])
     return mapped, (rows @ weight.T.to(rows.dtype)).view(3, -1, weight.shape[0])
+
+
+def map_tangents(tangents: Tensor, weight: Tensor) -> Tensor:
+    """A linear map (M, D) of tangents (3, N, D): (3, N, M) in the precision of the map."""
+    mapped: Tensor = tangents @ weight.T.to(tangents.dtype)
+    return mapped.to(weight.dtype)
+
+
+def lowered(dtype: torch.dtype, tangents: torch.dtype) -> torch.dtype:
+    """The type of tangents beside values of a type: lower than theirs, or theirs."""
+    return dtype if tangents == torch.float32 else tangents

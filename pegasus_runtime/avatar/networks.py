@@ -17,6 +17,7 @@ from pegasus_runtime.avatar.layers import (
     WeightNormLinear,
     fold_code,
     linear_with_tangents,
+    lowered,
     softplus_with_tangents,
 )
 from pegasus_runtime.errors import Refused
@@ -70,7 +71,7 @@ class DeformerOutput:
     hidden: Tensor
     """(N, D) last hidden layer: expression and pose directions are linear in it."""
     hidden_tangents: Tensor | None
-    """(3, N, D)"""
+    """(3, N, D) in `Deformer.tangent_dtype`"""
     skinning: Tensor
     """(N, 6) weights, bone 0 is the ghost bone."""
     skinning_tangents: Tensor | None
@@ -81,7 +82,7 @@ class Deformer(nn.Module):
     """Blend directions, offsets and skinning weights of a canonical point."""
 
     tangent_dtype = torch.float32
-    """precision of derivatives; training may lower it where the hardware gains from that"""
+    """precision of derivatives; lowered where the hardware gains from that"""
 
     def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
@@ -108,8 +109,7 @@ class Deformer(nn.Module):
         values = torch.addmm(bias, points, weight.T)
         slopes = None
         if tangents:
-            dtype = points.dtype if self.tangent_dtype == torch.float32 else self.tangent_dtype
-            slopes = weight.T[:, None, :].expand(-1, len(points), -1).to(dtype)
+            slopes = weight.T[:, None, :].to(lowered(points.dtype, self.tangent_dtype))
         values, slopes = softplus_with_tangents(values, slopes)
         for layer in self.layers[1:]:
             assert isinstance(layer, WeightNormLinear)
@@ -136,8 +136,6 @@ class Deformer(nn.Module):
     def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> DeformerOutput:
         hidden, slopes = self.hidden(points, code, tangents)
         weights, weight_slopes = self._skin(hidden, slopes)
-        if slopes is not None:
-            slopes = slopes.to(hidden.dtype)
         return DeformerOutput(hidden, slopes, weights, weight_slopes)
 
     def _skin(self, hidden: Tensor, slopes: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -246,13 +244,13 @@ class Geometry(nn.Module):
         return maps
 
     def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> GeometryOutput:
-        if tangents and not torch.is_grad_enabled() and self.tangent_dtype == torch.float32:
+        if tangents and not torch.is_grad_enabled():
             from pegasus_runtime.avatar.geometry_gradient import evaluate_with_gradient
 
             return evaluate_with_gradient(self, points, code)
         local, local_slopes = encode_position(points, self.num_frequencies, tangents)
-        if local_slopes is not None and self.tangent_dtype != torch.float32:
-            local_slopes = local_slopes.to(self.tangent_dtype)
+        if local_slopes is not None:
+            local_slopes = local_slopes.to(lowered(points.dtype, self.tangent_dtype))
         values, slopes, logits = local, local_slopes, local
         for index, (weight, bias) in enumerate(self.folded(code)):
             if index and index == self.skip:

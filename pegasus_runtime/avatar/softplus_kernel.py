@@ -1,6 +1,7 @@
 """Softplus and its slope in one pass over memory (numba), for inference on a CPU.
 
-The polynomials need no library call, so that a whole vector register is worked on at once.
+On one core, because points are evaluated in slices side by side. The polynomials need no library
+call, so that a whole vector register is worked on at once.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from pegasus_runtime.avatar.bfloat16_kernel import Numbers, narrow, widen
 
 Floats = NDArray[np.float32]
 Scalar = Any
 _JOINED = {"contract", "nsz"}
 _BETA, _LIMIT = np.float32(100.0), np.float32(-87.0)
+_NO_SLOPE = np.float32(1e-9)
+"""Below this a slope is 0. A float32 near one cannot tell, and through several layers such slopes
+would become denormal numbers, which make matrix products several times slower."""
 _LOG2_E = np.float32(1.4426950408889634)
 # ln 2 in two parts, the first with few bits, so that the remainder is exact (Cody and Waite 1980).
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -46,28 +52,37 @@ def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
         log = log * square + term
     inverse = _ONE / (_ONE + e)
     slope = inverse if scaled >= 0 else e * inverse
+    slope = slope if slope > _NO_SLOPE else np.float32(0.0)
     return max(value, np.float32(0.0)) + log * s / _BETA, slope
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath=_JOINED)
-def activate(values: Floats, results: Floats, slopes: Floats) -> None:
+@njit(cache=True, nogil=True, fastmath=_JOINED)
+def activate(values: Floats, results: Floats, slopes: Numbers) -> None:
     """Write softplus of values (N, D) and its derivative, both (N, D)."""
-    for row in prange(values.shape[0]):
+    for row in range(values.shape[0]):
         for column in range(values.shape[1]):
             result, slope = _softplus(values[row, column])
             results[row, column] = result
-            slopes[row, column] = slope
+            slopes[row, column] = narrow(slope, slopes[row, column])
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath=_JOINED)
+@njit(cache=True, nogil=True, fastmath=_JOINED)
 def activate_with_tangents(
-    values: Floats, tangents: Floats, results: Floats, scaled: Floats
+    values: Floats, tangents: Numbers, results: Floats, scaled: Numbers
 ) -> None:
-    """Write softplus of values (N, D), and tangents (3, N, D) times its derivative."""
-    for row in prange(values.shape[0]):
+    """Write softplus of values (N, D), and tangents times its derivative, both (3, N, D).
+
+    Tangents (3, 1, D) are those of every row.
+    """
+    several = tangents.shape[1] > 1
+    for row in range(values.shape[0]):
+        own = row if several else 0
         for column in range(values.shape[1]):
             result, slope = _softplus(values[row, column])
             results[row, column] = result
-            scaled[0, row, column] = tangents[0, row, column] * slope
-            scaled[1, row, column] = tangents[1, row, column] * slope
-            scaled[2, row, column] = tangents[2, row, column] * slope
+            first, second, third = (
+                tangents[0, own, column], tangents[1, own, column], tangents[2, own, column]
+            )  # fmt: skip
+            scaled[0, row, column] = narrow(widen(first) * slope, first)
+            scaled[1, row, column] = narrow(widen(second) * slope, second)
+            scaled[2, row, column] = narrow(widen(third) * slope, third)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.posing import (
+    PackedRows,
     PackedSurface,
     PlainSurface,
     PosableSurface,
@@ -18,6 +19,7 @@ from pegasus_runtime.deform.posing import (
 )
 from pegasus_runtime.deform.surface import CanonicalSurface, join_surfaces
 from pegasus_runtime.errors import Interrupted
+from pegasus_runtime.side_by_side import num_workers, work_through
 
 Evaluate = Callable[[Tensor], CanonicalSurface]
 _SLICE_BYTES = 8 * 2**20
@@ -43,13 +45,15 @@ class SurfaceEvaluation:
             evaluate: a slice of them to a surface with tangents and geometry.
         """
         self._networks, self._canonical = networks, canonical
-        self._waiting = list(points.split(slice_size(networks)))[::-1]
         self._evaluate = evaluate
-        self._num_points = len(points)
-        self._packs = points.device.type == "cpu"
-        self._rows: Any = None
-        self._parts: list[CanonicalSurface] = []
-        self._num_done = 0
+        self._on_cpu = points.device.type == "cpu"
+        self._slices = points.split(slice_size(networks, len(points), self._on_cpu))
+        self._waiting = list(range(len(self._slices)))[::-1]
+        self._parts: dict[int, CanonicalSurface] = {}
+        self._rows: PackedRows | None = None
+        if self._on_cpu:
+            dtype = networks.deformer.tangent_dtype
+            self._rows = PackedRows.empty(len(points), networks.sizes.deformer_width, dtype)
 
     def finish(self, interrupted: Callable[[], bool] | None = None) -> PosableSurface:
         """Evaluate what is left.
@@ -57,48 +61,43 @@ class SurfaceEvaluation:
         Raises:
             Interrupted: ``interrupted`` said so between two slices; call again to go on.
         """
+        if self._rows is not None:
+            work_through(self._waiting, self._work, interrupted)
         while self._waiting:
             if interrupted is not None and interrupted():
                 raise Interrupted
-            self._add(self._evaluate(self._waiting[-1]))
+            self._work(self._waiting[-1])
             self._waiting.pop()
-        if not self._packs:
-            return PlainSurface(self._networks, self._canonical, join_surfaces(self._parts))
-        geometry = join_surfaces([part.geometry for part in self._parts])
+        parts = [self._parts[index] for index in range(len(self._slices))]
+        if self._rows is None:
+            return PlainSurface(self._networks, self._canonical, join_surfaces(parts))
+        geometry = join_surfaces([part.geometry for part in parts])
         assert geometry is not None
-        points = torch.cat([part.points for part in self._parts])
+        points = torch.cat([part.points for part in parts])
         return PackedSurface(self._networks, points, geometry, self._rows)
 
-    def _add(self, part: CanonicalSurface) -> None:
-        if self._packs:
-            if self._rows is None:
-                self._rows = _empty_rows(self._networks, self._num_points)
-            pack_part(part, self._num_done, self._rows)
-            self._num_done += len(part.points)
+    def _work(self, index: int) -> None:
+        part = self._evaluate(self._slices[index])
+        if self._rows is not None:
+            pack_part(part, index * len(self._slices[0]), self._rows)
             part = _without_rows(part)
-        self._parts.append(part)
+        self._parts[index] = part
 
 
-def slice_size(networks: AvatarNetworks) -> int:
-    """Points evaluated at once: their widest layer with its slopes stays in a CPU's cache."""
+def slice_size(networks: AvatarNetworks, num_points: int, on_cpu: bool) -> int:
+    """Points evaluated at once.
+
+    On a CPU their widest layer with its slopes stays in a core's cache, and every core has some.
+    """
     wanted = _SLICE_BYTES // (16 * networks.sizes.geometry_width)
     low, high = _SLICES
+    if on_cpu:
+        wanted = min(wanted, -(-num_points // num_workers()) + low - 1)
     return min(max(wanted // low * low, low), high)
-
-
-def _empty_rows(networks: AvatarNetworks, num_points: int) -> Any:
-    import numpy as np
-
-    from pegasus_runtime.deform.posing_kernel import LANES, NUM_SMALL_ROWS
-
-    num_rows = 4 * networks.sizes.deformer_width + NUM_SMALL_ROWS
-    return np.zeros((-(-num_points // LANES), num_rows, LANES), np.float32)
 
 
 def _without_rows(part: CanonicalSurface) -> CanonicalSurface:
     """What is left of a part once it is packed: its points and their geometry."""
-    from dataclasses import replace
-
     assert part.geometry is not None
     geometry = replace(part.geometry, sdf_gradient=None)
     empty = part.points[:0]

@@ -21,6 +21,7 @@ from pegasus_runtime.deform.surface import (
 )
 
 if TYPE_CHECKING:
+    from pegasus_runtime.avatar.bfloat16_kernel import Numbers
     from pegasus_runtime.deform.posing_kernel import Floats
 
 
@@ -78,19 +79,43 @@ class PlainSurface:
 
 
 @dataclass
+class PackedRows:
+    """Numbers of points side by side, as `posing_kernel.pose_packed` reads them."""
+
+    values: Floats
+    """(blocks, D + NUM_SMALL_ROWS, LANES)"""
+    slopes: Numbers
+    """(blocks, 3 D, LANES) tangents of the hidden layer in their own precision"""
+
+    @classmethod
+    def empty(cls, num_points: int, width: int, dtype: torch.dtype) -> PackedRows:
+        """Room for points of a hidden layer of that width, with tangents of that type."""
+        import numpy as np
+
+        from pegasus_runtime.deform.posing_kernel import LANES, NUM_SMALL_ROWS
+
+        blocks = -(-num_points // LANES)
+        slope_type = np.uint16 if dtype == torch.bfloat16 else np.float32
+        return cls(
+            np.zeros((blocks, width + NUM_SMALL_ROWS, LANES), np.float32),
+            np.zeros((blocks, 3 * width, LANES), slope_type),
+        )
+
+
+@dataclass
 class PackedSurface:
     """Posed by one compiled loop on all cores."""
 
     networks: AvatarNetworks
     points: Tensor
     geometry: GeometryOutput
-    rows: Floats
-    """(blocks, rows, LANES) as `posing_kernel.pose_packed` reads them"""
+    rows: PackedRows
 
     @property
     def num_bytes(self) -> int:
         tensors = _tensor_bytes(self.geometry)
-        return int(self.rows.nbytes) + tensors + self.points.numel() * self.points.itemsize
+        packed = int(self.rows.values.nbytes + self.rows.slopes.nbytes)
+        return packed + tensors + self.points.numel() * self.points.itemsize
 
     def pose(self, head: PosedHead, nearest: Tensor | None) -> PosedSurface:
         """As `pose_surface`; sums are taken in another order."""
@@ -106,7 +131,7 @@ class PackedSurface:
         assert index is not None
         posed = torch.empty(2, len(self.points), 3)
         pose_packed(
-            self.rows, weight.contiguous().numpy(), bias.numpy(),
+            self.rows.values, self.rows.slopes, weight.contiguous().numpy(), bias.numpy(),
             np.ascontiguousarray(head.transforms[:, :3].reshape(-1, 12).numpy()),
             displacements.contiguous().numpy(), index.numpy(), numba.get_num_threads(),
             posed[0].numpy(), posed[1].numpy(),
@@ -114,8 +139,9 @@ class PackedSurface:
         return PosedSurface(posed[0], posed[1])
 
 
-def pack_part(part: CanonicalSurface, start: int, rows: Floats) -> None:
-    """Write evaluated points into `PackedSurface.rows`; ``start`` is a multiple of `LANES`."""
+def pack_part(part: CanonicalSurface, start: int, rows: PackedRows) -> None:
+    """Write evaluated points into rows; ``start`` is a multiple of `LANES`."""
+    from pegasus_runtime.avatar.bfloat16_kernel import as_numbers
     from pegasus_runtime.deform.posing_kernel import pack_rows
 
     deformer, geometry = part.deformer, part.geometry
@@ -123,14 +149,15 @@ def pack_part(part: CanonicalSurface, start: int, rows: Floats) -> None:
     assert part.rest_tangents is not None and geometry is not None
     assert geometry.sdf_gradient is not None
     columns = [
-        deformer.hidden, *deformer.hidden_tangents, deformer.skinning,
-        *deformer.skinning_tangents, part.rest_points, *part.rest_tangents,
-        geometry.sdf_gradient,
+        deformer.hidden, deformer.skinning, *deformer.skinning_tangents, part.rest_points,
+        *part.rest_tangents, geometry.sdf_gradient,
     ]  # fmt: skip
     row = 0
     for values in columns:
-        pack_rows(values.contiguous().numpy(), start, row, rows)
+        pack_rows(values.contiguous().numpy(), start, row, rows.values)
         row += values.shape[1]
+    for axis, slopes in enumerate(deformer.hidden_tangents):
+        pack_rows(as_numbers(slopes.contiguous()), start, axis * slopes.shape[1], rows.slopes)
 
 
 def _tensor_bytes(holder: object) -> int:

@@ -13,11 +13,13 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from pegasus_runtime.avatar.bfloat16_kernel import Numbers, widen
+
 LANES = 64
 """points that lie side by side"""
 NUM_BONES = 6
 NUM_SMALL_ROWS = 4 * NUM_BONES + 12 + 3
-"""rows behind the hidden layer and its tangents: skinning, rest position, gradient"""
+"""rows behind the hidden layer: skinning and rest position with their tangents, gradient"""
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -27,8 +29,8 @@ Scalar = Any
 _JOINED = {"contract", "nsz"}
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def pack_rows(source: Floats, first_point: int, first_row: int, packed: Floats) -> None:
+@njit(cache=True, nogil=True)
+def pack_rows(source: Numbers, first_point: int, first_row: int, packed: Numbers) -> None:
     """Lay numbers (n, C) of points side by side: row ``first_row`` onwards of ``packed``.
 
     Args:
@@ -38,7 +40,7 @@ def pack_rows(source: Floats, first_point: int, first_row: int, packed: Floats) 
         packed: (blocks, rows, LANES) out.
     """
     num_points, num_columns = source.shape
-    for block in prange((num_points + LANES - 1) // LANES):
+    for block in range((num_points + LANES - 1) // LANES):
         start = block * LANES
         count = min(LANES, num_points - start)
         target = packed[first_point // LANES + block]
@@ -48,12 +50,12 @@ def pack_rows(source: Floats, first_point: int, first_row: int, packed: Floats) 
 
 
 @njit(cache=True, nogil=True, fastmath=_JOINED)
-def _fold(block: Floats, first: int, weight: Floats, folded: Floats) -> None:
+def _fold(block: Numbers, first: int, weight: Floats, folded: Floats) -> None:
     """Add rows first… of a block, times weight (3, D), to folded (3, LANES)."""
     for row in range(weight.shape[1]):
         u, v, w = weight[0, row], weight[1, row], weight[2, row]
         for lane in range(LANES):
-            value = block[first + row, lane]
+            value = widen(block[first + row, lane])
             folded[0, lane] += u * value
             folded[1, lane] += v * value
             folded[2, lane] += w * value
@@ -109,13 +111,14 @@ def _displace(displacements: Floats, nearest: Indices, start: int, rest: Floats)
 
 @njit(cache=True, nogil=True, parallel=True)
 def pose_packed(
-    packed: Floats, weight: Floats, bias: Floats, matrices: Floats, displacements: Floats,
-    nearest: Indices, num_workers: int, points: Floats, normals: Floats,
+    packed: Floats, slopes: Numbers, weight: Floats, bias: Floats, matrices: Floats,
+    displacements: Floats, nearest: Indices, num_workers: int, points: Floats, normals: Floats,
 ) -> None:  # fmt: skip
     """Posed points and unit normals; `deform.surface.pose_surface` has the same formulas.
 
     Args:
-        packed: (blocks, 4 D + NUM_SMALL_ROWS, LANES) as `PackedSurface` lays them.
+        packed: (blocks, D + NUM_SMALL_ROWS, LANES) as `PackedRows` lays them.
+        slopes: (blocks, 3 D, LANES) tangents of the hidden layer, direction after direction.
         weight: (3, D) the deformer's last layer with expression and pose folded in.
         bias: (3,)
         matrices: (B, 12) upper three rows of the bones' transforms.
@@ -126,11 +129,11 @@ def pose_packed(
         normals: (N, 3) out.
     """
     width = weight.shape[1]
-    skinning = 4 * width
+    skinning = width
     rest_row = skinning + 4 * NUM_BONES
     for worker in prange(num_workers):
         rest, tangent = np.empty((3, LANES), np.float32), np.empty((3, LANES), np.float32)
-        blended, slopes = np.empty((12, LANES), np.float32), np.empty((12, LANES), np.float32)
+        blended, bent = np.empty((12, LANES), np.float32), np.empty((12, LANES), np.float32)
         jacobian = np.empty((3, 3, LANES), np.float32)
         posed, turned = np.empty((3, LANES), np.float32), np.empty((3, LANES), np.float32)
         for number in range(worker, len(packed), num_workers):
@@ -147,11 +150,11 @@ def pose_packed(
             _apply(blended, rest, np.float32(1.0), posed)
             for i in range(3):
                 tangent[:] = block[rest_row + 3 + 3 * i : rest_row + 6 + 3 * i]
-                _fold(block, (i + 1) * width, weight, tangent)
-                _blend(block, skinning + (i + 1) * NUM_BONES, matrices, slopes)
+                _fold(slopes[number], i * width, weight, tangent)
+                _blend(block, skinning + (i + 1) * NUM_BONES, matrices, bent)
                 jacobian[i] = np.float32(0.0)
                 _apply(blended, tangent, np.float32(0.0), jacobian[i])
-                _apply(slopes, rest, np.float32(1.0), jacobian[i])
+                _apply(bent, rest, np.float32(1.0), jacobian[i])
             _carry_normals(jacobian, block, rest_row + 12, turned)
             for lane in range(min(LANES, len(points) - start)):
                 for axis in range(3):

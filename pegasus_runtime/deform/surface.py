@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
+from pegasus_runtime.avatar.layers import map_tangents
 from pegasus_runtime.avatar.networks import AvatarNetworks, DeformerOutput, GeometryOutput
 from pegasus_runtime.deform.canonical_head import CanonicalHead, add_ghost_bone
 from pegasus_runtime.deform.nearest import nearest_vertices
@@ -99,7 +100,7 @@ def evaluate_surface(
     tangents = None
     if deformer.hidden_tangents is not None:
         axes = torch.eye(3, device=points.device, dtype=points.dtype)
-        tangents = axes[:, None, :] + deformer.hidden_tangents @ weight.T
+        tangents = axes[:, None, :] + map_tangents(deformer.hidden_tangents, weight)
     rest, rest_tangents = _undo_transforms(canonical, deformer, surface_points, tangents)
     return CanonicalSurface(
         offset_points=moved,
@@ -175,7 +176,7 @@ def pose_surface(
     if surface.rest_tangents is None or surface.geometry is None:
         return PosedSurface(points, None)
     assert deformer.hidden_tangents is not None and deformer.skinning_tangents is not None
-    rest_tangents = surface.rest_tangents + deformer.hidden_tangents @ weight.T
+    rest_tangents = surface.rest_tangents + map_tangents(deformer.hidden_tangents, weight)
     tangents = apply_rows(linear, rest_tangents)
     tangents = tangents + _blend_tangents(posed.transforms, deformer.skinning_tangents, rest)
     assert surface.geometry.sdf_gradient is not None

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
+from pegasus_runtime import precision as precision_module
 from pegasus_runtime import session as session_module
 from pegasus_runtime.avatar.layers import softplus_and_slope
 from pegasus_runtime.avatar.networks import Geometry, Shading
@@ -16,7 +17,9 @@ from pegasus_runtime.deform import nearest as nearest_module
 from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.frame import PASSES
+from pegasus_runtime.precision import MAX_DIFFERENCE, choose_precision
 from pegasus_runtime.raster import bands
+from pegasus_runtime.side_by_side import num_workers, work_through
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +142,61 @@ def test_interrupted_work_goes_on(avatar: pr.Avatar, monkeypatch: pytest.MonkeyP
     camera = avatar.default_camera((32, 32))
     with pytest.raises(Interrupted):
         session.render(params, camera, interrupted=lambda: len(counted) >= 3)
-    assert len(counted) == 3
+    # Slices that were being worked on are finished and kept.
+    assert 3 <= len(counted) < 3 + num_workers()
     frame = session.render(params, camera)
     assert sum(counted) == avatar.num_points == len(frame.points)
     again = pr.Session(avatar, "cpu").render(params, camera)
     assert np.array_equal(frame["rgb"], again["rgb"])
+
+
+def test_a_slice_that_fails_is_done_again(avatar: pr.Avatar) -> None:
+    done: list[int] = []
+    failing = {3}
+
+    def work(item: int) -> None:
+        if item in failing:
+            raise MemoryError("no room")
+        done.append(item)
+
+    items = list(range(8))
+    with pytest.raises(MemoryError, match="no room"):
+        work_through(items, work)
+    assert 3 in items and not set(items) & set(done)
+    failing.clear()
+    work_through(items, work)
+    assert sorted(done) == list(range(8)) and not items
+
+
+def test_lower_precision_moves_no_point_and_hardly_changes_the_picture(avatar: pr.Avatar) -> None:
+    params, camera = _moved(avatar), avatar.default_camera((96, 96))
+    whole = pr.Session(avatar, "cpu").render(params, camera, PASSES)
+    half = pr.Session(avatar, "cpu", precision="bfloat16").render(params, camera, PASSES)
+    assert np.array_equal(whole.points, half.points)
+    turned = (whole.normals * half.normals).sum(axis=1)
+    assert np.median(turned) > 0.999 and not np.array_equal(whole.normals, half.normals)
+    difference = np.abs(whole["rgb"] - half["rgb"])[whole["alpha"][..., 0] > 0.5].mean()
+    assert 0 < difference < MAX_DIFFERENCE / 255
+    assert np.array_equal(whole["albedo"], half["albedo"])
+    with pytest.raises(pr.Refused, match="precision 'float8'"):
+        pr.Session(avatar, "cpu", precision="float8")
+
+
+def test_the_precision_is_chosen_by_speed_and_by_the_picture(
+    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = {"float32": 0.1, "bfloat16": 0.05}
+    monkeypatch.setattr(
+        precision_module, "_draw",
+        lambda session, _: (np.full((2, 2, 4), shade[session.precision]), clock[session.precision]),
+    )  # fmt: skip
+    shade = {"float32": 1.0, "bfloat16": 0.999}
+    choice = choose_precision(avatar, "cpu")
+    assert (choice.name, choice.times_faster) == ("bfloat16", 2.0)
+    shade["bfloat16"] = 0.9
+    assert choose_precision(avatar, "cpu").name == "float32", "the picture changes"
+    shade["bfloat16"], clock["bfloat16"] = 1.0, 0.099
+    assert choose_precision(avatar, "cpu").name == "float32", "it is hardly faster"
 
 
 def test_going_back_to_an_attribute_evaluates_nothing(

@@ -8,6 +8,7 @@ import torch
 
 import pegasus_runtime as pr
 from pegasus_runtime import session as session_module
+from pegasus_runtime.deform import evaluation
 from pegasus_runtime.deform.posing import PackedSurface
 
 
@@ -100,6 +101,8 @@ def test_only_what_changed_is_evaluated_again(
 
         monkeypatch.setattr(owner, name, counted)
 
+    # All points in one slice, however many cores there are.
+    monkeypatch.setattr(evaluation, "num_workers", lambda: 1)
     count(session_module, "evaluate_surface")
     count(PackedSurface, "pose")
     params = avatar.neutral()
