@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from pegasus_runtime.avatar.avatar import Avatar
@@ -41,6 +42,9 @@ def run_train(options: argparse.Namespace) -> int:
     from trainer.engine.ranks import join
 
     keep_freed_memory()
+    # Derivatives in bfloat16 fall below what a processor multiplies at full speed; here, because
+    # threads take the setting over from the one that starts them.
+    torch.set_flush_denormal(True)
     config = load_config(TrainingConfig, options.config, options.settings)
     with join(config.device) as ranks:
         console = Console(stderr=True, quiet=not ranks.is_first)

@@ -31,7 +31,13 @@ from pegasus_runtime.head import load_free_head
 from pegasus_runtime.passes import point_colours
 from pegasus_runtime.raster import render_points
 from pegasus_runtime.session import choose_device
-from trainer.config.training import DataConfig, ModelConfig, PointConfig, TrainingConfig
+from trainer.config.training import (
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    PointConfig,
+    TrainingConfig,
+)
 from trainer.data.dataset import Capture, TrainingFrame, load_capture
 from trainer.engine.learner import Learner
 from trainer.engine.step import CHANNELS, Situation, losses_of_step, weigh
@@ -70,7 +76,8 @@ def losses_as_written(
         radius=situation.radius(camera), points_per_pixel=learner.avatar.points_per_pixel,
     )  # fmt: skip
     channels = dict(zip(CHANNELS, picture.split(list(CHANNELS.values()), dim=2), strict=True))
-    targets = make_targets(frame, situation.capture.part_names, {}, learner.device)
+    part_names = situation.capture.part_names
+    targets = make_targets(frame.pictures, part_names, LossConfig(), learner.device)
     losses = picture_losses(channels, targets)
     around = eikonal_samples(surface.offset_points.detach(), generator)
     around.requires_grad_()

@@ -138,6 +138,12 @@ class LossConfig:
     """points that the losses on points look at in a step"""
     part_weights: dict[str, float] = field(default_factory=dict)
     """how much more a pixel of a part counts in the colour loss, e.g. eyes: 4"""
+    region_share: float = 0.0
+    """least share of the attribute's region in the colour loss of its frames, where the capture has
+    it; a small region, such as an iris, is otherwise learned last"""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.region_share < 1, "losses.region_share", self.region_share, "0 to 1")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.session import Session
+from trainer.config.training import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.perceptual_distance import (
     MIN_SIDE,
@@ -74,7 +75,7 @@ def score_frame(
     """Render a frame as the editor would and compare."""
     params = frame_parameters(capture, frame)
     picture = session.render(params, frame.record.camera, ("rgb", "alpha"))
-    targets = make_targets(frame, (), {}, torch.device("cpu"))
+    targets = make_targets(frame.pictures, (), LossConfig(), torch.device("cpu"))
     rgb, alpha = torch.from_numpy(picture["rgb"]), torch.from_numpy(picture["alpha"])
     error = (rgb - targets.rgb).square()
     inside = targets.mask[:, :, 0] > 0.5

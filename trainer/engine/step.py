@@ -7,14 +7,15 @@ then done for those points only. What is left out weighs less than 2 % of any pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
-from pegasus_runtime.deform.nearest import nearest_vertices
+from pegasus_runtime.deform.nearest import NearestTracker
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
     PosedHead,
@@ -51,6 +52,11 @@ class Situation:
     shape: Tensor
     variance: Tensor
     features: FeatureLoss | None = None
+    trackers: dict[str, NearestTracker] = field(init=False)
+    """by subject, whose points hardly move from one of its frames to the next"""
+
+    def __post_init__(self) -> None:
+        self.trackers = defaultdict(lambda: NearestTracker(self.canonical.vertices))
 
     @classmethod
     def prepare(
@@ -101,7 +107,7 @@ def losses_of_step(
     shown, nearest = find_shown_points(situation, frame, code.detach(), posed)
     surface = evaluate_surface(learner.networks, situation.canonical, learner.points[shown], code)
     channels = draw(situation, frame.record.camera, surface, posed, code, nearest[shown])
-    targets = make_targets(frame, situation.capture.part_names, config.part_weights, learner.device)
+    targets = make_targets(frame.pictures, situation.capture.part_names, config, learner.device)
     losses = picture_losses(channels, targets)
     if situation.features:
         losses["vgg"] = situation.features(over_white(channels), targets.rgb)
@@ -119,7 +125,7 @@ def find_shown_points(
     surface = evaluate_surface(
         learner.networks, situation.canonical, learner.points.detach(), code, appearance=False
     )
-    nearest = nearest_vertices(surface.points, situation.canonical.vertices)
+    nearest = situation.trackers[frame.record.subject].find(surface.points)
     points = pose_surface(learner.networks, situation.canonical, surface, posed, nearest).points
     camera = frame.record.camera
     fragments = rasterize(

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.data.dataset import TrainingFrame
+from trainer.config.training import LossConfig
+from trainer.data.pictures import Pictures
 
 CHANNELS = {"rgb": 3, "normal": 3, "segmentation": 1, "alpha": 1}
 """What is blended into a training picture, in this order."""
+_MOST_FAVOUR = 20.0
+"""A region that a few pixels show counts at most this much more."""
 
 
 @dataclass
@@ -26,13 +29,13 @@ class Targets:
     normal: Tensor | None
     """(H, W, 3) n · 0.5 + 0.5"""
     pixel_weights: Tensor | None
-    """(H, W, 1) how much a pixel counts in the colour loss, 1 on average"""
+    """(H, W, 1) how much a pixel counts in the colour loss"""
 
 
 def make_targets(
-    frame: TrainingFrame,
+    pictures: Pictures,
     part_names: tuple[str, ...],
-    part_weights: dict[str, float],
+    config: LossConfig,
     device: torch.device,
 ) -> Targets:
     """A frame's pictures on a device; the picture is put over white by its matte."""
@@ -43,30 +46,43 @@ def make_targets(
         tensor = torch.as_tensor(picture).to(device).float() / 255
         return tensor if tensor.dim() == 3 else tensor[:, :, None]
 
-    rgb, mask = unit(frame.pictures.image), unit(frame.pictures.mask)
+    rgb, mask = unit(pictures.image), unit(pictures.mask)
     assert rgb is not None and mask is not None
+    part_mask = unit(pictures.part_mask)
+    weights = _part_weights(pictures, part_names, config.part_weights, device)
+    if part_mask is not None and config.region_share:
+        weights = _favour(part_mask, config.region_share, weights)
     return Targets(
         rgb=rgb * mask + 1 - mask,
         mask=mask,
-        part_mask=unit(frame.pictures.part_mask),
-        normal=unit(frame.pictures.normals),
-        pixel_weights=_pixel_weights(frame, part_names, part_weights, device),
+        part_mask=part_mask,
+        normal=unit(pictures.normals),
+        pixel_weights=weights,
     )
 
 
-def _pixel_weights(
-    frame: TrainingFrame,
+def _part_weights(
+    pictures: Pictures,
     part_names: tuple[str, ...],
     part_weights: dict[str, float],
     device: torch.device,
 ) -> Tensor | None:
-    if frame.pictures.parts is None or not part_weights:
+    if pictures.parts is None or not part_weights:
         return None
     table = torch.ones(256)
     for label, name in enumerate(part_names):
         table[label] = part_weights.get(name, 1.0)
-    weights = table[torch.from_numpy(frame.pictures.parts).long()].to(device)
+    weights = table[torch.from_numpy(pictures.parts).long()].to(device)
     return weights[:, :, None]
+
+
+def _favour(region: Tensor, share: float, weights: Tensor | None) -> Tensor:
+    """Weights (H, W, 1) of which a region has at least a share, if it can be seen at all."""
+    weights = torch.ones_like(region) if weights is None else weights
+    inside = (weights * region).sum()
+    wanted = share / (1 - share) * (weights.sum() - inside)
+    more = (wanted / inside.clamp(min=1.0)).clamp(1.0, _MOST_FAVOUR)
+    return weights * (1 + (more - 1) * region)
 
 
 def picture_losses(channels: dict[str, Tensor], targets: Targets) -> dict[str, Tensor]:
