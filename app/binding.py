@@ -143,10 +143,7 @@ class Binding:
 
     def _show_picture(self, picture: Picture) -> None:
         self.window.viewport.set_picture(picture.pixels)
-        rate = min(999.0, 1 / max(picture.seconds, 1e-6))
-        self.window.speed.setText(
-            f"{picture.seconds * 1000:.0f} ms  ·  {rate:.{0 if rate >= 10 else 1}f} fps"
-        )
+        self.window.speed.setText(_speed(picture.seconds))
         total = self.editor.document.avatar.num_points if self.editor.document.avatar else 0
         of_all = f"{picture.num_points:,} of {total:,}" if picture.is_draft else f"{total:,}"
         self.window.points.setText(f"{of_all} points")
@@ -212,3 +209,9 @@ def _on_square(pixels: Pixels) -> Pixels:
     alpha = square[..., 3:].astype(np.uint16)
     colour = np.minimum(square[..., :3].astype(np.uint16) * 255 // np.maximum(alpha, 1), 255)
     return np.dstack([colour.astype(np.uint8), square[..., 3]])
+
+
+def _speed(seconds: float) -> str:
+    """How long a picture took; of pictures that can follow each other, also how fast they do."""
+    rate = min(999.0, 1 / max(seconds, 1e-6))
+    return f"{seconds * 1000:.0f} ms" + (f"  ·  {rate:.0f} fps" if rate >= 10 else "")

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
-from pegasus_runtime.raster import numba_blending, numba_kernels, numba_tiles
+from pegasus_runtime.raster import numba_blending, numba_image, numba_kernels, numba_tiles
 from pegasus_runtime.raster.pixel_grid import pixel_centres
 
 # numba's plain thread pool must not be entered from two threads at once, and a second caller would
 # only fight for the same cores.
 _LOCK = threading.RLock()
-_SMALLEST_TILE, _LARGEST_TILE = 32, 256
+_SMALLEST_TILE, _LARGEST_TILE = 16, 256
 _MOST_TABLES = 8
 
 Floats = NDArray[np.float32]
@@ -210,9 +210,9 @@ class _Render(torch.autograd.Function):
         with _LOCK:
             bins = _bin(points, image_size, radius)
             if features.shape[1]:
-                numba_kernels.draw_image(
+                numba_image.draw_image(
                     *_tile_arguments(points, features, bins, image_size, radius), num_kept,
-                    image.numpy(),
+                    numba_image.NUM_LANES, image.numpy(),
                 )  # fmt: skip
         ctx.save_for_backward(points, features)
         ctx.bins, ctx.image_size, ctx.radius, ctx.num_kept = bins, image_size, radius, num_kept

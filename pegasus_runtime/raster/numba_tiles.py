@@ -198,6 +198,15 @@ def bin_points(
     return entries, starts
 
 
+@njit(cache=True, nogil=True, inline="always")
+def tile_box(number: int, tile: int, height: int, width: int) -> tuple[int, int, int, int]:
+    """First row, end row, first column and end column of a tile in the image."""
+    tiles_across = (width + tile - 1) // tile
+    top = (number // tiles_across) * tile
+    left = (number % tiles_across) * tile
+    return top, min(top + tile, height), left, min(left + tile, width)
+
+
 @njit(cache=True, nogil=True)
 def collect_tile(
     points: Floats, entries: Numbers, first_entry: int, last_entry: int, x: Floats, y: Floats,
@@ -213,7 +222,7 @@ def collect_tile(
         last_entry: of this tile, exclusive.
         x: NDC centres of the image's columns.
         y: NDC centres of its rows.
-        box: first row, end row, first column, end column of the tile in the image.
+        box: as `tile_box` returns it.
         radius: in NDC, float32.
         kept: (pixels, K) int32 out, numbers of entries.
         distance2: (pixels, K) float32 out.
