@@ -13,6 +13,8 @@ import pegasus_runtime as pr
 Numbers = npt.NDArray[np.float32]
 FRAMES = (0, 1, 2)
 PASSES = ("rgb", "albedo", "shading", "normal", "alpha")
+LANDMARK_RADIUS = 0.007
+"""in NDC, with which the authors' program draws landmarks, in white"""
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,28 @@ def test_point_attributes(avatar: pr.Avatar, expected: dict[str, Numbers], k: in
     assert posed.normals is not None
     colours = point_colours(surface.geometry.albedo, avatar.networks.shading(posed.normals, code))
     _close(colours.numpy(), expected[f"{k}/out/pnts_color_deformed"])
+
+
+@pytest.mark.parametrize("k", FRAMES)
+def test_landmarks(avatar: pr.Avatar, expected: dict[str, Numbers], k: int) -> None:
+    import torch
+
+    from pegasus_runtime.head import face_landmarks, pose_head
+    from pegasus_runtime.raster.rasterizer import render_features
+
+    inputs = (f"{k}/in/{name}" for name in ("shape", "expression", "flame_pose"))
+    shape, expression, pose = (torch.from_numpy(expected[name]) for name in inputs)
+    vertices = pose_head(avatar.head, shape, expression, pose).vertices
+    marks = face_landmarks(avatar.head, vertices, pose)
+    image = render_features(
+        _camera(expected, k).project(marks[0]),
+        torch.ones(len(marks[0]), 3),
+        image_size=(128, 128),
+        radius=LANDMARK_RADIUS,
+    )
+    difference = np.abs(image.numpy().reshape(-1, 3) - expected[f"{k}/out/rendered_landmarks"])
+    # The alpha of so small a point falls by 4.5 a pixel, which enlarges what rounding moves it.
+    assert difference.max() <= 1e-4, f"off by {difference.max():.2e}"
 
 
 def test_composition_of_codes(avatar: pr.Avatar, expected: dict[str, Numbers]) -> None:
