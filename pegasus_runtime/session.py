@@ -67,7 +67,7 @@ class Session:
         self.avatar = avatar
         self.device = choose_device(device)
         self._head = avatar.head.to(self.device)
-        self._networks = copy.deepcopy(avatar.networks).to(self.device).eval()
+        self._networks = copy.deepcopy(avatar.networks).to(self.device).freeze()
         self._canonical = make_canonical_head(
             avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
         ).to(self.device)

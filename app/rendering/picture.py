@@ -28,9 +28,8 @@ def to_pixels(frame: Frame, name: str) -> AnyPixels:
         alpha = torch.ones_like(image)
     elif name == "depth":
         image = _shade_depth(image, alpha)
-    pixels = torch.empty((*alpha.shape[:2], 4), dtype=torch.uint8, device=alpha.device)
-    pixels[..., :3] = _to_bytes(image)
-    pixels[..., 3:] = _to_bytes(alpha)
+    rgba = torch.cat([image.expand(-1, -1, 3), alpha], dim=2)
+    pixels = rgba.clamp_(0, 1).mul_(255).add_(0.5).byte()
     if not pixels.is_cuda:
         return pixels.numpy()
     # The time a picture takes decides on drafts, and must not end before the picture.
@@ -44,7 +43,3 @@ def _shade_depth(depth: Tensor, alpha: Tensor) -> Tensor:
     near, far = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
     share = ((far - depth) / max(far - near, 1e-6)).clamp(0, 1)
     return (_FARTHEST + (1 - _FARTHEST) * share) * alpha
-
-
-def _to_bytes(image: Tensor) -> Tensor:
-    return (image.clamp(0, 1) * 255 + 0.5).byte()

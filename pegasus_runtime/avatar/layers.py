@@ -29,12 +29,21 @@ class WeightNormLinear(nn.Module):
         self.weight_v = nn.Parameter(plain.weight.detach().clone())
         self.weight_g = nn.Parameter(plain.weight.detach().norm(dim=1, keepdim=True))
         self.bias = nn.Parameter(plain.bias.detach().clone())
+        self._frozen: Tensor | None = None
 
     @property
     def weight(self) -> Tensor:
         """The effective weight (num_outputs, num_inputs)."""
+        if self._frozen is not None:
+            return self._frozen
         length: Tensor = self.weight_v.norm(dim=1, keepdim=True)
         return self.weight_v * (self.weight_g / length)
+
+    @torch.no_grad()
+    def freeze(self) -> None:
+        """Work the effective weight out once for all; parameters must not change from now on."""
+        self._frozen = None
+        self._frozen = self.weight.detach()
 
     @torch.no_grad()
     def set_weight(self, weight: Tensor, bias: Tensor) -> None:

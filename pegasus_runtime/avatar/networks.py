@@ -349,6 +349,13 @@ class AvatarNetworks(nn.Module):
         self.geometry = Geometry(self.sizes)
         self.shading = Shading(self.sizes)
 
+    def freeze(self) -> AvatarNetworks:
+        """Prepare for evaluation alone: what depends on parameters only is worked out once."""
+        for layer in self.modules():
+            if isinstance(layer, WeightNormLinear):
+                layer.freeze()
+        return self.eval()
+
     def set_tangent_dtype(self, dtype: torch.dtype) -> None:
         """Precision in which derivatives travel through the networks."""
         self.deformer.tangent_dtype = self.geometry.tangent_dtype = dtype

@@ -17,7 +17,10 @@ from pegasus_runtime.avatar.bfloat16_kernel import Numbers, narrow, widen
 Floats = NDArray[np.float32]
 Scalar = Any
 _JOINED = {"contract", "nsz"}
-_BETA, _LIMIT = np.float32(100.0), np.float32(-87.0)
+_BETA = np.float32(100.0)
+_LIMIT = np.float32(-40.0)
+"""e⁻⁴⁰ is nothing beside one, and its square is still a normal number: arithmetic with denormal
+ones takes a hundred times as long on many processors."""
 _NO_SLOPE = np.float32(1e-9)
 """Below this a slope is 0. A float32 near one cannot tell, and through several layers such slopes
 would become denormal numbers, which make matrix products several times slower."""

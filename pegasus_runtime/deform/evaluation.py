@@ -22,7 +22,7 @@ from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.side_by_side import num_workers, work_through
 
 Evaluate = Callable[[Tensor], CanonicalSurface]
-_SLICE_BYTES = 8 * 2**20
+_SLICE_BYTES = 2 * 2**20
 _SLICES = (256, 8192)
 """fewest and most points of a slice, multiples of `posing_kernel.LANES`"""
 

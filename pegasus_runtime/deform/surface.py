@@ -11,7 +11,7 @@ Derivatives are kept direction first: ``tangents[i]`` is ∂/∂p'ᵢ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -80,6 +80,7 @@ def evaluate_surface(
     code: Tensor,
     *,
     appearance: bool = True,
+    derivatives: bool = True,
     move: bool = True,
 ) -> CanonicalSurface:
     """Everything about points (N, 3) that depends on the latent code (L,) alone.
@@ -89,12 +90,14 @@ def evaluate_surface(
         canonical: its canonical head.
         points: (N, 3) stored points p.
         code: (L,) latent code z.
-        appearance: also evaluate derivatives, colour, normals and parts; without it only
-            positions come out, at a small part of the cost.
+        appearance: also evaluate colour and parts; without it only positions come out, at a small
+            part of the cost.
+        derivatives: and the derivatives from which normals come, as most of that cost.
         move: apply the canonical offset (a single person's avatar has none).
     """
     moved = points + networks.deformer.canonical_offset(points, code) if move else points
-    deformer = networks.deformer(moved, code, tangents=appearance)
+    derivatives = derivatives and appearance
+    deformer = networks.deformer(moved, code, tangents=derivatives)
     weight, bias = networks.deformer.offset_map()
     surface_points = moved + torch.addmm(bias, deformer.hidden, weight.T)
     tangents = None
@@ -108,8 +111,20 @@ def evaluate_surface(
         deformer=deformer,
         rest_points=rest,
         rest_tangents=rest_tangents,
-        geometry=networks.geometry(moved, code, tangents=True) if appearance else None,
+        geometry=networks.geometry(moved, code, tangents=derivatives) if appearance else None,
     )
+
+
+def with_derivatives_of(surface: CanonicalSurface, still: CanonicalSurface) -> CanonicalSurface:
+    """A surface evaluated without derivatives, with those of another one of the same points."""
+    assert surface.geometry is not None and still.geometry is not None
+    deformer = replace(
+        surface.deformer,
+        hidden_tangents=still.deformer.hidden_tangents,
+        skinning_tangents=still.deformer.skinning_tangents,
+    )
+    geometry = replace(surface.geometry, sdf_gradient=still.geometry.sdf_gradient)
+    return replace(surface, deformer=deformer, geometry=geometry, rest_tangents=still.rest_tangents)
 
 
 def _undo_transforms(
@@ -137,7 +152,7 @@ def prepare_pose(
         pose: (15,) axis-angle of root, neck, jaw, left eye, right eye, in radians.
         shape: (100,)
     """
-    _, _, transforms, pose_feature = pose_joints(head, shape, expression, pose)
+    _, transforms, pose_feature = pose_joints(head, shape, expression, pose)
     displacements = head.identity_directions @ shape if bool(shape.any()) else None
     return PosedHead(
         transforms=add_ghost_bone(transforms),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -74,6 +75,19 @@ class Head:
     @property
     def num_vertices(self) -> int:
         return len(self.template)
+
+    @cached_property
+    def joint_directions(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What places the joints without a look at any vertex.
+
+        The template's joints (5, 3), and how identity (5, 3, 100) and expression (5, 3, 50) move
+        them: the regressor is linear, so it is applied once to every direction.
+        """
+        return (
+            self.joint_regressor @ self.template,
+            torch.einsum("jv,vci->jci", self.joint_regressor, self.identity_directions),
+            torch.einsum("jv,vce->jce", self.joint_regressor, self.expression_directions),
+        )
 
     def to(self, device: torch.device | str) -> Head:
         """The same on another device."""

@@ -34,8 +34,13 @@ def pose_head(head: Head, shape: Tensor, expression: Tensor, pose: Tensor) -> Po
         expression: (…, 50) coefficients of the expression directions.
         pose: (…, 15) axis-angle of root, neck, jaw, left eye and right eye in radians.
     """
-    shaped, joints, transforms, feature = pose_joints(head, shape, expression, pose)
-    corrected = shaped + torch.einsum("vcf,...f->...vc", head.pose_directions, feature)
+    joints, transforms, feature = pose_joints(head, shape, expression, pose)
+    corrected = (
+        head.template
+        + torch.einsum("vci,...i->...vc", head.identity_directions, shape)
+        + torch.einsum("vce,...e->...vc", head.expression_directions, expression)
+        + torch.einsum("vcf,...f->...vc", head.pose_directions, feature)
+    )
     blended = torch.einsum("vj,...jab->...vab", head.skinning_weights, transforms[..., :3, :])
     vertices = (blended[..., :3] @ corrected[..., None])[..., 0] + blended[..., 3]
     return PosedHead(vertices, joints, transforms, feature)
@@ -43,24 +48,24 @@ def pose_head(head: Head, shape: Tensor, expression: Tensor, pose: Tensor) -> Po
 
 def pose_joints(
     head: Head, shape: Tensor, expression: Tensor, pose: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The part of `pose_head` that does not touch every vertex's bones.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The part of `pose_head` that does not touch the vertices.
 
     Returns:
-        the unposed vertices (…, V, 3), joints, transforms and pose feature as in `PosedHead`.
+        joints, transforms and pose feature as in `PosedHead`.
     """
     # Not torch.broadcast_shapes, which imports half a second of symbolic algebra.
     lead = np.broadcast_shapes(shape.shape[:-1], expression.shape[:-1], pose.shape[:-1])
     shape, expression, pose = (v.expand(*lead, v.shape[-1]) for v in (shape, expression, pose))
-    shaped = (
-        head.template
-        + torch.einsum("vci,...i->...vc", head.identity_directions, shape)
-        + torch.einsum("vce,...e->...vc", head.expression_directions, expression)
+    template, identity, face = head.joint_directions
+    joints = (
+        template
+        + torch.einsum("jci,...i->...jc", identity, shape)
+        + torch.einsum("jce,...e->...jc", face, expression)
     )
-    joints = head.joint_regressor @ shaped
     rotations = rotation_matrices(pose.unflatten(-1, (NUM_JOINTS, 3)))
     transforms = joint_transforms(rotations, joints, head.parents)
-    return shaped, joints, transforms, pose_features(rotations)
+    return joints, transforms, pose_features(rotations)
 
 
 def pose_features(rotations: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, pixel_range, tile_box
 
@@ -20,7 +21,8 @@ _BLOCK = _LANES * _KINDS
 # might count from the end, and that is tested for every number.
 _ROOM, _X, _RED, _GREEN, _BLUE, _ALPHA = (np.uint64(_LANES * kind) for kind in range(1, 7))
 _ONE, _NONE = np.float32(1.0), np.float32(0.0)
-_BETWEEN_LOOKS = 64
+_BETWEEN_LOOKS = 32
+Flags = NDArray[np.bool_]
 
 NUM_LANES = np.uint64(_LANES)
 """Handed to `draw_image` as a number that the compiler does not know, or it would write the eight
@@ -43,13 +45,19 @@ def _clear_blocks(blocks: Floats, x: Floats, box: tuple[int, int, int, int], roo
 
 
 @njit(cache=True, nogil=True)
-def _has_room(blocks: Floats, num_blocks: int) -> bool:
-    for number in range(num_blocks):
-        start = number * _BLOCK + _LANES
-        for room in blocks[start : start + _LANES]:
-            if room > _NONE:
-                return True
-    return False
+def _look_for_room(blocks: Floats, is_full: Flags) -> bool:
+    """Note which blocks have no room left, and say whether any has."""
+    some = False
+    for number in range(len(is_full)):
+        if not is_full[number]:
+            most = _NONE
+            start = number * _BLOCK + _LANES
+            for room in blocks[start : start + _LANES]:
+                most = max(most, room)
+            is_full[number] = most <= _NONE
+            if most > _NONE:
+                some = True
+    return some
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -74,8 +82,9 @@ def _blend_tile(
     second, third = min(first_channel + 1, last), min(first_channel + 2, last)
     fourth = min(first_channel + 3, last)
     radius2 = radius * radius
+    is_full = np.zeros(num_blocks, np.bool_)
     for turn in range(len(entries)):
-        if turn % _BETWEEN_LOOKS == _BETWEEN_LOOKS - 1 and not _has_room(blocks, num_blocks):
+        if turn % _BETWEEN_LOOKS == _BETWEEN_LOOKS - 1 and not _look_for_room(blocks, is_full):
             break
         point = entries[turn]
         point_x, point_y = points[point, 0], points[point, 1]
@@ -91,6 +100,8 @@ def _blend_tile(
             delta_y2 = delta_y * delta_y
             row_start = (row - top) * blocks_across
             for number in range(row_start + first_block, row_start + last_block + 1):
+                if is_full[number]:
+                    continue
                 block = blocks[number * _BLOCK : (number + 1) * _BLOCK]
                 for lane in range(lanes):
                     passed, room = block[lane], block[lane + _ROOM]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -263,3 +265,13 @@ def test_a_picture_in_bands_is_the_whole_picture(
     for name in PASSES:
         assert parts[name].shape == whole[name].shape
         assert np.abs(parts[name] - whole[name]).mean() < 1e-4, name
+
+
+def test_frozen_networks_say_the_same(avatar: pr.Avatar) -> None:
+    networks, code = copy.deepcopy(avatar.networks), avatar.codes.compose({})
+    points = avatar.points[:50]
+    before = networks.deformer(points, code).skinning, networks.geometry(points, code).albedo
+    networks.freeze()
+    after = networks.deformer(points, code).skinning, networks.geometry(points, code).albedo
+    for wanted, found in zip(before, after, strict=True):
+        assert torch.equal(wanted, found) and not torch.equal(wanted, torch.zeros_like(wanted))
