@@ -42,7 +42,7 @@ _HELP = {
 }
 _CHOICES = {
     "device": ("auto", "cpu", "cuda"),
-    "model.tangent_precision": ("float32", "bfloat16"),
+    "model.tangent_precision": ("auto", "float32", "bfloat16"),
 }
 
 

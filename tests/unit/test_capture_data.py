@@ -15,7 +15,8 @@ from pegasus_runtime.errors import Refused
 from tests.fake_capture import DISTANCE, FOCAL, SIDE, write_fake_capture
 from trainer.config.training import DataConfig
 from trainer.data.capture_folder import convert_camera
-from trainer.data.dataset import choose_frame, load_capture
+from trainer.data.choosing import choose_frame
+from trainer.data.dataset import load_capture
 
 
 @pytest.fixture(scope="module")

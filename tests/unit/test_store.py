@@ -10,7 +10,7 @@ from pegasus_runtime.avatar.latent import AttributeBlend
 from pegasus_runtime.avatar.networks import NetworkSizes
 from pegasus_runtime.head import load_free_head
 from trainer.config.training import ModelConfig
-from trainer.stages.store import Slot, hold_store, lay_out, max_slots, teach_store
+from trainer.stages.store import Slot, hold_store, lay_out, max_slots, stretch_of, teach_store
 
 NAMES = ("hair_bob", "hair_curly", "hat_cap", "hat_beanie", "eyeglasses_round")
 
@@ -59,6 +59,16 @@ def test_an_attribute_brings_out_its_own(slot: int, slots, places, avatar: Avata
             away = slots[NAMES.index(other)].put_away(places[other])
             assert offsets(avatar, away, worn).abs().max() < 0.03
     assert offsets(avatar, stored, {}).abs().max() < 0.03
+
+
+def test_the_stretch_of_what_waits_is_known(slots, places, avatar: Avatar) -> None:
+    deformer, codes = avatar.networks.deformer, avatar.codes
+    outside = torch.tensor([[0.0, 0.0, 0.5], [0.4, 0.1, 0.0]])
+    assert torch.equal(stretch_of(deformer, codes, outside), torch.ones(2, 3))
+    for slot in slots:
+        middle = (slot.low + slot.high)[None] / 2
+        found = stretch_of(deformer, codes, middle)
+        assert torch.allclose(found, (1 / slot.scale[None]).clamp_min(1), rtol=0.05), slot.attribute
 
 
 def test_the_face_stays_where_it_is(avatar: Avatar) -> None:

@@ -19,8 +19,10 @@ from trainer.config.training import (
     TrainingConfig,
 )
 from trainer.data.dataset import Capture, load_capture
+from trainer.engine import tangent_precision
 from trainer.engine.learner import Learner
 from trainer.engine.loop import train
+from trainer.engine.step import Situation, losses_of_step
 from trainer.stages.start import start_avatar
 
 
@@ -221,3 +223,47 @@ def test_a_picture_that_breaks_later_is_named(config: TrainingConfig, tmp_path: 
     path.write_bytes(good[:100] + bytes(len(good) - 112) + good[-12:])
     with pytest.raises(Refused, match=r"image/.*cannot be decoded; repair it or list frame"):
         _ = frame.pictures
+
+
+def test_auto_takes_the_faster_precision_and_keeps_it(
+    config: TrainingConfig, capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {torch.float32: 1.0, torch.bfloat16: 0.95}
+    monkeypatch.setattr(tangent_precision, "_seconds", lambda _, dtype: seconds[dtype])
+    avatar, num_slots = start_avatar(config, capture, load_free_head())
+    learner = Learner(avatar, config, torch.device("cpu"), num_slots)
+    assert learner.precision == "float32", "hardly faster"
+    saved = learner.snapshot()
+    seconds[torch.bfloat16] = 0.5
+    again = Learner(avatar, config, torch.device("cpu"), num_slots)
+    assert again.precision == "bfloat16"
+    assert again.networks.geometry.tangent_dtype == torch.bfloat16
+    again.restore(saved)
+    assert again.precision == "float32", "the losses of one run come from one precision"
+    assert again.networks.geometry.tangent_dtype == torch.float32
+
+
+def test_between_its_turns_the_surface_is_not_bent(
+    config: TrainingConfig, capture: Capture
+) -> None:
+    avatar, num_slots = start_avatar(config, capture, load_free_head())
+    learner = Learner(avatar, config, torch.device("cpu"), num_slots)
+    situation = Situation.prepare(learner, capture)
+    frame = capture.training["source"][0]
+
+    def losses(bend: bool) -> dict[str, torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        return losses_of_step(situation, frame, config.losses, generator, bend=bend)
+
+    def pull(loss: torch.Tensor) -> float:
+        """How strongly a loss pulls at the network of surface and colour."""
+        weight = learner.networks.geometry.layers[0].weight_v
+        assert isinstance(weight, torch.Tensor)
+        (gradient,) = torch.autograd.grad(loss, weight, allow_unused=True, retain_graph=True)
+        return 0.0 if gradient is None else float(gradient.abs().sum())
+
+    bent, still = losses(True), losses(False)
+    for name, value in bent.items():
+        assert torch.allclose(value, still[name], atol=1e-5), name
+    assert pull(bent["normal"]) > 0 and pull(still["normal"]) == 0
+    assert pull(still["rgb"]) > 0, "colours go on being learned"

@@ -33,6 +33,9 @@ class DataConfig:
     source_share: float = 0.2
     """share of the steps that see the source person, all others share the rest; with 1 only the
     source person's folder is read"""
+    view_balance: float = 0.0
+    """0: every frame comes up as often as any other; 1: every side of the head as often as any
+    other, however few frames show it"""
     max_bad_share: float = 0.1
     """training is refused when a larger share of a subject's frames is unreadable"""
 
@@ -41,6 +44,7 @@ class DataConfig:
         _require(self.memory_gb >= 0, "data.memory_gb", self.memory_gb, "0 or more")
         _require(self.held_out_every >= 0, "data.held_out_every", self.held_out_every, "0 or more")
         _require(0 < self.source_share <= 1, "data.source_share", self.source_share, "0 to 1")
+        _require(0 <= self.view_balance <= 1, "data.view_balance", self.view_balance, "0 to 1")
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,12 @@ class ModelConfig:
     """whether attributes may move points; a database avatar has none and needs no such map"""
     points_per_pixel: int = 8
     """points blended in a pixel, here and in the finished avatar"""
-    tangent_precision: str = "bfloat16"
-    """of derivatives while training, "float32" or "bfloat16"; values are always float32"""
+    tangent_precision: str = "auto"
+    """of derivatives while training: float32, bfloat16, or auto, which measures what is faster on
+    the device; values are always float32"""
 
     def __post_init__(self) -> None:
-        known = ("float32", "bfloat16")
+        known = ("auto", "float32", "bfloat16")
         _require(
             self.tangent_precision in known,
             "model.tangent_precision",
@@ -134,6 +139,9 @@ class LossConfig:
     """base weight of the supervision by the head; halved at each of flame_halvings"""
     flame_halvings: tuple[int, ...] = (10, 20, 30, 40)
     """epochs"""
+    normals_every: int = 1
+    """every so many steps the picture bends the surface too; in those between, normals are taken as
+    they are, which halves a step's time"""
     num_samples: int = 2000
     """points that the losses on points look at in a step"""
     part_weights: dict[str, float] = field(default_factory=dict)
@@ -143,6 +151,7 @@ class LossConfig:
     it; a small region, such as an iris, is otherwise learned last"""
 
     def __post_init__(self) -> None:
+        _require(self.normals_every >= 1, "losses.normals_every", self.normals_every, "1 or more")
         _require(0 <= self.region_share < 1, "losses.region_share", self.region_share, "0 to 1")
 
 

@@ -183,18 +183,3 @@ def _sift(subject: SubjectRecord, cache: PictureCache, config: DataConfig, decod
     subject.bad |= {name: text for name, text in reasons.items() if text is not None}
     subject.frames = [frame for frame in subject.frames if reasons[frame.name] is None]
     check_bad_share(subject, config.max_bad_share)
-
-
-def choose_frame(capture: Capture, config: DataConfig, seed: int, step: int) -> TrainingFrame:
-    """The frame of a step: the same for the same seed and step, whatever happened before.
-
-    The source person comes up with the configured share; attributes share the rest evenly,
-    however many frames each has.
-    """
-    random = np.random.default_rng((seed, step))
-    names = capture.attribute_names
-    subject = capture.source
-    if names and random.random() >= config.source_share:
-        subject = names[int(random.integers(len(names)))]
-    frames = capture.training[subject]
-    return frames[int(random.integers(len(frames)))]

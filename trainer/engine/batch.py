@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.config.training import TrainingConfig
-from trainer.data.dataset import TrainingFrame, choose_frame
+from trainer.data.choosing import choose_frame
+from trainer.data.dataset import TrainingFrame
 from trainer.engine.ranks import Ranks
 from trainer.engine.step import LOSS_NAMES, Situation, losses_of_step, weigh
 
@@ -28,9 +29,9 @@ class _FrameLosses(nn.Module):
         self._situation, self._config = situation, config
 
     def forward(
-        self, frame: TrainingFrame, generator: torch.Generator, epoch: float
+        self, frame: TrainingFrame, generator: torch.Generator, epoch: float, bend: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        losses = losses_of_step(self._situation, frame, self._config.losses, generator)
+        losses = losses_of_step(self._situation, frame, self._config.losses, generator, bend=bend)
         total = weigh(losses, self._config.losses, epoch)
         return total, {name: loss.detach() for name, loss in losses.items()}
 
@@ -64,6 +65,7 @@ class Batch:
         if self._module is None or self._points_of(self._module) is not learner.points:
             self._module = self._ranks.share(_FrameLosses(self._situation, self._config))
         module = self._module
+        bend = step % self._config.losses.normals_every == 0
         learner.optimiser.zero_grad(set_to_none=True)
         sums = torch.zeros(2 * len(_NAMES) + 1, dtype=torch.float64)
         subjects = []
@@ -74,7 +76,7 @@ class Batch:
             self._frame(self._index(step + 1, 0) if is_last else index + 1).prefetch()
             frame = self._frame(index)
             with nullcontext() if is_last else _without_exchange(module):
-                total, losses = module(frame, generator, epoch)
+                total, losses = module(frame, generator, epoch, bend)
                 (total / self._share).backward()
             _count(sums, {**losses, "total": total.detach()})
             subjects.append(frame.record.subject)

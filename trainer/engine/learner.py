@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from pegasus_runtime.avatar.avatar import Avatar
 from trainer.config.training import TrainingConfig
-from trainer.stages.store import hold_store
+from trainer.engine.tangent_precision import choose_tangent_precision
+from trainer.stages.store import hold_store, stretch_of
 
 _POINTS, _LATENTS = "points", "latents"
 
@@ -28,9 +29,11 @@ class Learner:
         self.avatar = avatar
         self.networks = avatar.networks.to(device).train().requires_grad_(True)
         hold_store(self.networks.deformer, num_slots)
-        self.networks.set_tangent_dtype(getattr(torch, config.model.tangent_precision))
+        self._set_precision(config.model.tangent_precision)
         self.codes = avatar.codes.to(device).train().requires_grad_(True)
         self.points = nn.Parameter(avatar.points.to(device))
+        self._pace_of: Tensor | None = None
+        self._known_pace = torch.empty(0)
         self.radius = avatar.radius
         self.rate_scale = 1.0
         self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=device)
@@ -53,6 +56,10 @@ class Learner:
             ],
             eps=1e-15,
         )
+
+    def _set_precision(self, name: str) -> None:
+        self.precision = choose_tangent_precision(self.device) if name == "auto" else name
+        self.networks.set_tangent_dtype(getattr(torch, self.precision))
 
     @property
     def rates(self) -> dict[str, float]:
@@ -82,8 +89,22 @@ class Learner:
             return False
         if self.config.optimiser.clip_norm > 0:
             nn.utils.clip_grads_with_norm_(params, self.config.optimiser.clip_norm, norm)
+        before = self.points.detach().clone()
         self.optimiser.step()
+        if self.num_slots:
+            with torch.no_grad():
+                self.points.copy_(torch.lerp(before, self.points, self._pace()))
         return True
+
+    def _pace(self) -> Tensor:
+        """(N, 3) by which a step of each point is shortened.
+
+        Adam's steps are as long for every point, and those in the store are carried out enlarged.
+        """
+        if self._pace_of is not self.points:
+            stretch = stretch_of(self.networks.deformer, self.codes, self.points.detach())
+            self._pace_of, self._known_pace = self.points, 1 / stretch
+        return self._known_pace
 
     def prune(self) -> int:
         """Drop the points that were not seen since the last call; how many went."""
@@ -145,6 +166,8 @@ class Learner:
             "seen": self.seen,
             "rate_scale": self.rate_scale,
             "num_slots": self.num_slots,
+            "precision": self.precision,
+            "pace": self._known_pace,
             "optimiser": self.optimiser.state_dict(),
         }
 
@@ -158,6 +181,12 @@ class Learner:
         self.radius = float(state["radius"])
         self.rate_scale = float(state["rate_scale"])
         self.seen = state["seen"].to(self.device)
+        pace = state.get("pace", torch.empty(0))
+        if len(pace) == len(points):
+            self._pace_of, self._known_pace = self.points, pace.to(self.device)
+        if self.config.model.tangent_precision == "auto":
+            # What was measured once holds for the whole run, or its losses could not come again.
+            self._set_precision(state.get("precision", self.precision))
 
     def finished_avatar(self, provenance: dict[str, Any]) -> Avatar:
         """The avatar as it is now, on the CPU and independent of further training."""

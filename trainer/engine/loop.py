@@ -75,7 +75,10 @@ def train(
         if config.losses.vgg and not features:
             diary.say(f"no VGG-19 weights in {asset_folder()}: trained without the feature loss")
         _Loop(config, situation, run_dir, ranks, stop, diary).run(first)
-    provenance = _provenance(config, capture) | {"num_slots": learner.num_slots}
+    provenance = _provenance(config, capture) | {
+        "num_slots": learner.num_slots,
+        "tangent_precision": learner.precision,
+    }
     return learner.finished_avatar(provenance)
 
 

@@ -22,6 +22,7 @@ from pegasus_runtime.deform.surface import (
     evaluate_surface,
     pose_surface,
     prepare_pose,
+    with_derivatives_of,
 )
 from pegasus_runtime.head import Head
 from pegasus_runtime.passes import point_colours
@@ -98,14 +99,28 @@ class Situation:
 
 
 def losses_of_step(
-    situation: Situation, frame: TrainingFrame, config: LossConfig, generator: torch.Generator
+    situation: Situation,
+    frame: TrainingFrame,
+    config: LossConfig,
+    generator: torch.Generator,
+    *,
+    bend: bool = True,
 ) -> dict[str, Tensor]:
-    """All losses of one frame, not yet weighted, by name."""
+    """All losses of one frame, not yet weighted, by name.
+
+    Args:
+        situation: what is trained.
+        frame: what it should look like.
+        config: the losses' settings.
+        generator: of the points that are looked at by chance.
+        bend: let the pictures' gradients reach the networks through normals too, which costs as
+            much again; without it normals are taken as they are.
+    """
     learner = situation.learner
     code = situation.code(frame)
     posed = situation.posed(frame)
     shown, nearest = find_shown_points(situation, frame, code.detach(), posed)
-    surface = evaluate_surface(learner.networks, situation.canonical, learner.points[shown], code)
+    surface = _evaluate(situation, learner.points[shown], code, bend)
     channels = draw(situation, frame.record.camera, surface, posed, code, nearest[shown])
     targets = make_targets(frame.pictures, situation.capture.part_names, config, learner.device)
     losses = picture_losses(channels, targets)
@@ -114,6 +129,16 @@ def losses_of_step(
     losses |= _point_losses(situation, surface, code, config, generator)
     losses["latent"] = code.square().mean()
     return losses
+
+
+def _evaluate(situation: Situation, points: Tensor, code: Tensor, bend: bool) -> CanonicalSurface:
+    """The surface at points (N, 3), with gradients through its derivatives or none."""
+    known = situation.learner.networks, situation.canonical, points, code
+    if bend:
+        return evaluate_surface(*known)
+    with torch.no_grad():
+        still = evaluate_surface(*known)
+    return with_derivatives_of(evaluate_surface(*known, derivatives=False), still)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.head import Head
+from trainer.data.choosing import spread_views
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.stages.cloud import StartCloud
 from trainer.stages.riding import look_up, ride_on_head
@@ -51,7 +52,7 @@ def _colour_subject(
     points, outward = cloud.places[subject][worn], cloud.normals[worn]
     parts = _parts_of(head, capture, cloud)[worn]
     total, weight = torch.zeros(len(points), 3), torch.zeros(len(points), 1)
-    for frame in frames[:: max(1, len(frames) // _NUM_VIEWS)]:
+    for frame in spread_views(frames, _NUM_VIEWS):
         ride = ride_on_head(head, canonical, capture, frame).of(cloud.nearest[worn])
         posed, normals = ride.carry(points), ride.turn(outward)
         seen = _visibility(frame, posed, normals, parts)[:, None]

@@ -16,11 +16,13 @@ from torch import Tensor
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.head import Head
+from trainer.data.choosing import spread_views
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.stages.bare_head import BareHead, Votes
 from trainer.stages.riding import look_up, ride_on_head
 
-_NUM_VIEWS = 48
+_NUM_VIEWS = 96
+"""spread over all sides: an outline says nothing of depth, which views from the side must carve"""
 _REACH = 0.55
 """nothing is looked for farther than this from the head"""
 _SPACING = 0.02
@@ -130,7 +132,7 @@ def make_hull(
     smallest = torch.full((2, len(grid.places)), torch.inf)
     num_seen = torch.zeros(len(grid.places))
     votes = Votes(len(canonical.vertices))
-    views = frames[:: max(1, len(frames) // _NUM_VIEWS)]
+    views = spread_views(frames, _NUM_VIEWS)
     for frame in views:
         ride = ride_on_head(head, canonical, capture, frame)
         projected = frame.record.camera.project(ride.of(grid.nearest).carry(grid.places))

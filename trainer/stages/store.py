@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.avatar.latent import CODE_SIZE, category_of
+from pegasus_runtime.avatar.latent import CODE_SIZE, LatentCodes, category_of
 from pegasus_runtime.avatar.layers import WeightNormLinear
 from pegasus_runtime.avatar.networks import NUM_OFFSET_INPUTS, Deformer
 from trainer.config.training import ModelConfig
@@ -31,6 +31,8 @@ _STEEPNESS = 200.0
 """of the shutting outside a slot's faces: the next slot's contents are 0.02 from them"""
 _LIFT = 1.5
 """makes coordinates and codes positive, so that they pass through the hidden layers"""
+_BESIDE = 1e-3
+"""a step by which slopes in the store are measured"""
 _UNITS_PER_SLOT = 4
 _MAX_SHARE = 0.5
 """of the deformer's units may serve the store"""
@@ -117,6 +119,28 @@ def teach_store(avatar: Avatar, slots: list[Slot]) -> None:
         bias[:count] = 0
         layer.set_weight(weight, bias)
     _teach_read_out(deformer, slots, count)
+
+
+@torch.no_grad()
+def stretch_of(deformer: Deformer, codes: LatentCodes, points: Tensor) -> Tensor:
+    """How many times farther points (N, 3) move where they are worn than where they wait: (N, 3).
+
+    Along each axis, for the attribute that stretches it most; 1 outside the store.
+    """
+    stretch = torch.ones_like(points)
+    low, high = (points.new_tensor(corner) for corner in (_LOW, _HIGH))
+    stored = ((points > low - _FACE) & (points < high + _FACE)).all(dim=1).nonzero()[:, 0]
+    waiting = points[stored]
+    largest = stretch[stored]
+    for name in codes.attribute_names:
+        code = codes.compose({category_of(name): name})
+        offset = deformer.canonical_offset(waiting, code)
+        for axis in range(3):
+            beside = waiting.clone()
+            beside[:, axis] += _BESIDE
+            slope = (deformer.canonical_offset(beside, code) - offset)[:, axis] / _BESIDE
+            largest[:, axis] = torch.maximum(largest[:, axis], (1 + slope).abs())
+    return stretch.index_copy(0, stored, largest)
 
 
 def hold_store(deformer: Deformer, num_slots: int) -> list[RemovableHandle]:
