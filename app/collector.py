@@ -11,6 +11,8 @@ import gc
 from PySide6.QtCore import QObject, QTimer
 
 _EVERY_MS = 500
+_LIMITS = (700, 10, 10)
+"""Python's own: new objects before a collection, and collections before an older generation's"""
 
 
 class GuiCollector(QObject):
@@ -24,15 +26,16 @@ class GuiCollector(QObject):
         self._timer.timeout.connect(self.collect)
         self._timer.start()
 
-    @staticmethod
-    def collect() -> None:
+        self._is_settled = False
+
+    def collect(self) -> None:
         """Collect as far as Python itself would by now."""
-        due = [
-            generation
-            for generation, (count, limit) in enumerate(
-                zip(gc.get_count(), gc.get_threshold(), strict=True)
-            )
-            if limit and count > limit
-        ]
-        if due:
-            gc.collect(max(due))
+        due = [g for g, count in enumerate(gc.get_count()) if count > _LIMITS[g]]
+        if not due:
+            return
+        gc.collect(max(due))
+        if max(due) == len(_LIMITS) - 1 and not self._is_settled:
+            # Modules stay. Looked at again by every full collection they would hold up the window
+            # for a third of a second each time.
+            gc.freeze()
+            self._is_settled = True

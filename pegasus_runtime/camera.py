@@ -91,8 +91,9 @@ class Camera:
             torch.from_numpy(value).to(points)
             for value in (self.rotation, self.translation, self.intrinsics)
         )
-        # Column by column, for operations along rows of two or three numbers are slow.
-        x, y, depth = torch.addmm(translation, points, rotation).unbind(dim=1)
+        # Rounded as the published program does, for a point on a pixel's edge is in or out by the
+        # last bit; then column by column, for operations along rows of two numbers are slow.
+        x, y, depth = (points @ rotation + translation).unbind(dim=1)
         left = x * intrinsics[0, 0] / depth + intrinsics[0, 2]
         up = y * intrinsics[1, 1] / depth + intrinsics[1, 2]
         return torch.stack([left, up, depth], dim=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +29,25 @@ class Frame:
     takes `tensor`, and nothing goes through the host's memory.
     """
 
-    def __init__(self, images: Mapping[str, Values], points: Values, normals: Values) -> None:
+    def __init__(
+        self,
+        images: Mapping[str, Values],
+        points: Values,
+        normals: Values,
+        complete: Callable[[], tuple[Values, Values]] | None = None,
+    ) -> None:
+        """Of what was drawn.
+
+        Args:
+            images: by pass.
+            points: (M, 3) posed points that were drawn.
+            normals: (M, 3) theirs.
+            complete: points and normals (N, 3) of all, where some were not drawn.
+        """
         self._images = dict(images)
-        self._points = points
-        self._normals = normals
+        self._surface = points, normals
+        self._complete = complete
+        self._num_drawn = len(points)
 
     def __getitem__(self, name: str) -> FloatArray:
         image = on_host(self._named(name))
@@ -51,19 +66,24 @@ class Frame:
     @property
     def points(self) -> FloatArray:
         """(N, 3) posed points in the world."""
-        self._points = on_host(self._points)
-        return self._points
+        return self._whole()[0]
 
     @property
     def normals(self) -> FloatArray:
         """(N, 3), unit normals of the points."""
-        self._normals = on_host(self._normals)
-        return self._normals
+        return self._whole()[1]
 
     @property
     def num_points(self) -> int:
         """How many points were drawn."""
-        return len(self._points)
+        return self._num_drawn
+
+    def _whole(self) -> tuple[FloatArray, FloatArray]:
+        if self._complete is not None:
+            self._surface, self._complete = self._complete(), None
+        points, normals = (on_host(values) for values in self._surface)
+        self._surface = points, normals
+        return points, normals
 
     def _named(self, name: str) -> Values:
         if name not in self._images:

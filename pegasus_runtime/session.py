@@ -13,16 +13,18 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import make_canonical_head
+from pegasus_runtime.deform.drawn import DrawnPoints, DrawnSurface, find_drawn, pose_waiting
 from pegasus_runtime.deform.evaluation import SurfaceEvaluation
 from pegasus_runtime.deform.nearest import NearestTracker, nearest_vertices
-from pegasus_runtime.deform.posing import PosableSurface
 from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
+    PosedHead,
     PosedSurface,
     evaluate_surface,
     prepare_pose,
 )
+from pegasus_runtime.devices import choose_device
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.frame import Frame, check_passes
 from pegasus_runtime.parameters import Parameters
@@ -74,8 +76,8 @@ class Session:
         self._points = avatar.points.to(self.device)
         self._order = _even_order(len(self._points)).to(self.device)
         self._exact = exact
-        self._surfaces: Recent[PosableSurface] = Recent(_SURFACE_BYTES, lambda s: s.num_bytes)
-        self._evaluation: tuple[Hashable, SurfaceEvaluation] | None = None
+        self._surfaces: Recent[DrawnSurface] = Recent(_SURFACE_BYTES, lambda s: s.num_bytes)
+        self._evaluation: tuple[Hashable, SurfaceEvaluation, DrawnPoints | None] | None = None
         self._tracker = NearestTracker(self._canonical.vertices)
         self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
         self._tables: Recent[ShadingTable | None] = Recent(0, lambda _: 1)
@@ -130,7 +132,10 @@ class Session:
         count = self._count(max_points)
         surface = self._surface(code, count, interrupted)
         posed, shading = self._pose(surface, checked, code, count)
-        return self._draw(surface, posed, shading, camera, names, background)
+        images = self._draw(surface, posed, shading, camera, names, background, count)
+        assert posed.normals is not None
+        complete = self._completion(surface, posed, checked, code)
+        return Frame(images, posed.points, posed.normals, complete)
 
     def _count(self, max_points: int | None) -> int:
         total = len(self._points)
@@ -143,50 +148,62 @@ class Session:
 
     def _surface(
         self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
-    ) -> PosableSurface:
+    ) -> DrawnSurface:
         key = (_bytes(code), count)
         if self._exact:
             return self._written(code, count)
 
-        def evaluate() -> PosableSurface:
+        def evaluate() -> DrawnSurface:
             if self._evaluation is None or self._evaluation[0] != key:
-                self._evaluation = key, self._evaluate(code, count)
-            surface = self._evaluation[1].finish(interrupted)
+                self._evaluation = key, *self._evaluate(code, count)
+            _, evaluation, drawn = self._evaluation
+            surface = DrawnSurface(evaluation.finish(interrupted), drawn)
             self._evaluation = None
             return surface
 
         return self._surfaces.get(key, evaluate)
 
-    def _written(self, code: Tensor, count: int) -> PosableSurface:
+    def _written(self, code: Tensor, count: int) -> DrawnSurface:
         from pegasus_runtime.deform.as_written import WrittenSurface
 
         points, move = self._chosen(count), self.avatar.moves_points
-        return WrittenSurface(self._networks, self._canonical, points, code, move)
+        drawn = self._drawn(points, code)
+        if drawn is not None:
+            points = points[drawn.index]
+        return DrawnSurface(
+            WrittenSurface(self._networks, self._canonical, points, code, move), drawn
+        )
+
+    def _drawn(self, points: Tensor, code: Tensor) -> DrawnPoints | None:
+        """The points after the offset, where some of them may not be drawn."""
+        store = self.avatar.store
+        if store is None or not self.avatar.moves_points:
+            return None
+        return find_drawn(self._networks.deformer, points, code, store)
 
     def _chosen(self, count: int) -> Tensor:
         whole = count == len(self._points)
         return self._points if whole else self._points[self._order[:count]]
 
-    def _evaluate(self, code: Tensor, count: int) -> SurfaceEvaluation:
-        points = self._chosen(count)
-        move = self.avatar.moves_points
+    def _evaluate(self, code: Tensor, count: int) -> tuple[SurfaceEvaluation, DrawnPoints | None]:
+        points, move = self._chosen(count), self.avatar.moves_points
+        drawn = self._drawn(points, code)
+        if drawn is not None:
+            points, move = drawn.points, False
 
         def evaluate(part: Tensor) -> CanonicalSurface:
             return evaluate_surface(self._networks, self._canonical, part, code, move=move)
 
-        return SurfaceEvaluation(self._networks, self._canonical, points, evaluate)
+        return SurfaceEvaluation(self._networks, self._canonical, points, evaluate), drawn
 
     def _pose(
-        self, surface: PosableSurface, params: Parameters, code: Tensor, count: int
+        self, surface: DrawnSurface, params: Parameters, code: Tensor, count: int
     ) -> tuple[PosedSurface, Tensor]:
         def evaluate() -> tuple[PosedSurface, Tensor]:
-            values = (params.expression, params.pose, params.shape)
-            expression, pose, shape = (torch.from_numpy(v).to(self.device) for v in values)
-            prepared = prepare_pose(self._head, self._canonical, expression, pose, shape)
-            nearest = None
+            prepared, nearest = self._prepare(params), None
             if prepared.shape_displacements is not None:
                 nearest = self._find_nearest(surface, code, count)
-            posed = surface.pose(prepared, nearest)
+            posed = surface.surface.pose(prepared, nearest)
             assert posed.normals is not None
             return posed, self._shade(posed.normals, code)
 
@@ -195,10 +212,30 @@ class Session:
         state = (params.expression.tobytes(), params.pose.tobytes(), params.shape.tobytes())
         return self._posed.get((_bytes(code), count, *state), evaluate)
 
-    def _find_nearest(self, surface: PosableSurface, code: Tensor, count: int) -> Tensor:
+    def _prepare(self, params: Parameters) -> PosedHead:
+        values = (params.expression, params.pose, params.shape)
+        expression, pose, shape = (torch.from_numpy(v).to(self.device) for v in values)
+        return prepare_pose(self._head, self._canonical, expression, pose, shape)
+
+    def _completion(
+        self, surface: DrawnSurface, posed: PosedSurface, params: Parameters, code: Tensor
+    ) -> Callable[[], tuple[Tensor, Tensor]] | None:
+        """What gives points and normals of all, where some were not drawn."""
+        drawn = surface.points
+        if drawn is None:
+            return None
+        return lambda: pose_waiting(
+            self._networks, self._canonical, drawn, code, self._prepare(params), posed
+        )
+
+    def _find_nearest(self, surface: DrawnSurface, code: Tensor, count: int) -> Tensor:
+        """Nearest head vertex (M,) of each point drawn."""
         if self._exact:
-            return nearest_vertices(surface.points, self._canonical.vertices)
-        return self._nearest.get((_bytes(code), count), lambda: self._tracker.find(surface.points))
+            return nearest_vertices(surface.surface.points, self._canonical.vertices)
+        return self._nearest.get(
+            (_bytes(code), count),
+            lambda: surface.among_drawn(self._tracker.find(surface.places)),
+        )
 
     def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
         """Shading (N, 3) of normals (N, 3), from a table where that pays."""
@@ -215,21 +252,24 @@ class Session:
 
     def _draw(
         self,
-        surface: PosableSurface,
+        surface: DrawnSurface,
         posed: PosedSurface,
         shading: Tensor,
         camera: Camera,
         names: tuple[str, ...],
         background: tuple[float, float, float] | None,
-    ) -> Frame:
+        count: int,
+    ) -> dict[str, Tensor]:
+        """The pictures by pass."""
         from pegasus_runtime.raster.bands import move_to_band, row_bands
         from pegasus_runtime.raster.rasterizer import render_features
 
         projected = camera.project(posed.points)
-        features = point_features(surface.geometry, posed, shading, projected[:, 2], names)
+        geometry = surface.surface.geometry
+        features = point_features(geometry, posed, shading, projected[:, 2], names)
         columns = torch.cat(list(features.values()), dim=1)
         widths = [value.shape[1] for value in features.values()]
-        size, radius = camera.image_size, self._radius(camera, len(projected))
+        size, radius = camera.image_size, self._radius(camera, count)
         bands: list[dict[str, Tensor]] = []
         for first, end in row_bands(size, columns.shape[1]):
             points, band_radius = move_to_band(projected, radius, size, first, end)
@@ -243,15 +283,10 @@ class Session:
             images = dict(zip(features, image.split(widths, dim=2), strict=True))
             finished = {name: finish_pass(name, images, background) for name in names}
             if end - first == size[0]:
-                return Frame(finished, posed.points, _normals(posed))
+                return finished
             # A picture in bands is too large to be kept on the device as a whole.
             bands.append({name: image.cpu() for name, image in finished.items()})
-        return Frame(_stack(bands), posed.points, _normals(posed))
-
-
-def _normals(posed: PosedSurface) -> Tensor:
-    assert posed.normals is not None
-    return posed.normals
+        return _stack(bands)
 
 
 def _stack(bands: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -266,24 +301,3 @@ def _bytes(code: Tensor) -> bytes:
 def _even_order(count: int) -> Tensor:
     """A fixed order of points of which every beginning is spread over all of them."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device of a name.
-
-    Raises:
-        Refused: the name is not known or there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise Refused(f"device {name!r}: use auto, cpu, cuda or cuda:N.") from None
-    if device.type not in ("cpu", "cuda"):
-        raise Refused(f"device {name!r}: use auto, cpu, cuda or cuda:N.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise Refused(
-            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices."
-        )
-    return device

@@ -137,8 +137,8 @@ def _precision() -> _Check:
     from app.state.precision import keep_precision, kept_precision
     from app.state.preferences import Preferences
     from pegasus_runtime import load_avatar
+    from pegasus_runtime.devices import choose_device
     from pegasus_runtime.precision import choose_precision, device_key
-    from pegasus_runtime.session import choose_device
 
     device = str(choose_device("auto"))
     preferences, key = Preferences.load(), device_key(device)

@@ -41,7 +41,7 @@ class Training:
 
         def work() -> Description:
             # Late, because it brings torch.
-            from pegasus_runtime.session import choose_device
+            from pegasus_runtime.devices import choose_device
 
             has_gpu = choose_device("auto").type == "cuda"
             return read_description(_ask("trainer.config.description"), has_gpu)

@@ -47,6 +47,9 @@ class Avatar:
     view_scale: float | None = None
     """NDC per unit of length at the head in the training views; None: the radius is the same in
     every view, as in the published program"""
+    store: Tensor | None = None
+    """(2, 3) low and high corner of a box inside the skull: points that the canonical offset leaves
+    in it wait for another code, and are not drawn; None: there is no such box"""
     shape: Tensor = field(default_factory=lambda: torch.zeros(100))
     """(100,) the person's own head shape, as it was while training"""
     provenance: dict[str, Any] = field(default_factory=dict)

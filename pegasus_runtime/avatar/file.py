@@ -68,6 +68,7 @@ def _header(avatar: Avatar) -> dict[str, Any]:
         "view_scale": avatar.view_scale,
         "points_per_pixel": avatar.points_per_pixel,
         "moves_points": avatar.moves_points,
+        "store": None if avatar.store is None else avatar.store.tolist(),
         "canonical_expression": avatar.canonical_expression.tolist(),
         "canonical_jaw_rad": avatar.canonical_jaw_rad,
         "head": {"name": avatar.head.name, "sha256": avatar.head.sha256},
@@ -173,6 +174,7 @@ def _assemble(header: dict[str, Any], tensors: dict[str, Tensor], head: Head) ->
         moves_points=bool(header["moves_points"]),
         points_per_pixel=_points_per_pixel(header),
         view_scale=None if header["view_scale"] is None else _positive(header, "view_scale"),
+        store=_store(header.get("store")),
         shape=_shaped(tensors, "shape", (100,)),
         provenance=dict(header["provenance"]),
     )
@@ -190,7 +192,8 @@ def _load(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str) -> N
 def _shaped(tensors: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
     if name not in tensors or tuple(tensors[name].shape) != shape or shape[0] > _MAX_POINTS:
         raise Refused(f"tensor {name} is missing or not of shape {shape}.")
-    return tensors[name].float()
+    # A copy, since where numbers lie in memory decides on the last bit of products with them.
+    return tensors[name].float().clone()
 
 
 def _positive(header: dict[str, Any], name: str) -> float:
@@ -198,6 +201,16 @@ def _positive(header: dict[str, Any], name: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise Refused(f"{name} = {value} is not a positive number.")
     return value
+
+
+def _store(corners: Any) -> Tensor | None:
+    """The box of points that wait; files from before there was one have none."""
+    if corners is None:
+        return None
+    box = torch.tensor(corners, dtype=torch.float32)
+    if box.shape != (2, 3) or not bool((box[0] < box[1]).all()):
+        raise Refused(f"store = {corners} is not the low and the high corner of a box.")
+    return box
 
 
 def _points_per_pixel(header: dict[str, Any]) -> int:

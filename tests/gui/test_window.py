@@ -306,5 +306,5 @@ def test_garbage_is_collected_on_the_windows_thread(qapp):
     worker.start()
     worker.join()
     assert not taken_down
-    GuiCollector.collect()
+    (qapp.findChild(GuiCollector) or GuiCollector(qapp)).collect()
     assert taken_down == [threading.main_thread()]

@@ -23,7 +23,7 @@ def check_device(config: TrainingConfig, report: Report) -> None:
     """Whether the chosen device is there, and how long it would take on it."""
     import torch
 
-    from pegasus_runtime.session import choose_device
+    from pegasus_runtime.devices import choose_device
 
     try:
         device = choose_device(config.device)

@@ -34,7 +34,7 @@ def export_checkpoint(run_dir: Path, out: Path) -> int:
     config = load_config(TrainingConfig, run_dir / "config.yaml")
     capture = load_capture(config.data)
     blank = blank_avatar(config, capture, load_free_head(), saved["points"])
-    learner = Learner(blank, config, torch.device("cpu"))
+    learner = Learner(blank, config, torch.device("cpu"), saved["num_slots"])
     learner.restore(saved)
     step = int(saved["step"])
     learner.finished_avatar({"made_by": "checkpoint", "step": step}).save(out)

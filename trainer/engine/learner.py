@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pegasus_runtime.avatar.avatar import Avatar
 from trainer.config.training import TrainingConfig
 from trainer.engine.tangent_precision import choose_tangent_precision
-from trainer.stages.store import hold_store, stretch_of
+from trainer.stages.store import hold_store, store_box, stretch_of
 
 _POINTS, _LATENTS = "points", "latents"
 
@@ -24,6 +24,7 @@ class Learner:
     ) -> None:
         """Learn an avatar whose deformer holds ``num_slots`` slots of a store (`hold_store`)."""
         self.num_slots = num_slots
+        self.store = store_box() if num_slots else None
         self.config = config
         self.device = device
         self.avatar = avatar
@@ -201,5 +202,6 @@ class Learner:
             codes=copy.deepcopy(self.codes).cpu().eval().requires_grad_(False),
             points=self.points.detach().cpu().clone(),
             radius=self.radius,
+            store=self.store,
             provenance=provenance,
         )

@@ -15,9 +15,9 @@ import torch
 
 from pegasus_runtime.assets import asset_folder
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.devices import choose_device
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import Head
-from pegasus_runtime.session import choose_device
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch

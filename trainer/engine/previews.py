@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pegasus_runtime.deform.surface import evaluate_surface
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 from trainer.data.dataset import Capture, TrainingFrame
@@ -45,7 +44,7 @@ def _tile(situation: Situation, frame: TrainingFrame) -> npt.NDArray[np.uint8]:
 
     learner = situation.learner
     code = situation.code(frame)
-    surface = evaluate_surface(learner.networks, situation.canonical, learner.points, code)
+    surface = situation.evaluate(learner.points[situation.drawn(code).index], code)
     channels = draw(situation, frame.record.camera, surface, situation.posed(frame), code)
     rgb = over_white(channels)
     pictures = [frame.pictures.image] + [

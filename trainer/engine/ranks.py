@@ -17,8 +17,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from pegasus_runtime.devices import choose_device
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.session import choose_device
 from trainer.engine.meeting import meet
 
 _TIMEOUT = timedelta(hours=1)

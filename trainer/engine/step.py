@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
+from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
 from pegasus_runtime.deform.nearest import NearestTracker
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
@@ -91,6 +92,24 @@ class Situation:
         with torch.no_grad():
             return prepare_pose(self.head, self.canonical, expression, pose, self.shape)
 
+    def evaluate(
+        self, points: Tensor, code: Tensor, *, appearance: bool = True, derivatives: bool = True
+    ) -> CanonicalSurface:
+        """As `evaluate_surface`, of this training's avatar."""
+        learner = self.learner
+        return evaluate_surface(
+            learner.networks, self.canonical, points, code,
+            appearance=appearance, derivatives=derivatives, move=learner.avatar.moves_points,
+        )  # fmt: skip
+
+    def drawn(self, code: Tensor) -> DrawnPoints:
+        """The points of a code (L,), and which of them are drawn."""
+        learner = self.learner
+        points = learner.points.detach()
+        if not learner.avatar.moves_points:
+            return DrawnPoints.all_of(points)
+        return find_drawn(learner.networks.deformer, points, code, learner.store)
+
     def radius(self, camera: Camera) -> float:
         """The points' radius in a frame's view."""
         avatar = self.learner.avatar
@@ -133,12 +152,11 @@ def losses_of_step(
 
 def _evaluate(situation: Situation, points: Tensor, code: Tensor, bend: bool) -> CanonicalSurface:
     """The surface at points (N, 3), with gradients through its derivatives or none."""
-    known = situation.learner.networks, situation.canonical, points, code
     if bend:
-        return evaluate_surface(*known)
+        return situation.evaluate(points, code)
     with torch.no_grad():
-        still = evaluate_surface(*known)
-    return with_derivatives_of(evaluate_surface(*known, derivatives=False), still)
+        still = situation.evaluate(points, code)
+    return with_derivatives_of(situation.evaluate(points, code, derivatives=False), still)
 
 
 @torch.no_grad()
@@ -147,11 +165,13 @@ def find_shown_points(
 ) -> tuple[Tensor, Tensor]:
     """Indices of the points that appear in a frame, and every point's nearest head vertex."""
     learner = situation.learner
+    networks, canonical = learner.networks, situation.canonical
+    drawn = situation.drawn(code)
     surface = evaluate_surface(
-        learner.networks, situation.canonical, learner.points.detach(), code, appearance=False
+        networks, canonical, drawn.points, code, appearance=False, move=False
     )
-    nearest = situation.trackers[frame.record.subject].find(surface.points)
-    points = pose_surface(learner.networks, situation.canonical, surface, posed, nearest).points
+    nearest = situation.trackers[frame.record.subject].find(drawn.spread(surface.points))
+    points = pose_surface(networks, canonical, surface, posed, nearest[drawn.index]).points
     camera = frame.record.camera
     fragments = rasterize(
         camera.project(points),
@@ -159,8 +179,8 @@ def find_shown_points(
         situation.radius(camera),
         learner.avatar.points_per_pixel,
     )
-    learner.seen |= visible_points(fragments)
-    return visible_points(fragments, _MIN_WEIGHT).nonzero()[:, 0], nearest
+    learner.seen[drawn.index] |= visible_points(fragments)
+    return drawn.index[visible_points(fragments, _MIN_WEIGHT)], nearest
 
 
 def draw(
@@ -206,7 +226,7 @@ def _point_losses(
     count = min(config.num_samples, len(learner.points))
     chosen = torch.randint(len(learner.points), (count,), generator=generator).to(learner.device)
     networks = learner.networks
-    sampled = evaluate_surface(networks, canonical, learner.points[chosen], code, appearance=False)
+    sampled = situation.evaluate(learner.points[chosen], code, appearance=False)
     around = eikonal_samples(sampled.offset_points.detach(), generator)
     around = around[torch.randperm(len(around), generator=generator)[:count].to(around.device)]
     field = networks.geometry(around, code, tangents=True)

@@ -121,6 +121,11 @@ def teach_store(avatar: Avatar, slots: list[Slot]) -> None:
     _teach_read_out(deformer, slots, count)
 
 
+def store_box() -> Tensor:
+    """(2, 3) low and high corner of what holds all slots, for `Avatar.store`."""
+    return torch.tensor([_LOW, _HIGH]) + torch.tensor([[-_FACE], [_FACE]])
+
+
 @torch.no_grad()
 def stretch_of(deformer: Deformer, codes: LatentCodes, points: Tensor) -> Tensor:
     """How many times farther points (N, 3) move where they are worn than where they wait: (N, 3).
@@ -128,8 +133,8 @@ def stretch_of(deformer: Deformer, codes: LatentCodes, points: Tensor) -> Tensor
     Along each axis, for the attribute that stretches it most; 1 outside the store.
     """
     stretch = torch.ones_like(points)
-    low, high = (points.new_tensor(corner) for corner in (_LOW, _HIGH))
-    stored = ((points > low - _FACE) & (points < high + _FACE)).all(dim=1).nonzero()[:, 0]
+    low, high = store_box().to(points)
+    stored = ((points > low) & (points < high)).all(dim=1).nonzero()[:, 0]
     waiting = points[stored]
     largest = stretch[stored]
     for name in codes.attribute_names:

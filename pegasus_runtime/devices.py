@@ -1,0 +1,28 @@
+"""The device that computes."""
+
+from __future__ import annotations
+
+import torch
+
+from pegasus_runtime.errors import Refused
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of a name.
+
+    Raises:
+        Refused: the name is not known or there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise Refused(f"device {name!r}: use auto, cpu, cuda or cuda:N.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise Refused(f"device {name!r}: use auto, cpu, cuda or cuda:N.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise Refused(
+            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices."
+        )
+    return device

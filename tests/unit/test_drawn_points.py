@@ -1,0 +1,109 @@
+"""Points that wait in an avatar's store: not drawn, not evaluated, and there all the same."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pegasus_runtime as pr
+from pegasus_runtime import session as session_module
+from pegasus_runtime.frame import PASSES
+
+STORE = torch.tensor([[-0.2, -0.1, -0.3], [0.2, 0.2, 0.1]])
+NUM_WAITING = 400
+
+
+@pytest.fixture(scope="module")
+def bare() -> pr.Avatar:
+    """An avatar without a store."""
+    head = pr.load_free_head()
+    sizes = pr.NetworkSizes(
+        num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0,
+        deformer_width=16, deformer_depth=2, shading_width=8,
+    )  # fmt: skip
+    made = pr.initial_avatar(head, head.template[::3], 0.06, sizes=sizes, attribute_names=["hat_a"])
+    torch.manual_seed(1)
+    with torch.no_grad():
+        torch.nn.init.normal_(made.networks.deformer.blendshapes.weight, std=0.02)
+        made.networks.deformer.offset.weight.zero_()
+        made.networks.deformer.offset.bias.zero_()
+    low, high = STORE
+    outside = ~((made.points > low) & (made.points < high)).all(dim=1)
+    made.points = made.points[outside]
+    return made
+
+
+@pytest.fixture(scope="module")
+def avatar(bare: pr.Avatar) -> pr.Avatar:
+    """The same with points that wait, between the others."""
+    low, high = STORE
+    generator = torch.Generator().manual_seed(0)
+    waiting = low + (high - low) * torch.rand(NUM_WAITING, 3, generator=generator)
+    points = torch.cat([bare.points[:100], waiting, bare.points[100:]])
+    return replace(bare, points=points, store=STORE)
+
+
+def _moved(avatar: pr.Avatar) -> pr.Parameters:
+    params = avatar.neutral()
+    params.expression[:5], params.pose[3:9], params.shape[:4] = 1.5, 0.3, 2.0
+    return params
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_picture_is_that_of_the_points_outside(
+    avatar: pr.Avatar, bare: pr.Avatar, exact: bool
+) -> None:
+    params, camera = _moved(avatar), avatar.default_camera((64, 64))
+    wanted = pr.Session(bare, "cpu").render(params, camera, PASSES)
+    found = pr.Session(avatar, "cpu", exact=exact).render(params, camera, PASSES)
+    for name in PASSES:
+        assert np.abs(found[name] - wanted[name]).mean() < 1e-5, name
+    assert found.num_points == bare.num_points
+
+
+def test_they_are_evaluated_only_for_who_asks(
+    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    real = session_module.evaluate_surface
+
+    def evaluate(networks: object, canonical: object, points: torch.Tensor, *rest, **more):  # type: ignore[no-untyped-def]
+        counted.append(len(points))
+        return real(networks, canonical, points, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(session_module, "evaluate_surface", evaluate)
+    params, camera = _moved(avatar), avatar.default_camera((32, 32))
+    frame = pr.Session(avatar, "cpu").render(params, camera)
+    assert sum(counted) == avatar.num_points - NUM_WAITING
+    everywhere = replace(avatar, store=None)
+    wanted = pr.Session(everywhere, "cpu").render(params, camera)
+    assert frame.points.shape == (avatar.num_points, 3)
+    assert np.abs(frame.points - wanted.points).max() < 1e-5
+    assert np.abs(frame.normals - wanted.normals).max() < 1e-4
+    assert frame.num_points == avatar.num_points - NUM_WAITING
+
+
+def test_a_code_may_carry_them_out(avatar: pr.Avatar, bare: pr.Avatar) -> None:
+    """An offset that lifts every point by more than the box is high."""
+    lifted = replace(avatar, networks=copy.deepcopy(avatar.networks))
+    with torch.no_grad():
+        lifted.networks.deformer.offset.bias[1] = 0.5
+    camera = avatar.default_camera((48, 48))
+    frame = pr.Session(lifted, "cpu").render(lifted.neutral(), camera, ("alpha",))
+    assert frame.num_points > bare.num_points
+
+
+def test_the_store_is_kept_in_the_file(avatar: pr.Avatar, bare: pr.Avatar, tmp_path: Path) -> None:
+    avatar.save(tmp_path / "a.avatar")
+    bare.save(tmp_path / "b.avatar")
+    kept = pr.load_avatar(tmp_path / "a.avatar").store
+    assert kept is not None and torch.equal(kept, STORE)
+    assert pr.load_avatar(tmp_path / "b.avatar").store is None
+    replace(avatar, store=STORE.flip(0)).save(tmp_path / "c.avatar")
+    with pytest.raises(pr.Refused, match=r"c\.avatar.*store.*corner of a box"):
+        pr.load_avatar(tmp_path / "c.avatar")
