@@ -70,6 +70,15 @@ def test_codes_are_handed_over_by_name(folder: Path, earlier: Path) -> None:
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
+def test_an_avatar_does_not_say_where_its_maker_keeps_files(folder: Path, earlier: Path) -> None:
+    config = replace(config_for(folder), start_from=str(earlier), steps=1)
+    run = earlier.parent / "next"
+    (run / "previews").mkdir(parents=True)
+    made = train(config, load_capture(config.data), load_free_head(), run)
+    assert made.provenance["config"]["start_from"] == "a.avatar"
+    assert str(folder.parent) not in str(made.provenance)
+
+
 def test_what_cannot_be_handed_over_is_named(folder: Path, earlier: Path) -> None:
     config = replace(config_for(folder), start_from=str(earlier))
     wider = replace(config, model=replace(config.model, geometry_width=24))

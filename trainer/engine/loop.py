@@ -198,7 +198,9 @@ def _stop_requests() -> Iterator[threading.Event]:
 
 def _provenance(config: TrainingConfig, capture: Capture) -> dict[str, Any]:
     settings = asdict(config)
+    # An avatar is given away, and where its maker keeps files is nobody's business.
     settings["data"]["folder"] = Path(config.data.folder).name
+    settings["start_from"] = Path(config.start_from).name
     return {
         "made_by": "trainer train",
         "config": settings,
