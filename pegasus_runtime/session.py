@@ -224,8 +224,10 @@ class Session:
         drawn = surface.points
         if drawn is None:
             return None
+        # Both may be the caller's own arrays, who goes on to the next frame with them.
+        kept, worn = params.copy(), code.clone()
         return lambda: pose_waiting(
-            self._networks, self._canonical, drawn, code, self._prepare(params), posed
+            self._networks, self._canonical, drawn, worn, self._prepare(kept), posed
         )
 
     def _find_nearest(self, surface: DrawnSurface, code: Tensor, count: int) -> Tensor:

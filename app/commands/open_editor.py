@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def open_editor(options: argparse.Namespace) -> int:
     if options.avatar != "demo" and not Path(options.avatar).exists():
         raise FileNotFoundError(f"{options.avatar}: no such avatar file.")
     try:
+        # Before Qt for Python, which reads the source of every module that comes after it.
+        import_module("torch")
         from app.application import open_editor as open_window
     except ImportError as error:
         if "PySide6" in str(error.name or "") or "shared object" in str(error):

@@ -16,6 +16,9 @@ from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.posing import PosableSurface
 from pegasus_runtime.deform.surface import PosedHead, PosedSurface, evaluate_surface, pose_surface
 
+_SLICE = 16_384
+"""points moved at once: hidden layers of all would take a lot of memory"""
+
 
 @dataclass
 class DrawnPoints:
@@ -60,7 +63,8 @@ def find_drawn(
         code: (L,) latent code z.
         store: (2, 3) low and high corner of the box; None: all are drawn.
     """
-    moved = points + deformer.canonical_offset(points, code)
+    offsets = [deformer.canonical_offset(part, code) for part in points.split(_SLICE)]
+    moved = points + torch.cat(offsets)
     if store is None:
         return DrawnPoints.all_of(moved)
     low, high = store.to(points)

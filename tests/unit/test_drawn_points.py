@@ -79,9 +79,10 @@ def test_they_are_evaluated_only_for_who_asks(
     monkeypatch.setattr(session_module, "evaluate_surface", evaluate)
     params, camera = _moved(avatar), avatar.default_camera((32, 32))
     frame = pr.Session(avatar, "cpu").render(params, camera)
+    params.pose[3:9], params.expression[:5] = 0.9, -2.0  # the caller goes on
     assert sum(counted) == avatar.num_points - NUM_WAITING
     everywhere = replace(avatar, store=None)
-    wanted = pr.Session(everywhere, "cpu").render(params, camera)
+    wanted = pr.Session(everywhere, "cpu").render(_moved(avatar), camera)
     assert frame.points.shape == (avatar.num_points, 3)
     assert np.abs(frame.points - wanted.points).max() < 1e-5
     assert np.abs(frame.normals - wanted.normals).max() < 1e-4
