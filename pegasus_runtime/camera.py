@@ -92,8 +92,8 @@ class Camera:
             for value in (self.rotation, self.translation, self.intrinsics)
         )
         # Rounded as the published program does, for a point on a pixel's edge is in or out by the
-        # last bit; then column by column, for operations along rows of two numbers are slow.
-        x, y, depth = (points @ rotation + translation).unbind(dim=1)
+        # last bit; but coordinate by coordinate, for operations along rows of three are slow.
+        x, y, depth = (rotation.T @ points.T + translation[:, None]).unbind(dim=0)
         left = x * intrinsics[0, 0] / depth + intrinsics[0, 2]
         up = y * intrinsics[1, 1] / depth + intrinsics[1, 2]
         return torch.stack([left, up, depth], dim=1)

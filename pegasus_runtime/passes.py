@@ -51,8 +51,18 @@ def finish_pass(
     if name == "depth":
         return torch.where(alpha > 0, image / alpha.clamp_min(1e-6), torch.zeros_like(image))
     if name in _OVER_BACKGROUND and background is not None:
-        return image + (1 - alpha) * _colour(background).to(image)
+        return _put_before(image, alpha, _colour(background).to(image))
     return image
+
+
+def _put_before(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
+    if image.device.type != "cpu":
+        return image + (1 - alpha) * colour
+    from pegasus_runtime.picture_kernel import put_before
+
+    finished = torch.empty(image.shape)
+    put_before(image.numpy(), alpha.numpy(), colour.numpy(), finished.numpy())
+    return finished
 
 
 def _colour(background: tuple[float, float, float]) -> Tensor:

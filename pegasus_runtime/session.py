@@ -15,7 +15,7 @@ from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.deform.drawn import DrawnPoints, DrawnSurface, find_drawn, pose_waiting
 from pegasus_runtime.deform.evaluation import SurfaceEvaluation
-from pegasus_runtime.deform.nearest import NearestTracker, nearest_vertices
+from pegasus_runtime.deform.nearest import NearestTracker
 from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
@@ -81,6 +81,7 @@ class Session:
         self._tracker = NearestTracker(self._canonical.vertices)
         self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
         self._tables: Recent[ShadingTable | None] = Recent(0, lambda _: 1)
+        self._displaced: Recent[Tensor | None] = Recent(0, lambda _: 1)
         self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
         self.precision = precision
 
@@ -168,10 +169,9 @@ class Session:
 
         points, move = self._chosen(count), self.avatar.moves_points
         drawn = self._drawn(points, code)
-        if drawn is not None:
-            points = points[drawn.index]
+        index = None if drawn is None else drawn.index
         return DrawnSurface(
-            WrittenSurface(self._networks, self._canonical, points, code, move), drawn
+            WrittenSurface(self._networks, self._canonical, points, code, move, index), drawn
         )
 
     def _drawn(self, points: Tensor, code: Tensor) -> DrawnPoints | None:
@@ -201,7 +201,7 @@ class Session:
     ) -> tuple[PosedSurface, Tensor]:
         def evaluate() -> tuple[PosedSurface, Tensor]:
             prepared, nearest = self._prepare(params), None
-            if prepared.shape_displacements is not None:
+            if prepared.shape_displacements is not None and not self._exact:
                 nearest = self._find_nearest(surface, code, count)
             posed = surface.surface.pose(prepared, nearest)
             assert posed.normals is not None
@@ -215,7 +215,12 @@ class Session:
     def _prepare(self, params: Parameters) -> PosedHead:
         values = (params.expression, params.pose, params.shape)
         expression, pose, shape = (torch.from_numpy(v).to(self.device) for v in values)
-        return prepare_pose(self._head, self._canonical, expression, pose, shape)
+        known = self._displaced.get(params.shape.tobytes(), lambda: self._displace(shape))
+        return prepare_pose(self._head, self._canonical, expression, pose, shape, known)
+
+    def _displace(self, shape: Tensor) -> Tensor | None:
+        """The head's vertices by its shape: it is read as a whole for this, and changes seldom."""
+        return self._head.identity_directions @ shape if bool(shape.any()) else None
 
     def _completion(
         self, surface: DrawnSurface, posed: PosedSurface, params: Parameters, code: Tensor
@@ -232,8 +237,6 @@ class Session:
 
     def _find_nearest(self, surface: DrawnSurface, code: Tensor, count: int) -> Tensor:
         """Nearest head vertex (M,) of each point drawn."""
-        if self._exact:
-            return nearest_vertices(surface.surface.points, self._canonical.vertices)
         return self._nearest.get(
             (_bytes(code), count),
             lambda: surface.among_drawn(self._tracker.find(surface.places)),

@@ -28,12 +28,20 @@ def to_pixels(frame: Frame, name: str) -> AnyPixels:
         alpha = torch.ones_like(image)
     elif name == "depth":
         image = _shade_depth(image, alpha)
-    rgba = torch.cat([image.expand(-1, -1, 3), alpha], dim=2)
-    pixels = rgba.clamp_(0, 1).mul_(255).add_(0.5).byte()
-    if not pixels.is_cuda:
-        return pixels.numpy()
+    image = image.expand(-1, -1, 3)
+    if not image.is_cuda:
+        return _on_cpu(image, alpha)
+    pixels = torch.cat([image, alpha], dim=2).clamp_(0, 1).mul_(255).add_(0.5).byte()
     # The time a picture takes decides on drafts, and must not end before the picture.
     torch.cuda.current_stream(pixels.device).synchronize()
+    return pixels
+
+
+def _on_cpu(image: Tensor, alpha: Tensor) -> AnyPixels:
+    from pegasus_runtime.picture_kernel import to_bytes
+
+    pixels = torch.empty(*image.shape[:2], 4, dtype=torch.uint8).numpy()
+    to_bytes(image.numpy(), alpha.numpy(), pixels)
     return pixels
 
 

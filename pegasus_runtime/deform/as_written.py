@@ -2,7 +2,9 @@
 
 Nothing is kept from frame to frame, the pose and expression directions of every point are laid out
 in full, and the Jacobian that carries normals comes from automatic differentiation (PEGASUS,
-section 3; the published program does the same with vmap).
+section 3; the published program does the same with vmap). All points are evaluated, also those
+that wait in a store, which the model as written does not know; they are only left out of the
+picture, or two pictures would show two things.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.networks import AvatarNetworks, GeometryOutput
 from pegasus_runtime.deform.canonical_head import CanonicalHead
+from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.deform.surface import (
     PosedHead,
     PosedSurface,
@@ -36,36 +39,49 @@ class WrittenSurface:
     code: Tensor
     """(L,)"""
     moves_points: bool
+    drawn: Tensor | None = None
+    """(M,) indices of the points that are drawn, None for all"""
     num_bytes: int = 0
 
     @property
     def points(self) -> Tensor:
-        """(N, 3) on the canonical head"""
-        return evaluate_surface(
-            self.networks, self.canonical, self.stored, self.code,
-            appearance=False, move=self.moves_points,
-        ).points  # fmt: skip
+        """(M, 3) on the canonical head"""
+        return self._among_drawn(
+            evaluate_surface(
+                self.networks, self.canonical, self.stored, self.code,
+                appearance=False, move=self.moves_points,
+            ).points
+        )  # fmt: skip
 
     @property
     def geometry(self) -> GeometryOutput:
-        """Colours and parts of the points."""
-        moved = self.stored
+        """Colours and parts of the points that are drawn."""
+        moved = self._among_drawn(self.stored)
         if self.moves_points:
             moved = moved + self.networks.deformer.canonical_offset(moved, self.code)
         output: GeometryOutput = self.networks.geometry(moved, self.code)
         return output
 
     def pose(self, head: PosedHead, nearest: Tensor | None) -> PosedSurface:
-        """The points with an expression, a pose and a shape."""
-        parts = [
-            evaluate_as_written(
-                self.networks, self.canonical, self.stored[some], self.code, head,
-                None if nearest is None else nearest[some], move=self.moves_points,
-            )[0]
-            for some in _slices(len(self.stored))
-        ]  # fmt: skip
+        """The points that are drawn, with an expression, a pose and a shape.
+
+        ``nearest`` is looked up where it is needed, as for a first frame.
+        """
+        parts = [self._pose(some, head) for some in _slices(len(self.stored))]
         normals = [part.normals for part in parts if part.normals is not None]
-        return PosedSurface(torch.cat([part.points for part in parts]), torch.cat(normals))
+        return PosedSurface(
+            self._among_drawn(torch.cat([part.points for part in parts])),
+            self._among_drawn(torch.cat(normals)),
+        )
+
+    def _pose(self, some: slice, head: PosedHead) -> PosedSurface:
+        return evaluate_as_written(
+            self.networks, self.canonical, self.stored[some], self.code, head,
+            move=self.moves_points,
+        )[0]  # fmt: skip
+
+    def _among_drawn(self, values: Tensor) -> Tensor:
+        return values if self.drawn is None else values[self.drawn]
 
 
 def _slices(count: int) -> list[slice]:
@@ -92,7 +108,7 @@ def evaluate_as_written(
         points: (N, 3) stored points p.
         code: (L,) latent code z.
         head: from `prepare_pose`.
-        nearest: (N,) nearest canonical vertex, needed where the head has a shape.
+        nearest: (N,) nearest canonical vertex, if the caller knows it and the head has a shape.
         move: apply the canonical offset.
         keep_graph: results carry gradients, as a training needs them.
     """
@@ -129,7 +145,8 @@ def _place(
     rest = rest + expression_directions @ head.expression_change
     rest = rest + torch.einsum("nfc,f->nc", pose_directions, head.feature_change)
     if head.shape_displacements is not None:
-        assert nearest is not None
+        if nearest is None:
+            nearest = nearest_vertices(on_head.detach(), canonical.vertices)
         rest = rest + head.shape_displacements[nearest]
     linear, shift = blend_bones(head.transforms, deformer.skinning)
     return apply_rows(linear, rest) + shift

@@ -10,13 +10,8 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
-from pegasus_runtime.deform.posing import (
-    PackedRows,
-    PackedSurface,
-    PlainSurface,
-    PosableSurface,
-    pack_part,
-)
+from pegasus_runtime.deform.folding import PackedRows, pack_part
+from pegasus_runtime.deform.posing import PackedSurface, PlainSurface, PosableSurface
 from pegasus_runtime.deform.surface import CanonicalSurface, join_surfaces
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.side_by_side import num_workers, work_through
@@ -24,7 +19,7 @@ from pegasus_runtime.side_by_side import num_workers, work_through
 Evaluate = Callable[[Tensor], CanonicalSurface]
 _SLICE_BYTES = 2 * 2**20
 _SLICES = (256, 8192)
-"""fewest and most points of a slice, multiples of `posing_kernel.LANES`"""
+"""fewest and most points of a slice, multiples of `folding_kernel.LANES`"""
 
 
 class SurfaceEvaluation:

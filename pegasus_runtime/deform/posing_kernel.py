@@ -1,8 +1,8 @@
 """Posing points in one pass over memory, many points to a vector register (numba).
 
-Torch's products of a tall matrix with three columns, and the dozen small operations after them,
-are bound by memory: each reads and writes all points. Here what a frame needs of 64 points lies
-together, one number after another with the points side by side, and is read once.
+Torch's dozen small operations for this are bound by memory: each reads and writes all points. Here
+what a frame needs of 64 points lies together, one number after another with the points side by
+side, and is read once.
 """
 
 from __future__ import annotations
@@ -13,69 +13,18 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from pegasus_runtime.avatar.bfloat16_kernel import Numbers, widen
+from pegasus_runtime.deform.folding_kernel import JOINED, LANES, Floats
 
-LANES = 64
-"""points that lie side by side"""
 NUM_BONES = 6
 NUM_SMALL_ROWS = 4 * NUM_BONES + 12 + 3
 """rows behind the hidden layer: skinning and rest position with their tangents, gradient"""
 
-Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 # A float32 number, in the types of which sums do not mix with Python's own.
 Scalar = Any
-# Products and sums may be joined; NaN stays NaN.
-_JOINED = {"contract", "nsz"}
 
 
-@njit(cache=True, nogil=True)
-def pack_rows(source: Numbers, first_point: int, first_row: int, packed: Numbers) -> None:
-    """Lay numbers (n, C) of points side by side: row ``first_row`` onwards of ``packed``.
-
-    Args:
-        source: (n, C)
-        first_point: of the source among all, a multiple of `LANES`.
-        first_row: where column 0 goes.
-        packed: (blocks, rows, LANES) out.
-    """
-    num_points, num_columns = source.shape
-    for block in range((num_points + LANES - 1) // LANES):
-        start = block * LANES
-        count = min(LANES, num_points - start)
-        target = packed[first_point // LANES + block]
-        for column in range(num_columns):
-            for lane in range(count):
-                target[first_row + column, lane] = source[start + lane, column]
-
-
-@njit(cache=True, nogil=True, fastmath=_JOINED)
-def _fold(block: Numbers, first: int, weight: Floats, folded: Floats) -> None:
-    """Add rows first… of a block, times weight (3, D), to folded (3, LANES).
-
-    Four rows at a time, for it is the writing of sums that takes longest.
-    """
-    width = weight.shape[1]
-    fours = width // 4 * 4
-    for row in range(0, fours, 4):
-        for axis in range(3):
-            u, v = weight[axis, row], weight[axis, row + 1]
-            w, x = weight[axis, row + 2], weight[axis, row + 3]
-            for lane in range(LANES):
-                folded[axis, lane] += (
-                    u * widen(block[first + row, lane])
-                    + v * widen(block[first + row + 1, lane])
-                    + w * widen(block[first + row + 2, lane])
-                    + x * widen(block[first + row + 3, lane])
-                )
-    for row in range(fours, width):
-        for axis in range(3):
-            u = weight[axis, row]
-            for lane in range(LANES):
-                folded[axis, lane] += u * widen(block[first + row, lane])
-
-
-@njit(cache=True, nogil=True, fastmath=_JOINED)
+@njit(cache=True, nogil=True, fastmath=JOINED)
 def _blend(block: Floats, first: int, matrices: Floats, blended: Floats) -> None:
     """Bones (6, 12) blended by the weights in rows first… of a block: (12, LANES)."""
     for entry in range(12):
@@ -92,7 +41,7 @@ def _blend(block: Floats, first: int, matrices: Floats, blended: Floats) -> None
             )
 
 
-@njit(cache=True, nogil=True, fastmath=_JOINED)
+@njit(cache=True, nogil=True, fastmath=JOINED)
 def _apply(blended: Floats, vectors: Floats, shift: Scalar, out: Floats) -> None:
     """Add linear part times vectors (3, LANES), and the shift if that is 1, to out (3, LANES)."""
     for row in range(3):
@@ -105,7 +54,7 @@ def _apply(blended: Floats, vectors: Floats, shift: Scalar, out: Floats) -> None
             )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_JOINED)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=JOINED)
 def _carry_normals(t: Floats, block: Floats, first: int, out: Floats) -> None:
     """As `deform.surface.carry_normals`; t (3, 3, LANES), t[i] = ∂x_d/∂p'ᵢ; out (3, LANES)."""
     for lane in range(LANES):
@@ -129,18 +78,31 @@ def _displace(displacements: Floats, nearest: Indices, start: int, rest: Floats)
             rest[axis, lane] += displacements[nearest[start + lane], axis]
 
 
+@njit(cache=True, nogil=True, fastmath=JOINED)
+def _combine(folds: Floats, number: int, shares: Floats, block: Floats, combined: Floats) -> None:
+    """Rest position and its tangents in rows… of a block, moved by folds (R, …): (12, LANES)."""
+    for row in range(12):
+        for lane in range(LANES):
+            combined[row, lane] = block[row, lane]
+    for fold in range(len(shares)):
+        share, moved = shares[fold], folds[fold, number]
+        for row in range(12):
+            for lane in range(LANES):
+                combined[row, lane] += share * moved[row, lane]
+
+
 @njit(cache=True, nogil=True, parallel=True)
-def pose_packed(
-    packed: Floats, slopes: Numbers, weight: Floats, bias: Floats, matrices: Floats,
+def pose_folded(
+    packed: Floats, folds: Floats, shares: Floats, bias: Floats, matrices: Floats,
     displacements: Floats, nearest: Indices, num_workers: int, points: Floats, normals: Floats,
 ) -> None:  # fmt: skip
     """Posed points and unit normals; `deform.surface.pose_surface` has the same formulas.
 
     Args:
-        packed: (blocks, D + NUM_SMALL_ROWS, LANES) as `PackedRows` lays them.
-        slopes: (blocks, 3 D, LANES) tangents of the hidden layer, direction after direction.
-        weight: (3, D) the deformer's last layer with expression and pose folded in.
-        bias: (3,)
+        packed: (blocks, D + NUM_SMALL_ROWS, LANES) as `folding.PackedRows` lays them.
+        folds: (at least R, blocks, 12, LANES) as `folding.FoldedMaps` keeps them.
+        shares: (R,) of each of them in what expression and pose change.
+        bias: (3,) that they add to every point.
         matrices: (B, 12) upper three rows of the bones' transforms.
         displacements: (V, 3) by the head's shape; V = 0 for none.
         nearest: (N,) vertex of each point, empty where V = 0.
@@ -148,32 +110,30 @@ def pose_packed(
         points: (N, 3) out.
         normals: (N, 3) out.
     """
-    width = weight.shape[1]
-    skinning = width
+    skinning = packed.shape[1] - NUM_SMALL_ROWS
     rest_row = skinning + 4 * NUM_BONES
     for worker in prange(num_workers):
-        rest, tangent = np.empty((3, LANES), np.float32), np.empty((3, LANES), np.float32)
+        combined = np.empty((12, LANES), np.float32)
         blended, bent = np.empty((12, LANES), np.float32), np.empty((12, LANES), np.float32)
         jacobian = np.empty((3, 3, LANES), np.float32)
         posed, turned = np.empty((3, LANES), np.float32), np.empty((3, LANES), np.float32)
         for number in range(worker, len(packed), num_workers):
             block = packed[number]
             start = number * LANES
+            _combine(folds, number, shares, block[rest_row : rest_row + 12], combined)
+            rest = combined[:3]
             for axis in range(3):
                 for lane in range(LANES):
-                    rest[axis, lane] = block[rest_row + axis, lane] + bias[axis]
-            _fold(block, 0, weight, rest)
+                    rest[axis, lane] += bias[axis]
             if len(displacements):
                 _displace(displacements, nearest, start, rest)
             _blend(block, skinning, matrices, blended)
             posed[:] = np.float32(0.0)
             _apply(blended, rest, np.float32(1.0), posed)
             for i in range(3):
-                tangent[:] = block[rest_row + 3 + 3 * i : rest_row + 6 + 3 * i]
-                _fold(slopes[number], i * width, weight, tangent)
                 _blend(block, skinning + (i + 1) * NUM_BONES, matrices, bent)
                 jacobian[i] = np.float32(0.0)
-                _apply(blended, tangent, np.float32(0.0), jacobian[i])
+                _apply(blended, combined[3 + 3 * i : 6 + 3 * i], np.float32(0.0), jacobian[i])
                 _apply(bent, rest, np.float32(1.0), jacobian[i])
             _carry_normals(jacobian, block, rest_row + 12, turned)
             for lane in range(min(LANES, len(points) - start)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from pegasus_runtime.deform.posing_kernel import Floats
+from pegasus_runtime.deform.folding_kernel import Floats
 
 _ONE, _HALF = np.float32(1.0), np.float32(0.5)
 

@@ -141,7 +141,12 @@ def _undo_transforms(
 
 
 def prepare_pose(
-    head: Head, canonical: CanonicalHead, expression: Tensor, pose: Tensor, shape: Tensor
+    head: Head,
+    canonical: CanonicalHead,
+    expression: Tensor,
+    pose: Tensor,
+    shape: Tensor,
+    displacements: Tensor | None = None,
 ) -> PosedHead:
     """Joint transforms and changes from the canonical head of one frame.
 
@@ -151,9 +156,11 @@ def prepare_pose(
         expression: (50,)
         pose: (15,) axis-angle of root, neck, jaw, left eye, right eye, in radians.
         shape: (100,)
+        displacements: (V, 3) of the head's vertices by this shape, when the caller knows them.
     """
     _, transforms, pose_feature = pose_joints(head, shape, expression, pose)
-    displacements = head.identity_directions @ shape if bool(shape.any()) else None
+    if displacements is None and bool(shape.any()):
+        displacements = head.identity_directions @ shape
     return PosedHead(
         transforms=add_ghost_bone(transforms),
         expression_change=expression - canonical.expression,

@@ -212,7 +212,7 @@ class _Render(torch.autograd.Function):
             if features.shape[1]:
                 numba_image.draw_image(
                     *_tile_arguments(points, features, bins, image_size, radius), num_kept,
-                    numba_image.NUM_LANES, image.numpy(),
+                    image.numpy(),
                 )  # fmt: skip
         ctx.save_for_backward(points, features)
         ctx.bins, ctx.image_size, ctx.radius, ctx.num_kept = bins, image_size, radius, num_kept
