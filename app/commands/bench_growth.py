@@ -40,11 +40,11 @@ def measure_growth(
 
 
 def _row(avatar: Avatar, side: int, repeats: int, device: str, precision: str) -> dict[str, float]:
-    from app.commands.bench import measure
+    from app.commands.bench import measure, medians
     from pegasus_runtime import Session
 
     session = Session(avatar, device=device, precision=precision)
-    return measure(session, avatar.default_camera((side, side)), repeats, only=_ROWS)
+    return medians(measure(session, avatar.default_camera((side, side)), repeats, only=_ROWS))
 
 
 def measure_programs(options: argparse.Namespace) -> dict[str, float]:

@@ -17,7 +17,7 @@ from pegasus_runtime.avatar.bfloat16_kernel import Numbers, narrow, widen
 Floats = NDArray[np.float32]
 Scalar = Any
 _JOINED = {"contract", "nsz"}
-_BETA = np.float32(100.0)
+_BETA, _PER_BETA = np.float32(100.0), np.float32(0.01)
 _LIMIT = np.float32(-40.0)
 """e⁻⁴⁰ is nothing beside one, and its square is still a normal number: arithmetic with denormal
 ones takes a hundred times as long on many processors."""
@@ -33,13 +33,8 @@ _LOG = tuple(np.float32(2 / n) for n in (11, 9, 7, 5, 3, 1))
 
 
 @njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
-def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
-    """softplus(β x) / β and its derivative sigmoid(β x), β = 100.
-
-    With e = exp(-|β x|) they are max(x, 0) + log1p(e) / β and 1 / (1 + e) or e / (1 + e); and
-    log1p(e) = 2 artanh(e / (2 + e)).
-    """
-    scaled = value * _BETA
+def _decay(scaled: Scalar) -> Scalar:
+    """exp(-|β x|)"""
     power = max(-abs(scaled), _LIMIT)
     whole = np.floor(power * _LOG2_E + _HALF)
     rest = power - whole * _LN2_HIGH - whole * _LN2_LOW
@@ -47,16 +42,43 @@ def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
     for term in _EXP[1:]:
         series = series * rest + term
     series = series * rest * rest + rest + _ONE
-    e = series * np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
-    s = e / (e + np.float32(2.0))
+    return series * np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
+def _from_ratio(value: Scalar, s: Scalar) -> Scalar:
+    """softplus(β x) / β = max(x, 0) + log1p(e) / β, with log1p(e) = 2 artanh(s), s = e / (2 + e)"""
     square = s * s
     log = _LOG[0]
     for term in _LOG[1:]:
         log = log * square + term
-    inverse = _ONE / (_ONE + e)
-    slope = inverse if scaled >= 0 else e * inverse
+    return max(value, np.float32(0.0)) + log * s * _PER_BETA
+
+
+@njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
+def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
+    """softplus(β x) / β and its derivative sigmoid(β x), β = 100.
+
+    With e = exp(-|β x|) the derivative is 1 / (1 + e) or e / (1 + e). Divisions are slow, so that
+    by 1 + e and by 2 + e are one.
+    """
+    scaled = value * _BETA
+    e = _decay(scaled)
+    one_more, two_more = _ONE + e, np.float32(2.0) + e
+    inverse = _ONE / (one_more * two_more)
+    slope = (_ONE if scaled >= 0 else e) * two_more * inverse
     slope = slope if slope > _NO_SLOPE else np.float32(0.0)
-    return max(value, np.float32(0.0)) + log * s / _BETA, slope
+    return _from_ratio(value, e * one_more * inverse), slope
+
+
+@njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
+def activate_values(values: Floats, results: Floats) -> None:
+    """Write softplus of values (N, D)."""
+    for row in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            value = values[row, column]
+            e = _decay(value * _BETA)
+            results[row, column] = _from_ratio(value, e / (np.float32(2.0) + e))
 
 
 @njit(cache=True, nogil=True, fastmath=_JOINED)

@@ -15,9 +15,12 @@ from pegasus_runtime.avatar.networks import AvatarNetworks, Deformer
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.posing import PosableSurface
 from pegasus_runtime.deform.surface import PosedHead, PosedSurface, evaluate_surface, pose_surface
+from pegasus_runtime.side_by_side import work_through
 
-_SLICE = 16_384
+_SLICE = 65_536
 """points moved at once: hidden layers of all would take a lot of memory"""
+_CORE_SLICE = 1024
+"""by one core: their hidden layers stay in its cache"""
 
 
 @dataclass
@@ -63,13 +66,30 @@ def find_drawn(
         code: (L,) latent code z.
         store: (2, 3) low and high corner of the box; None: all are drawn.
     """
-    offsets = [deformer.canonical_offset(part, code) for part in points.split(_SLICE)]
-    moved = points + torch.cat(offsets)
+    moved = _move(deformer, points, code)
     if store is None:
         return DrawnPoints.all_of(moved)
     low, high = store.to(points)
     waiting = ((moved > low) & (moved < high)).all(dim=1)
     return DrawnPoints(moved, (~waiting).nonzero()[:, 0])
+
+
+def _move(deformer: Deformer, points: Tensor, code: Tensor) -> Tensor:
+    """p' (N, 3) of stored points (N, 3)."""
+    on_cpu = points.device.type == "cpu"
+    moved, size = torch.empty_like(points), _CORE_SLICE if on_cpu else _SLICE
+    slices = list(zip(points.split(size), moved.split(size), strict=True))
+
+    def move(part: tuple[Tensor, Tensor]) -> None:
+        stored, target = part
+        torch.add(stored, deformer.canonical_offset(stored, code), out=target)
+
+    if on_cpu:
+        work_through(slices, move)
+    else:
+        for part in slices:
+            move(part)
+    return moved
 
 
 @dataclass
