@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from PySide6.QtCore import QObject, qVersion
 from PySide6.QtGui import QOffscreenSurface, QOpenGLContext
 from PySide6.QtWidgets import QMessageBox
 
@@ -23,8 +24,15 @@ def check_platform(avatar: str = "demo") -> None:
     """Whether a window can be opened on this machine.
 
     Raises:
-        Refused: no display, or a library of the system that windows need is missing.
+        Refused: no display, or a library of the system that windows need is missing, or the
+            PySide6 installed would end the program in the middle of somebody's work.
     """
+    if loses_references():
+        raise Refused(
+            f"PySide6 {qVersion()} would abort the editor after a while with this Python (it loses "
+            "references to None); run: pip install 'PySide6-Essentials<6.12', or use Python 3.12; "
+            f"{_instead(avatar)}"
+        )
     if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
         return
     if os.environ.get("WAYLAND_DISPLAY"):
@@ -34,6 +42,20 @@ def check_platform(avatar: str = "demo") -> None:
     if not name or not _can_connect(name):
         shown = f"the display {name} cannot be reached" if name else "there is no display"
         raise Refused(f"{shown}; {_instead(avatar)}")
+
+
+def loses_references() -> bool:
+    """Whether a call into Qt that gives None takes one reference to it away (PySide6 6.12.0).
+
+    From Python 3.12 on None has no count that could run out.
+    """
+    if sys.version_info >= (3, 12):
+        return False
+    thing, calls = QObject(), 100
+    before = sys.getrefcount(None)
+    for _ in range(calls):
+        thing.setObjectName("")
+    return sys.getrefcount(None) <= before - calls // 2
 
 
 def _check_plugin(avatar: str) -> None:

@@ -7,8 +7,9 @@ it from working on many at once. `passes` and the viewer have the same formulas 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
+
+from pegasus_runtime.numba_start import njit, prange
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

@@ -54,8 +54,7 @@ def measure_programs(options: argparse.Namespace) -> dict[str, float]:
         Refused: one of them fails.
     """
     seconds = {}
-    entry = [sys.executable, "-c", "import sys; from app.commands.command_line import run; "
-             "sys.exit(run(sys.argv[1:]))"]  # fmt: skip
+    entry = [sys.executable, "-m", "main"]
     shared = ["--device", options.device]
     if options.head:
         shared += ["--head", str(Path(options.head).resolve())]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pegasus_runtime.avatar.bfloat16_kernel import Numbers, narrow, widen
+from pegasus_runtime.numba_start import njit
 
 Floats = NDArray[np.float32]
 Scalar = Any

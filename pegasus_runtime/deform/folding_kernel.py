@@ -7,10 +7,10 @@ products of a tall matrix with three columns are bound by memory, and so are rea
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from pegasus_runtime.avatar.bfloat16_kernel import Numbers, widen
+from pegasus_runtime.numba_start import njit, prange
 
 LANES = 64
 """points that lie side by side"""

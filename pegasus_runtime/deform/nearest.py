@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from pegasus_runtime.deform.nearest_kernel import VertexClusters
 
 _CHUNK = 8192
 
@@ -14,8 +18,8 @@ _CHUNK = 8192
 def nearest_vertices(points: Tensor, vertices: Tensor) -> Tensor:
     """Index (N,) of the vertex (V, 3) nearest to each point (N, 3)."""
     if points.device.type == "cpu":
-        _, index = _by_tree(points, vertices, 1)
-        return index
+        _, index = _look_up(points, _clusters(vertices))
+        return index[:, 0]
     found = [torch.cdist(part, vertices).argmin(dim=1) for part in points.split(_CHUNK)]
     return torch.cat(found) if found else torch.empty(0, dtype=torch.long, device=points.device)
 
@@ -34,6 +38,7 @@ class NearestTracker:
             vertices: (V, 3), of which V is at least 2.
         """
         self._vertices = vertices
+        self._clusters: VertexClusters | None = None
         self._known: _Known | None = None
 
     @torch.no_grad()
@@ -58,7 +63,9 @@ class NearestTracker:
         return known.index
 
     def _look_up(self, points: Tensor) -> _Known:
-        distance, index = _by_tree(points, self._vertices, 2)
+        if self._clusters is None:
+            self._clusters = _clusters(self._vertices)
+        distance, index = _look_up(points, self._clusters)
         return _Known(points, index[:, 0], (distance[:, 1] - distance[:, 0]) * _HALF)
 
 
@@ -76,11 +83,23 @@ class _Known:
     """(N,) how far a point may move"""
 
 
-def _by_tree(points: Tensor, vertices: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Distances and indices of the nearest vertices: (N,) each, or (N, count) of more than one."""
-    from scipy.spatial import cKDTree
+def _clusters(vertices: Tensor) -> VertexClusters:
+    from pegasus_runtime.deform.nearest_kernel import VertexClusters
 
-    finite = torch.nan_to_num(points.detach(), nan=0.0, posinf=0.0, neginf=0.0)
-    tree = cKDTree(vertices.detach().numpy())
-    distance, index = tree.query(finite.numpy(), k=count, workers=-1)
-    return torch.as_tensor(distance, dtype=points.dtype), torch.as_tensor(index, dtype=torch.long)
+    return VertexClusters.of(vertices.detach().numpy())
+
+
+def _look_up(points: Tensor, among: VertexClusters) -> tuple[Tensor, Tensor]:
+    """Distances and indices (N, 2) of the two nearest vertices."""
+    import numba
+
+    from pegasus_runtime.deform.nearest_kernel import find_two_nearest
+
+    finite = torch.nan_to_num(points.detach(), nan=0.0, posinf=0.0, neginf=0.0).float()
+    distance = torch.empty(len(points), 2)
+    index = torch.empty(len(points), 2, dtype=torch.int32)
+    find_two_nearest(
+        finite.contiguous().numpy(), among.vertices, among.index, among.starts, among.centres,
+        among.radii, numba.get_num_threads(), distance.numpy(), index.numpy(),
+    )  # fmt: skip
+    return distance.to(points.dtype), index.long()

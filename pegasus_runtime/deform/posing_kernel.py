@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from pegasus_runtime.deform.folding_kernel import JOINED, LANES, Floats
+from pegasus_runtime.numba_start import njit, prange
 
 NUM_BONES = 6
 NUM_SMALL_ROWS = 4 * NUM_BONES + 12 + 3

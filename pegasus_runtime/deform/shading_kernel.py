@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 
 from pegasus_runtime.deform.folding_kernel import Floats
+from pegasus_runtime.numba_start import njit, prange
 
 _ONE, _HALF = np.float32(1.0), np.float32(0.5)
 

@@ -7,9 +7,9 @@ share after share: the same sum on every run with the same number of shares.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
+from pegasus_runtime.numba_start import njit, prange
 from pegasus_runtime.raster.numba_tiles import Floats, Numbers
 
 

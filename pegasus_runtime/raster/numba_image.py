@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
+from pegasus_runtime.numba_start import njit, prange
 from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
 _SIDE = 16

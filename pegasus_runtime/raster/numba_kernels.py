@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 
+from pegasus_runtime.numba_start import njit, prange
 from pegasus_runtime.raster.numba_tiles import (
     Counts,
     Floats,

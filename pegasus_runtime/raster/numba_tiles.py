@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
+
+from pegasus_runtime.numba_start import njit, prange
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]

@@ -14,8 +14,11 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton
 
+from app import platform_checks
 from app.application import install_exception_hooks
+from app.platform_checks import loses_references
 from app.widgets.message_dialog import MessageDialog
+from pegasus_runtime.errors import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,3 +79,13 @@ def test_without_opengl_3_3_one_line_says_what_to_do(qapp, tmp_path: Path) -> No
     assert done.returncode == 2 and not picture.exists()
     assert done.stderr.count("\n") == 1 and "needs OpenGL 3.3" in done.stderr
     assert "python main.py render demo" in done.stderr
+
+
+def test_the_installed_qt_takes_nothing_away_from_python() -> None:
+    assert not loses_references()
+
+
+def test_a_qt_that_would_abort_the_editor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform_checks, "loses_references", lambda: True)
+    with pytest.raises(Refused, match="pip install 'PySide6-Essentials<6.12'"):
+        platform_checks.check_platform()

@@ -69,10 +69,10 @@ def test_nearest_vertices_are_followed_exactly_and_few_are_looked_up_again(
     vertices = torch.rand(400, 3, generator=generator)
     points = torch.rand(3000, 3, generator=generator)
     looked_up = []
-    by_tree = nearest_module._by_tree
+    look_up = nearest_module._look_up
     monkeypatch.setattr(
-        nearest_module, "_by_tree",
-        lambda p, v, count: looked_up.append(len(p)) or by_tree(p, v, count),
+        nearest_module, "_look_up",
+        lambda points, among: looked_up.append(len(points)) or look_up(points, among),
     )  # fmt: skip
     tracker = nearest_module.NearestTracker(vertices)
     kept = None

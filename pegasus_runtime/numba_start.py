@@ -1,0 +1,30 @@
+"""numba, begun without what no loop here needs; compiled modules take it from here.
+
+With its first compiled function numba asks scipy for a BLAS, which no loop here calls. Importing
+that takes a tenth of the time in which a face should be on the screen, so it is told that there is
+none, for as long as the question takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from numba import njit, prange
+
+__all__ = ["njit", "prange"]
+
+_BLAS = "scipy.linalg.cython_blas"
+
+
+def _ask_without_blas() -> None:
+    if _BLAS in sys.modules:
+        return
+    sys.modules[_BLAS] = None  # type: ignore[assignment]
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        del sys.modules[_BLAS]
+
+
+_ask_without_blas()
