@@ -107,7 +107,7 @@ def _bin(points: torch.Tensor, image_size: tuple[int, int], radius: float) -> Bi
     return entries, starts, tile
 
 
-Workspace = tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.int32]]
+Workspace = tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.int16]]
 _kept_workspace: list[Workspace] = []
 
 
@@ -116,7 +116,7 @@ def _workspace(num_points: int) -> Workspace:
     if not _kept_workspace or len(_kept_workspace[0][2]) != num_points:
         _kept_workspace[:] = [(
             np.empty((3, num_points), np.uint32), np.empty((2, num_points), np.int32),
-            np.empty((num_points, 4), np.int32),
+            np.empty((num_points, 4), np.int16),
         )]  # fmt: skip
     return _kept_workspace[0]
 

@@ -1,9 +1,10 @@
 """Blending the image cell by cell, eight pixels at a time (numba).
 
-A tile is cut into cells of 16 × 16 pixels. What is known of a cell's pixels lies in planes: what
-still passes through each of them, the room each has left, and so on. The rows of a cell that a
-point reaches are one run of numbers in every plane, so a point is added to all of them by one loop
-over full vector registers, whether it covers all of their pixels or some.
+A tile is cut into cells of 16 × 16 pixels, and these into columns of eight. What is known of a
+cell's pixels lies in planes: what still passes through each of them, the room each has left, and so
+on, column after column. The rows of a column that a point reaches are one run of numbers in every
+plane, so a point is added to all of them by one loop over full vector registers, whether it covers
+all of their pixels or some.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from numpy.typing import NDArray
 from pegasus_runtime.numba_start import njit, prange
 from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
-_SIDE = 16
+_SIDE, _ACROSS, _BITS = 16, 8, 3
+"""pixels of a cell, and of the width of a column, 2 ** bits"""
+_NUM_RUNS = _SIDE // _ACROSS * _SIDE
+"""rows of all columns of a cell"""
 _PLANE = _SIDE * _SIDE
 _NUM_PLANES = 8
 # Where each plane begins; the first is what still passes through a pixel. Unsigned, for an index
@@ -24,7 +28,7 @@ _NUM_PLANES = 8
 _ROOM, _X, _Y, _RED, _GREEN, _BLUE, _ALPHA = (
     np.uint64(_PLANE * plane) for plane in range(1, _NUM_PLANES)
 )
-_ROW = np.uint64(_SIDE)
+_ROW = np.uint64(_ACROSS)
 _ONE, _NONE = np.float32(1.0), np.float32(0.0)
 _ALMOST_ONE = np.float32(0.99)
 _MARGIN = np.float32(0.01)
@@ -36,6 +40,12 @@ Flags = NDArray[np.bool_]
 Scalar = Any
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _pixel(row: int, column: int) -> int:
+    """Place in a plane of a pixel of a cell."""
+    return (column // _ACROSS * _SIDE + row) * _ACROSS + column % _ACROSS
+
+
 @njit(cache=True, nogil=True)
 def _clear(planes: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int], room: int) -> None:
     """Make a cell's pixels let everything through; what lies beyond the image has no room."""
@@ -43,7 +53,7 @@ def _clear(planes: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int],
     planes[:] = _NONE
     for row in range(bottom - top):
         for column in range(right - left):
-            pixel = row * _SIDE + column
+            pixel = _pixel(row, column)
             planes[pixel] = _ONE
             planes[pixel + _PLANE] = room
             planes[pixel + 2 * _PLANE] = x[left + column]
@@ -52,27 +62,27 @@ def _clear(planes: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int],
 
 @njit(cache=True, nogil=True)
 def _look_for_room(planes: Floats, is_full: Flags) -> bool:
-    """Note which rows of a cell have no room left, and say whether any has."""
+    """Note which rows of a cell's columns have no room left, and say whether any has."""
     some = False
-    for row in range(_SIDE):
-        if not is_full[row]:
+    for run in range(_NUM_RUNS):
+        if not is_full[run]:
             most = _NONE
-            start = _PLANE + row * _SIDE
-            for room in planes[start : start + _SIDE]:
+            start = _PLANE + run * _ACROSS
+            for room in planes[start : start + _ACROSS]:
                 most = max(most, room)
-            is_full[row] = most <= _NONE
+            is_full[run] = most <= _NONE
             if most > _NONE:
                 some = True
     return some
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _rows_reached(middle: Scalar, reach: Scalar, num_rows: int) -> tuple[int, int]:
-    """First and end row of a cell that a disc may cover, counted from its first.
+def _reached(middle: Scalar, reach: Scalar, count: int) -> tuple[int, int]:
+    """First and end row (or column) of a cell's that a disc may cover.
 
     Clamped as floats, so that the conversions neither overflow nor see a negative number.
     """
-    last = np.float32(num_rows - 1)
+    last = np.float32(count - 1)
     first = int(max(middle - reach, _NONE) + _ALMOST_ONE)
     end = int(max(min(middle + reach, last) + _ONE, _NONE))
     return first, end
@@ -80,8 +90,8 @@ def _rows_reached(middle: Scalar, reach: Scalar, num_rows: int) -> tuple[int, in
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _blend_cell(
-    points: Floats, features: Floats, first_channel: int, entries: Numbers, rows_per_unit: Scalar,
-    first_y: Scalar, num_rows: int, radius: Scalar, planes: Floats,
+    points: Floats, features: Floats, first_channel: int, entries: Numbers, x: Floats, y: Floats,
+    box: tuple[int, int, int, int], radius: Scalar, planes: Floats,
 ) -> None:  # fmt: skip
     """Add a tile's entries to a cleared cell, front to back, until no pixel has room.
 
@@ -89,43 +99,48 @@ def _blend_cell(
     pixel that is not covered is added nothing, which is cheaper than a branch, and nothing is
     written on a condition, which is slow on some processors.
 
-    Args as `draw_image`, and: first_channel of the four to blend, entries (E,) of the tile,
-    rows_per_unit of NDC, first_y and num_rows of the cell, planes (8 · 256,) in and out.
+    Args as `draw_image`, and: first_channel of the four to blend, entries (E,) of the tile, box of
+    the cell, planes (8 · 256,) in and out.
     """
+    top, bottom, left, right = box
     last = features.shape[1] - 1
     second, third = min(first_channel + 1, last), min(first_channel + 2, last)
     fourth = min(first_channel + 3, last)
+    pixels_per_unit = np.float32(0.5 * min(len(y), len(x)))
     radius2 = radius * radius
     per_radius2 = _ONE / radius2
-    reach = radius * rows_per_unit + _MARGIN
-    is_full = np.zeros(_SIDE, np.bool_)
+    reach = radius * pixels_per_unit + _MARGIN
+    is_full = np.zeros(_NUM_RUNS, np.bool_)
     for turn in range(len(entries)):
         if turn % _BETWEEN_LOOKS == _BETWEEN_LOOKS - 1 and not _look_for_room(planes, is_full):
             break
         point = entries[turn]
         point_x, point_y = points[point, 0], points[point, 1]
-        first, end = _rows_reached((first_y - point_y) * rows_per_unit, reach, num_rows)
-        while first < end and is_full[first]:
-            first += 1
-        while first < end and is_full[end - 1]:
-            end -= 1
-        if first >= end:
-            continue
+        first_row, end_row = _reached((y[top] - point_y) * pixels_per_unit, reach, bottom - top)
+        first_column, end_column = _reached(
+            (x[left] - point_x) * pixels_per_unit, reach, right - left
+        )
         # Where there are fewer than four channels, the last is blended again and never read.
         red, green = features[point, first_channel], features[point, second]
         blue, alpha = features[point, third], features[point, fourth]
-        for pixel in range(np.uint64(first) * _ROW, np.uint64(end) * _ROW):
-            passed, room = planes[pixel], planes[pixel + _ROOM]
-            delta_x, delta_y = planes[pixel + _X] - point_x, planes[pixel + _Y] - point_y
-            squared = delta_x * delta_x + delta_y * delta_y
-            covers = (squared < radius2) & (room > _NONE)
-            weight = (_ONE - squared * per_radius2 if covers else _NONE) * passed
-            planes[pixel] = passed - weight
-            planes[pixel + _ROOM] = room - (_ONE if covers else _NONE)
-            planes[pixel + _RED] += weight * red
-            planes[pixel + _GREEN] += weight * green
-            planes[pixel + _BLUE] += weight * blue
-            planes[pixel + _ALPHA] += weight * alpha
+        for column in range(first_column >> _BITS, (end_column + _ACROSS - 1) >> _BITS):
+            first, end = column * _SIDE + first_row, column * _SIDE + end_row
+            while first < end and is_full[first]:
+                first += 1
+            while first < end and is_full[end - 1]:
+                end -= 1
+            for pixel in range(np.uint64(first) * _ROW, np.uint64(end) * _ROW):
+                passed, room = planes[pixel], planes[pixel + _ROOM]
+                delta_x, delta_y = planes[pixel + _X] - point_x, planes[pixel + _Y] - point_y
+                squared = delta_x * delta_x + delta_y * delta_y
+                covers = (squared < radius2) & (room > _NONE)
+                weight = (_ONE - squared * per_radius2 if covers else _NONE) * passed
+                planes[pixel] = passed - weight
+                planes[pixel + _ROOM] = room - (_ONE if covers else _NONE)
+                planes[pixel + _RED] += weight * red
+                planes[pixel + _GREEN] += weight * green
+                planes[pixel + _BLUE] += weight * blue
+                planes[pixel + _ALPHA] += weight * alpha
 
 
 @njit(cache=True, nogil=True)
@@ -135,7 +150,7 @@ def _write_cell(
     top, bottom, left, right = box
     for row in range(top, bottom):
         for column in range(left, right):
-            pixel = (row - top) * _SIDE + column - left
+            pixel = _pixel(row - top, column - left)
             for channel in range(first_channel, min(first_channel + 4, image.shape[2])):
                 image[row, column, channel] = planes[pixel + (4 + channel - first_channel) * _PLANE]
 
@@ -158,7 +173,6 @@ def draw_image(
         image: (H, W, C) out.
     """
     num_channels = features.shape[1]
-    rows_per_unit = np.float32(0.5 * min(len(y), len(x)))
     for worker in prange(num_workers):
         planes = np.empty(_NUM_PLANES * _PLANE, np.float32)
         for number in range(worker, len(starts) - 1, num_workers):
@@ -176,7 +190,6 @@ def draw_image(
                     for first_channel in range(0, num_channels, 4):
                         _clear(planes, x, y, box, num_kept)
                         _blend_cell(
-                            points, features, first_channel, here, rows_per_unit, y[first_row],
-                            box[1] - first_row, radius, planes,
-                        )  # fmt: skip
+                            points, features, first_channel, here, x, y, box, radius, planes
+                        )
                         _write_cell(planes, box, first_channel, image)

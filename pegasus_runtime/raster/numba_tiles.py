@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
 Counts = NDArray[np.int64]
 Keys = NDArray[np.uint32]
+Spans = NDArray[np.int16]
 # A float32 number; in the types of max and min it does not mix with Python's own.
 Scalar = Any
 
@@ -52,10 +53,13 @@ def pixel_range(centre: Scalar, radius: Scalar, size: int, other: int) -> tuple[
 
 @njit(cache=True, nogil=True, parallel=True)
 def _depth_keys(
-    points: Floats, depth_bits: Keys, height: int, width: int, radius: np.float32, keys: Keys,
-    num_workers: int,
+    points: Floats, depth_bits: Keys, height: int, width: int, radius: np.float32, bits: int,
+    num_workers: int, keys: Keys, spans: Spans,
 ) -> int:  # fmt: skip
-    """Fill ``keys`` with what sorts by depth, and return how many points are drawn at all."""
+    """Fill ``keys`` with what sorts by depth, and return how many points are drawn at all.
+
+    ``spans`` (N, 4) receives first and last tile row and column of every point that is drawn.
+    """
     share = (len(points) + num_workers - 1) // num_workers
     drawn = np.zeros(num_workers, np.int64)
     for worker in prange(num_workers):
@@ -69,6 +73,8 @@ def _depth_keys(
                 if left <= right and top <= bottom:
                     # Minus zero is as near as zero, but its bits are not.
                     keys[point] = depth_bits[point] & np.uint32(0x7FFFFFFF)
+                    spans[point, 0], spans[point, 1] = top >> bits, bottom >> bits
+                    spans[point, 2], spans[point, 3] = left >> bits, right >> bits
                     count += 1
         drawn[worker] = count
     return int(drawn.sum())
@@ -111,26 +117,16 @@ def _sort_by_depth(keys: Keys, num_drawn: int, orders: Numbers, sorted_keys: Key
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _tile_spans(
-    points: Floats, order: Numbers, height: int, width: int, radius: np.float32, bits: int,
-    spans: Numbers, places: Counts,
-) -> None:  # fmt: skip
-    """Fill ``spans`` with first and last tile row and column of every sorted point, and count.
-
-    ``places`` (workers, tiles) receives how many points of each worker's share fall in a tile.
-    """
+def _count_entries(order: Numbers, spans: Spans, tiles_across: int, places: Counts) -> None:
+    """Fill ``places`` (workers, tiles) with how many points of a worker's share each tile has."""
     num_workers = len(places)
-    tiles_across = ((width - 1) >> bits) + 1
     share = (len(order) + num_workers - 1) // num_workers
     for worker in prange(num_workers):
         places[worker] = 0
         for i in range(worker * share, min((worker + 1) * share, len(order))):
-            left, right = pixel_range(points[order[i], 0], radius, width, height)
-            top, bottom = pixel_range(points[order[i], 1], radius, height, width)
-            spans[i, 0], spans[i, 1] = top >> bits, bottom >> bits
-            spans[i, 2], spans[i, 3] = left >> bits, right >> bits
-            for row in range(top >> bits, (bottom >> bits) + 1):
-                for column in range(left >> bits, (right >> bits) + 1):
+            top, bottom, left, right = spans[order[i]]
+            for row in range(top, bottom + 1):
+                for column in range(left, right + 1):
                     places[worker, row * tiles_across + column] += 1
 
 
@@ -149,15 +145,16 @@ def _reserve(places: Counts, starts: Counts) -> None:
 
 @njit(cache=True, nogil=True, parallel=True)
 def _fill_entries(
-    order: Numbers, spans: Numbers, tiles_across: int, places: Counts, entries: Numbers
+    order: Numbers, spans: Spans, tiles_across: int, places: Counts, entries: Numbers
 ) -> None:
     """Write every sorted point into its tiles; a worker's share follows that of the one before."""
     num_workers = len(places)
     share = (len(order) + num_workers - 1) // num_workers
     for worker in prange(num_workers):
         for i in range(worker * share, min((worker + 1) * share, len(order))):
-            for row in range(spans[i, 0], spans[i, 1] + 1):
-                for column in range(spans[i, 2], spans[i, 3] + 1):
+            top, bottom, left, right = spans[order[i]]
+            for row in range(top, bottom + 1):
+                for column in range(left, right + 1):
                     number = row * tiles_across + column
                     place = places[worker, number]
                     places[worker, number] = place + 1
@@ -167,7 +164,7 @@ def _fill_entries(
 @njit(cache=True, nogil=True)
 def bin_points(
     points: Floats, depth_bits: Keys, height: int, width: int, radius: np.float32, bits: int,
-    num_workers: int, keys: Keys, orders: Numbers, spans: Numbers,
+    num_workers: int, keys: Keys, orders: Numbers, spans: Spans,
 ) -> tuple[Numbers, Counts]:  # fmt: skip
     """List every tile's points front to back (ties by index).
 
@@ -188,10 +185,12 @@ def bin_points(
     """
     tiles_across = ((width - 1) >> bits) + 1
     num_tiles = tiles_across * (((height - 1) >> bits) + 1)
-    num_drawn = _depth_keys(points, depth_bits, height, width, radius, keys[0], num_workers)
+    num_drawn = _depth_keys(
+        points, depth_bits, height, width, radius, bits, num_workers, keys[0], spans
+    )
     order = _sort_by_depth(keys[0], num_drawn, orders, keys[1:])
     places = np.empty((num_workers, num_tiles), np.int64)
-    _tile_spans(points, order, height, width, radius, bits, spans, places)
+    _count_entries(order, spans, tiles_across, places)
     starts = np.empty(num_tiles + 1, np.int64)
     _reserve(places, starts)
     entries = np.empty(starts[-1], np.int32)
