@@ -1,4 +1,4 @@
-"""Memory: how much a training takes, and how the C library keeps it."""
+"""Memory: how much is left for a training, and how the C library keeps it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import ctypes
 import sys
 from contextlib import suppress
 from pathlib import Path
-
-import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_LIMIT = 32 << 20
@@ -26,18 +24,6 @@ def keep_freed_memory() -> None:
             library = ctypes.CDLL("libc.so.6")
             library.mallopt(_M_MMAP_THRESHOLD, _MMAP_LIMIT)
             library.mallopt(_M_TRIM_THRESHOLD, _TRIM_LIMIT)
-
-
-def peak_memory_mb(device: torch.device) -> int | None:
-    """The most memory that this process has had on a device so far; None where it is not known."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device) >> 20
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak >> (20 if sys.platform == "darwin" else 10)
 
 
 def free_memory_bytes() -> int:

@@ -54,7 +54,10 @@ def bench(options: argparse.Namespace) -> int:
     size, num_points = read_size(options.size), _read_points(options.points)
     if options.repeats < 1:
         raise Refused(f"--repeats {options.repeats}: give 1 or more.")
+    import torch
+
     import pegasus_runtime as pr
+    from pegasus_runtime.memory import peak_memory_mb
     from pegasus_runtime.precision import choose_precision
 
     avatar = pr.load_avatar(options.avatar, head=options.head)
@@ -77,7 +80,7 @@ def bench(options: argparse.Namespace) -> int:
             name: _paired_ratio(rounds["exact_frame"], rounds[name])
             for name in ("latent_change", "expression_change", "camera_change")
         },
-        "peak_memory_mb": _peak_memory_mb(),
+        "peak_memory_mb": peak_memory_mb(torch.device("cpu")),
     }
     if options.growth:
         from app.commands.bench_growth import measure_growth, measure_programs
@@ -182,16 +185,6 @@ def _raster(
         draw(projected, features)
 
     return forward, back
-
-
-def _peak_memory_mb() -> float | None:
-    """Of this process since its start; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 2**20 if platform.system() == "Darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def _time_rounds(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
+from pegasus_runtime.memory import peak_memory_mb
 from trainer.config.training import TrainingConfig
 from trainer.engine.batch import BatchResult
 from trainer.engine.device_use import DeviceUse
 from trainer.engine.events import EventLog
 from trainer.engine.learner import Learner
 from trainer.engine.progress import Progress
-from trainer.memory import peak_memory_mb
 
 
 class Diary:

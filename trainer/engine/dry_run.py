@@ -9,13 +9,13 @@ import torch
 
 from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.head import Head
+from pegasus_runtime.memory import peak_memory_mb
 from trainer.config.training import PointConfig, TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
 from trainer.engine.learner import Learner
 from trainer.engine.ranks import Ranks
 from trainer.engine.step import Situation
-from trainer.memory import peak_memory_mb
 from trainer.stages.blank import blank_avatar
 from trainer.stages.head_samples import sample_head
 
