@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.commands.nearest_names import find_name, refuse_name
+from app.state.controls import Control, combined_controls, single_controls
 from pegasus_runtime.errors import Refused
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def face_parameters(
     Args:
         avatar: what they are for.
         attributes: each ``CATEGORY=NAME`` or ``CATEGORY=NAME:STRENGTH``.
-        expressions: each ``NAME=VALUE`` or ``INDEX=VALUE``.
+        expressions: each ``NAME=VALUE`` or ``INDEX=VALUE``; a name of a slider of the editor too.
         poses: each ``JOINT=X,Y,Z``, an axis-angle in radians.
 
     Raises:
@@ -35,8 +36,9 @@ def face_parameters(
         _wear(avatar, params, text)
     for text in expressions:
         name, value = split_option("--expression", text, "smile=0.8")
-        index = _expression_index(name, avatar.head.expression_names)
-        params.expression[index] = read_number("--expression", text, value)
+        moved = _expression(name, avatar.head.expression_names)
+        for index, share in moved.values(read_number("--expression", text, value)).items():
+            params.expression[index] = share
     for text in poses:
         name, value = split_option("--pose", text, "jaw=0.2,0,0")
         joints = list(_POSE_NAMES.values())[find_name("joint", name, list(_POSE_NAMES))]
@@ -60,12 +62,15 @@ def _wear(avatar: Avatar, params: Parameters, text: str) -> None:
     params.attributes[category] = avatar.codes.resolve(category, (chosen, amount))
 
 
-def _expression_index(name: str, known: Sequence[str]) -> int:
+def _expression(name: str, known: Sequence[str]) -> Control:
+    """One component by name or number, or several that the editor moves with one slider."""
     if name.strip().isdigit():
         if int(name) < len(known):
-            return int(name)
+            return single_controls(known)[int(name)]
         raise Refused(f"--expression {name}: components go from 0 to {len(known) - 1}.")
-    return find_name("expression", name, known)
+    combined = combined_controls(known)
+    names = [*known, *(control.title for control in combined)]
+    return [*single_controls(known), *combined][find_name("expression", name, names)]
 
 
 def split_option(option: str, text: str, example: str) -> tuple[str, str]:

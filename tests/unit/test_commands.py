@@ -88,6 +88,14 @@ def test_face_options(avatar: Avatar) -> None:
     assert not params.pose[:6].any()
 
 
+def test_a_slider_of_the_editor_is_an_expression_too(avatar: Avatar) -> None:
+    names = list(avatar.head.expression_names)
+    sides = [names.index("smile left"), names.index("smile right")]
+    params = face_parameters(avatar, [], ["smile=0.8"], [])
+    assert np.flatnonzero(params.expression).tolist() == sorted(sides)
+    assert np.allclose(params.expression[sides], 0.8)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
