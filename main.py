@@ -29,10 +29,7 @@ def start() -> NoReturn:
     Threads have ended, and functions that wait for the end have run by then. Python would go on to
     free every object: a quarter of a second for memory that the system takes back at once.
     """
-    try:
-        status = main()
-    except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else 1
+    status = main()
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as Python would
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

@@ -12,8 +12,10 @@ from importlib import import_module
 
 from numba import njit, prange
 
-__all__ = ["njit", "prange"]
+__all__ = ["JOINED", "njit", "prange"]
 
+JOINED = {"contract", "nsz"}
+"""``fastmath`` of loops in which products and sums may be joined; NaN stays NaN."""
 _BLAS = "scipy.linalg.cython_blas"
 
 

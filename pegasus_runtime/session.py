@@ -21,6 +21,7 @@ from pegasus_runtime.deform.surface import (
     CanonicalSurface,
     PosedHead,
     PosedSurface,
+    displace_by_shape,
     evaluate_surface,
     prepare_pose,
 )
@@ -215,12 +216,11 @@ class Session:
     def _prepare(self, params: Parameters) -> PosedHead:
         values = (params.expression, params.pose, params.shape)
         expression, pose, shape = (torch.from_numpy(v).to(self.device) for v in values)
-        known = self._displaced.get(params.shape.tobytes(), lambda: self._displace(shape))
+        # The head is read as a whole for this, and its shape changes seldom.
+        known = self._displaced.get(
+            params.shape.tobytes(), lambda: displace_by_shape(self._head, shape)
+        )
         return prepare_pose(self._head, self._canonical, expression, pose, shape, known)
-
-    def _displace(self, shape: Tensor) -> Tensor | None:
-        """The head's vertices by its shape: it is read as a whole for this, and changes seldom."""
-        return self._head.identity_directions @ shape if bool(shape.any()) else None
 
     def _completion(
         self, surface: DrawnSurface, posed: PosedSurface, params: Parameters, code: Tensor

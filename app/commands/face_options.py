@@ -64,13 +64,14 @@ def _wear(avatar: Avatar, params: Parameters, text: str) -> None:
 
 def _expression(name: str, known: Sequence[str]) -> Control:
     """One component by name or number, or several that the editor moves with one slider."""
+    single = single_controls(known)
     if name.strip().isdigit():
         if int(name) < len(known):
-            return single_controls(known)[int(name)]
+            return single[int(name)]
         raise Refused(f"--expression {name}: components go from 0 to {len(known) - 1}.")
     combined = combined_controls(known)
     names = [*known, *(control.title for control in combined)]
-    return [*single_controls(known), *combined][find_name("expression", name, names)]
+    return [*single, *combined][find_name("expression", name, names)]
 
 
 def split_option(option: str, text: str, example: str) -> tuple[str, str]:

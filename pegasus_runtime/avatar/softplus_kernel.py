@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.avatar.bfloat16_kernel import Numbers, narrow, widen
-from pegasus_runtime.numba_start import njit
+from pegasus_runtime.numba_start import JOINED, njit
 
 Floats = NDArray[np.float32]
 Scalar = Any
-_JOINED = {"contract", "nsz"}
 _BETA, _PER_BETA = np.float32(100.0), np.float32(0.01)
 _LIMIT = np.float32(-40.0)
 """e⁻⁴⁰ is nothing beside one, and its square is still a normal number: arithmetic with denormal
@@ -32,7 +31,7 @@ _EXP = tuple(np.float32(1 / n) for n in (720, 120, 24, 6, 2))
 _LOG = tuple(np.float32(2 / n) for n in (11, 9, 7, 5, 3, 1))
 
 
-@njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=JOINED, error_model="numpy")
 def _decay(scaled: Scalar) -> Scalar:
     """exp(-|β x|)"""
     power = max(-abs(scaled), _LIMIT)
@@ -45,7 +44,7 @@ def _decay(scaled: Scalar) -> Scalar:
     return series * np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=JOINED, error_model="numpy")
 def _from_ratio(value: Scalar, s: Scalar) -> Scalar:
     """softplus(β x) / β = max(x, 0) + log1p(e) / β, with log1p(e) = 2 artanh(s), s = e / (2 + e)"""
     square = s * s
@@ -55,7 +54,7 @@ def _from_ratio(value: Scalar, s: Scalar) -> Scalar:
     return max(value, np.float32(0.0)) + log * s * _PER_BETA
 
 
-@njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=JOINED, error_model="numpy")
 def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
     """softplus(β x) / β and its derivative sigmoid(β x), β = 100.
 
@@ -71,7 +70,7 @@ def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
     return _from_ratio(value, e * one_more * inverse), slope
 
 
-@njit(cache=True, nogil=True, fastmath=_JOINED, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=JOINED, error_model="numpy")
 def activate_values(values: Floats, results: Floats) -> None:
     """Write softplus of values (N, D)."""
     for row in range(values.shape[0]):
@@ -81,7 +80,7 @@ def activate_values(values: Floats, results: Floats) -> None:
             results[row, column] = _from_ratio(value, e / (np.float32(2.0) + e))
 
 
-@njit(cache=True, nogil=True, fastmath=_JOINED)
+@njit(cache=True, nogil=True, fastmath=JOINED)
 def activate(values: Floats, results: Floats, slopes: Numbers) -> None:
     """Write softplus of values (N, D) and its derivative, both (N, D)."""
     for row in range(values.shape[0]):
@@ -91,7 +90,7 @@ def activate(values: Floats, results: Floats, slopes: Numbers) -> None:
             slopes[row, column] = narrow(slope, slopes[row, column])
 
 
-@njit(cache=True, nogil=True, fastmath=_JOINED)
+@njit(cache=True, nogil=True, fastmath=JOINED)
 def activate_with_tangents(
     values: Floats, tangents: Numbers, results: Floats, scaled: Numbers
 ) -> None:

@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.avatar.bfloat16_kernel import Numbers, widen
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import JOINED, njit, prange
 
 LANES = 64
 """points that lie side by side"""
 
 Floats = NDArray[np.float32]
-# Products and sums may be joined; NaN stays NaN.
-JOINED = {"contract", "nsz"}
 
 
 @njit(cache=True, nogil=True)

@@ -87,7 +87,7 @@ def find_two_nearest(
     share = (len(points) + num_workers - 1) // num_workers
     for worker in prange(num_workers):
         gaps = np.empty(num_clusters, np.float32)
-        squares = np.empty(max(_IN_CLUSTER, 1), np.float32)
+        squares = np.empty(_IN_CLUSTER, np.float32)
         for n in range(worker * share, min((worker + 1) * share, len(points))):
             x, y, z = points[n, 0], points[n, 1], points[n, 2]
             nearest = 0

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.deform.folding_kernel import JOINED, LANES, Floats
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.deform.folding_kernel import LANES, Floats
+from pegasus_runtime.numba_start import JOINED, njit, prange
 
 NUM_BONES = 6
 NUM_SMALL_ROWS = 4 * NUM_BONES + 12 + 3

@@ -159,8 +159,8 @@ def prepare_pose(
         displacements: (V, 3) of the head's vertices by this shape, when the caller knows them.
     """
     _, transforms, pose_feature = pose_joints(head, shape, expression, pose)
-    if displacements is None and bool(shape.any()):
-        displacements = head.identity_directions @ shape
+    if displacements is None:
+        displacements = displace_by_shape(head, shape)
     return PosedHead(
         transforms=add_ghost_bone(transforms),
         expression_change=expression - canonical.expression,
@@ -168,6 +168,11 @@ def prepare_pose(
         shape_displacements=displacements,
         pose_feature=pose_feature,
     )
+
+
+def displace_by_shape(head: Head, shape: Tensor) -> Tensor | None:
+    """(V, 3) of the head's vertices by its shape (100,), None where that is 0."""
+    return head.identity_directions @ shape if bool(shape.any()) else None
 
 
 def pose_surface(
