@@ -1,7 +1,7 @@
-"""The signed distance's gradient without a graph: one pass forward, one back.
+"""The signed distance's gradient written out: one pass forward, one back.
 
-Forward tangents cost three more passes than the values; the gradient of one number costs one.
-Training needs derivatives of the gradient and keeps to tangents; inference comes here.
+Forward tangents would cost three more passes than the values; the gradient of one number costs one.
+Written as ordinary operations it needs no graph, and training can differentiate it in turn.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.layers import lowered, softplus_and_slope
+from pegasus_runtime.avatar.activation import softplus_and_slope
+from pegasus_runtime.avatar.encoding import encode_position, through_encoding
+from pegasus_runtime.avatar.layers import lowered
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.networks import Geometry, GeometryOutput
 
 
-def evaluate_with_gradient(geometry: Geometry, points: Tensor, code: Tensor) -> GeometryOutput:
-    """What ``geometry(points, code, tangents=True)`` gives, for points (N, 3)."""
-    from pegasus_runtime.avatar.networks import encode_position
-
-    local, _ = encode_position(points, geometry.num_frequencies)
+def evaluate_with_gradient(
+    geometry: Geometry, points: Tensor, code: Tensor, still: bool
+) -> GeometryOutput:
+    """What ``geometry(points, code, slope=True, still=still)`` gives, for points (N, 3)."""
+    local = encode_position(points, geometry.num_frequencies)
     precision = lowered(local.dtype, geometry.tangent_dtype)
     maps = geometry.folded(code)
     values, logits, slopes = local, local, []
@@ -31,26 +33,23 @@ def evaluate_with_gradient(geometry: Geometry, points: Tensor, code: Tensor) -> 
         logits = torch.addmm(bias, values, weight.T)
         values, slope = softplus_and_slope(logits, precision)
         slopes.append(slope)
-    back = geometry.output.weight[0].to(precision) * slopes[-1]
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not still):
+        weights = [weight.to(precision) for weight, _ in maps]
+        gradient = _go_back(geometry, weights, slopes, local)
+    return geometry.read_out(values, logits, gradient)
+
+
+def _go_back(
+    geometry: Geometry, weights: list[Tensor], slopes: list[Tensor], local: Tensor
+) -> Tensor:
+    """The gradient (N, 3), from the output to the points."""
+    back = geometry.output.weight[0].to(slopes[-1].dtype) * slopes[-1]
     skipped: Tensor | float = 0.0
-    for index in range(len(maps) - 1, 0, -1):
-        back = back @ maps[index][0].to(precision)
+    for index in range(len(weights) - 1, 0, -1):
+        back = back @ weights[index]
         if index == geometry.skip:
             skipped = back[:, -geometry.num_local :]
             back = back[:, : -geometry.num_local]
         back = back * slopes[index - 1]
-    encoded = (back @ maps[0][0].to(precision) + skipped).to(local.dtype)
-    gradient = _through_encoding(encoded, local, geometry.num_frequencies)
-    return geometry.read_out(values, logits, gradient)
-
-
-def _through_encoding(gradient: Tensor, encoded: Tensor, num_frequencies: int) -> Tensor:
-    """From a gradient along the encoding (N, 3 + 6F) to one along the points (N, 3).
-
-    The derivatives of sin 2ᵏx and cos 2ᵏx are in the encoding itself.
-    """
-    scales = 2.0 ** torch.arange(num_frequencies, device=encoded.device, dtype=encoded.dtype)
-    shape = (-1, num_frequencies, 2, 3)
-    waves, slopes = encoded[:, 3:].reshape(shape), gradient[:, 3:].reshape(shape)
-    along = slopes[:, :, 0] * waves[:, :, 1] - slopes[:, :, 1] * waves[:, :, 0]
-    return gradient[:, :3] + (along * scales[:, None]).sum(dim=1)
+    encoded = (back @ weights[0] + skipped).to(local.dtype)
+    return through_encoding(encoded, local, geometry.num_frequencies)

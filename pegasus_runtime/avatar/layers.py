@@ -8,13 +8,8 @@ parameters through values and derivatives alike.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-
-SOFTPLUS_BETA = 100.0
 
 
 class WeightNormLinear(nn.Module):
@@ -72,103 +67,20 @@ def fold_code(layer: WeightNormLinear, num_local: int, code: Tensor) -> tuple[Te
     return weight[:, :num_local], layer.bias + weight[:, num_local:] @ code
 
 
-class _SoftplusWithTangents(torch.autograd.Function):
-    """Softplus of values and the matching scale of tangents, with one compact backward.
-
-    Autograd's own graph of ``softplus`` and ``sigmoid · tangent`` keeps five tensors and walks
-    them one by one; these are the same formulas with the sigmoid kept once.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
-        slope = torch.sigmoid(values * SOFTPLUS_BETA)
-        ctx.save_for_backward(slope, tangents)
-        scaled = slope.to(tangents.dtype) * tangents
-        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), scaled
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        grad_values, grad_tangents = gradients
-        slope, tangents = ctx.saved_tensors
-        curvature = (grad_tangents * tangents).sum(dim=0, dtype=slope.dtype)
-        curvature *= SOFTPLUS_BETA * slope * (1 - slope)
-        carried = grad_tangents * slope.to(tangents.dtype)
-        if tangents.shape[1] == 1:
-            carried = carried.sum(dim=1, keepdim=True)
-        return torch.addcmul(curvature, grad_values, slope), carried
-
-
-def softplus_with_tangents(values: Tensor, tangents: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Softplus (β = 100) of values (N, D) and of their tangents, if there are any.
-
-    Tangents are (3, N, D), or (3, 1, D) where they are the same for all; those returned (3, N, D).
-    """
-    if tangents is None:
-        return softplus(values), None
-    if _is_compiled_for(values):
-        from pegasus_runtime.avatar.bfloat16_kernel import as_numbers
-        from pegasus_runtime.avatar.softplus_kernel import activate_with_tangents
-
-        tangents = tangents.contiguous()
-        results = torch.empty_like(values)
-        scaled = torch.empty((3, *values.shape), dtype=tangents.dtype)
-        activate_with_tangents(
-            values.numpy(), as_numbers(tangents), results.numpy(), as_numbers(scaled)
-        )
-        return results, scaled
-    apply: Any = _SoftplusWithTangents.apply
-    result: tuple[Tensor, Tensor] = apply(values, tangents)
-    return result
-
-
-def softplus(values: Tensor) -> Tensor:
-    """Softplus (β = 100) of values (N, D)."""
-    if not _is_compiled_for(values):
-        return nn.functional.softplus(values, beta=SOFTPLUS_BETA)
-    from pegasus_runtime.avatar.softplus_kernel import activate_values
-
-    results = torch.empty_like(values)
-    activate_values(values.numpy(), results.numpy())
-    return results
-
-
-def softplus_and_slope(
-    values: Tensor, slope_dtype: torch.dtype = torch.float32
-) -> tuple[Tensor, Tensor]:
-    """Softplus (β = 100) of values (N, D), and its derivative (N, D) in its own precision."""
-    if not _is_compiled_for(values):
-        slope = torch.sigmoid(values * SOFTPLUS_BETA).to(slope_dtype)
-        return nn.functional.softplus(values, beta=SOFTPLUS_BETA), slope
-    from pegasus_runtime.avatar.bfloat16_kernel import as_numbers
-    from pegasus_runtime.avatar.softplus_kernel import activate
-
-    results, slopes = torch.empty_like(values), torch.empty_like(values, dtype=slope_dtype)
-    activate(values.numpy(), results.numpy(), as_numbers(slopes))
-    return results, slopes
-
-
-def _is_compiled_for(values: Tensor) -> bool:
-    """Whether the compiled softplus takes these: no gradients, on the CPU, in float32."""
-    return (
-        not torch.is_grad_enabled()
-        and values.device.type == "cpu"
-        and values.dtype == torch.float32
-    )
-
-
 def linear_with_tangents(
-    values: Tensor, tangents: Tensor | None, weight: Tensor, bias: Tensor
+    values: Tensor, tangents: Tensor | None, weight: Tensor, bias: Tensor, still: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """An affine map of values (N, D) and its linear part of tangents (3, N, D).
 
-    Tangents keep their own precision, which may be lower than that of the values.
+    Tangents keep their own precision, which may be lower than that of the values, and carry no
+    gradients where they are to be taken as they are, ``still``.
     """
     mapped = torch.addmm(bias, values, weight.T)
     if tangents is None:
         return mapped, None
     rows = tangents.reshape(-1, tangents.shape[-1])
-    return mapped, (rows @ weight.T.to(rows.dtype)).view(3, -1, weight.shape[0])
+    slope = weight.detach() if still else weight
+    return mapped, (rows @ slope.T.to(rows.dtype)).view(3, -1, weight.shape[0])
 
 
 def map_tangents(tangents: Tensor, weight: Tensor) -> Tensor:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pegasus_runtime.avatar.activation import softplus, softplus_with_tangents
+from pegasus_runtime.avatar.encoding import encode_position
+from pegasus_runtime.avatar.geometry_gradient import evaluate_with_gradient
 from pegasus_runtime.avatar.layers import (
     WeightNormLinear,
     fold_code,
     linear_with_tangents,
     lowered,
-    softplus_with_tangents,
 )
 from pegasus_runtime.errors import Refused
 
@@ -100,21 +102,25 @@ class Deformer(nn.Module):
         self.skinning = nn.Linear(width, NUM_BONES)
 
     def hidden(
-        self, points: Tensor, code: Tensor, tangents: bool = False
+        self, points: Tensor, code: Tensor, tangents: bool = False, still: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Last hidden layer (N, D) at points (N, 3), with its derivatives (3, N, D) if asked."""
+        """Last hidden layer (N, D) at points (N, 3), with its derivatives (3, N, D) if asked.
+
+        Derivatives carry no gradients where they are to be taken as they are, ``still``.
+        """
         first = self.layers[0]
         assert isinstance(first, WeightNormLinear)
         weight, bias = fold_code(first, 3, code)
         values = torch.addmm(bias, points, weight.T)
         slopes = None
         if tangents:
-            slopes = weight.T[:, None, :].to(lowered(points.dtype, self.tangent_dtype))
-        values, slopes = softplus_with_tangents(values, slopes)
+            first_slopes = weight.detach() if still else weight
+            slopes = first_slopes.T[:, None, :].to(lowered(points.dtype, self.tangent_dtype))
+        values, slopes = softplus_with_tangents(values, slopes, still)
         for layer in self.layers[1:]:
             assert isinstance(layer, WeightNormLinear)
-            values, slopes = linear_with_tangents(values, slopes, layer.weight, layer.bias)
-            values, slopes = softplus_with_tangents(values, slopes)
+            values, slopes = linear_with_tangents(values, slopes, layer.weight, layer.bias, still)
+            values, slopes = softplus_with_tangents(values, slopes, still)
         return values, slopes
 
     def canonical_offset(self, points: Tensor, code: Tensor) -> Tensor:
@@ -133,27 +139,32 @@ class Deformer(nn.Module):
         )
         return torch.addmm(bias, hidden, weight.T)
 
-    def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> DeformerOutput:
-        hidden, slopes = self.hidden(points, code, tangents)
-        weights, weight_slopes = self._skin(hidden, slopes)
+    def forward(
+        self, points: Tensor, code: Tensor, tangents: bool = False, still: bool = False
+    ) -> DeformerOutput:
+        hidden, slopes = self.hidden(points, code, tangents, still)
+        weights, weight_slopes = self._skin(hidden, slopes, still)
         return DeformerOutput(hidden, slopes, weights, weight_slopes)
 
-    def _skin(self, hidden: Tensor, slopes: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _skin(
+        self, hidden: Tensor, slopes: Tensor | None, still: bool
+    ) -> tuple[Tensor, Tensor | None]:
         inner = self.skinning_hidden
-        values, tangents = linear_with_tangents(hidden, slopes, inner.weight, inner.bias)
-        values, tangents = softplus_with_tangents(values, tangents)
+        values, tangents = linear_with_tangents(hidden, slopes, inner.weight, inner.bias, still)
+        values, tangents = softplus_with_tangents(values, tangents, still)
         logits, tangents = linear_with_tangents(
             values,
             tangents,
             self.skinning.weight * _SKINNING_SHARPNESS,
             self.skinning.bias * _SKINNING_SHARPNESS,
+            still,
         )
         weights = torch.softmax(logits, dim=-1)
         if tangents is None:
             return weights, None
-        tangents = tangents.to(weights.dtype)
-        mean = (weights * tangents).sum(dim=-1, keepdim=True)
-        return weights, weights * (tangents - mean)
+        tangents, shares = tangents.to(weights.dtype), weights.detach() if still else weights
+        mean = (shares * tangents).sum(dim=-1, keepdim=True)
+        return weights, shares * (tangents - mean)
 
     def blend_map(self, expression: Tensor, pose_feature: Tensor) -> tuple[Tensor, Tensor]:
         """Fold expression (50,) and pose feature (36,) into one map from the hidden layer.
@@ -243,24 +254,23 @@ class Geometry(nn.Module):
             maps.append((weight, bias))
         return maps
 
-    def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> GeometryOutput:
-        if tangents and not torch.is_grad_enabled():
-            from pegasus_runtime.avatar.geometry_gradient import evaluate_with_gradient
+    def forward(
+        self, points: Tensor, code: Tensor, slope: bool = False, still: bool = False
+    ) -> GeometryOutput:
+        """Everything about points (N, 3); the distance's gradient where ``slope`` asks for it.
 
-            return evaluate_with_gradient(self, points, code)
-        local, local_slopes = encode_position(points, self.num_frequencies, tangents)
-        if local_slopes is not None:
-            local_slopes = local_slopes.to(lowered(points.dtype, self.tangent_dtype))
-        values, slopes, logits = local, local_slopes, local
+        It is not differentiated further where it is to be taken as it is, ``still``.
+        """
+        if slope:
+            return evaluate_with_gradient(self, points, code, still)
+        local = encode_position(points, self.num_frequencies)
+        values = logits = local
         for index, (weight, bias) in enumerate(self.folded(code)):
             if index and index == self.skip:
-                values, slopes = _join(values, slopes, local, local_slopes)
-            logits, slopes = linear_with_tangents(values, slopes, weight, bias)
-            values, slopes = softplus_with_tangents(logits, slopes)
-        gradient = None
-        if slopes is not None:
-            gradient = (slopes.to(values.dtype) @ self.output.weight[0]).T
-        return self.read_out(values, logits, gradient)
+                values = torch.cat([values, local], dim=1)
+            logits = torch.addmm(bias, values, weight.T)
+            values = softplus(logits)
+        return self.read_out(values, logits, None)
 
     def read_out(self, values: Tensor, logits: Tensor, gradient: Tensor | None) -> GeometryOutput:
         """The outputs of the last hidden layer (N, W), given after and before its softplus."""
@@ -279,43 +289,6 @@ def fold_code_after_skip(
     """As `fold_code`, for the layer whose input is concat(previous, input) / √2."""
     scaled = weight * math.sqrt(0.5)
     return scaled[:, :num_local], bias + scaled[:, num_local:] @ code
-
-
-def _join(
-    values: Tensor, slopes: Tensor | None, local: Tensor, local_slopes: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    joined = torch.cat([values, local], dim=-1)
-    if slopes is None or local_slopes is None:
-        return joined, None
-    return joined, torch.cat([slopes, local_slopes], dim=-1)
-
-
-def encode_position(
-    points: Tensor, num_frequencies: int, tangents: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """Positional encoding [x, sin 2ᵏx, cos 2ᵏx, …] (NeRF, Mildenhall et al. 2020).
-
-    Args:
-        points: (N, 3)
-        num_frequencies: F, with k = 0..F-1
-        tangents: also return the derivatives along x, y and z.
-
-    Returns:
-        (N, 3 + 6F), and the derivatives (3, N, 3 + 6F) or None.
-    """
-    scales = 2.0 ** torch.arange(num_frequencies, device=points.device, dtype=points.dtype)
-    angles = points[:, None, :] * scales[:, None]
-    sine, cosine = torch.sin(angles), torch.cos(angles)
-    waves = torch.stack([sine, cosine], dim=2).flatten(1)
-    encoded = torch.cat([points, waves], dim=1)
-    if not tangents:
-        return encoded, None
-    slopes = torch.stack([cosine * scales[:, None], -sine * scales[:, None]], dim=2)
-    axes = torch.eye(3, device=points.device, dtype=points.dtype)
-    own_axis = axes[:, None, None, None, :]
-    wave_slopes = (slopes * own_axis).flatten(2)
-    point_slopes = axes[:, None, :].expand(-1, len(points), -1)
-    return encoded, torch.cat([point_slopes, wave_slopes], dim=2)
 
 
 class Shading(nn.Module):

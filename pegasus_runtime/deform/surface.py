@@ -11,7 +11,7 @@ Derivatives are kept direction first: ``tangents[i]`` is ∂/∂p'ᵢ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -80,7 +80,7 @@ def evaluate_surface(
     code: Tensor,
     *,
     appearance: bool = True,
-    derivatives: bool = True,
+    still: bool = False,
     move: bool = True,
 ) -> CanonicalSurface:
     """Everything about points (N, 3) that depends on the latent code (L,) alone.
@@ -92,12 +92,11 @@ def evaluate_surface(
         code: (L,) latent code z.
         appearance: also evaluate colour and parts; without it only positions come out, at a small
             part of the cost.
-        derivatives: and the derivatives from which normals come, as most of that cost.
+        still: let the derivatives from which normals come carry no gradients.
         move: apply the canonical offset (a single person's avatar has none).
     """
     moved = points + networks.deformer.canonical_offset(points, code) if move else points
-    derivatives = derivatives and appearance
-    deformer = networks.deformer(moved, code, tangents=derivatives)
+    deformer = networks.deformer(moved, code, tangents=appearance, still=still)
     weight, bias = networks.deformer.offset_map()
     surface_points = moved + torch.addmm(bias, deformer.hidden, weight.T)
     tangents = None
@@ -105,26 +104,16 @@ def evaluate_surface(
         axes = torch.eye(3, device=points.device, dtype=points.dtype)
         tangents = axes[:, None, :] + map_tangents(deformer.hidden_tangents, weight)
     rest, rest_tangents = _undo_transforms(canonical, deformer, surface_points, tangents)
+    if still and rest_tangents is not None:
+        rest_tangents = rest_tangents.detach()
     return CanonicalSurface(
         offset_points=moved,
         points=surface_points,
         deformer=deformer,
         rest_points=rest,
         rest_tangents=rest_tangents,
-        geometry=networks.geometry(moved, code, tangents=derivatives) if appearance else None,
+        geometry=networks.geometry(moved, code, True, still) if appearance else None,
     )
-
-
-def with_derivatives_of(surface: CanonicalSurface, still: CanonicalSurface) -> CanonicalSurface:
-    """A surface evaluated without derivatives, with those of another one of the same points."""
-    assert surface.geometry is not None and still.geometry is not None
-    deformer = replace(
-        surface.deformer,
-        hidden_tangents=still.deformer.hidden_tangents,
-        skinning_tangents=still.deformer.skinning_tangents,
-    )
-    geometry = replace(surface.geometry, sdf_gradient=still.geometry.sdf_gradient)
-    return replace(surface, deformer=deformer, geometry=geometry, rest_tangents=still.rest_tangents)
 
 
 def _undo_transforms(

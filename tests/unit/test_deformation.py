@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 import pegasus_runtime as pr
-from pegasus_runtime.avatar.networks import AvatarNetworks, encode_position
+from pegasus_runtime.avatar.encoding import encode_position
+from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.surface import apply_rows, carry_normals, invert_3x3
 
 SIZES = pr.NetworkSizes(
@@ -45,7 +46,7 @@ def _jacobian(function: object, points: Tensor) -> Tensor:
 
 
 def test_geometry_gradient(networks: AvatarNetworks, points: Tensor, code: Tensor) -> None:
-    found = networks.geometry(points, code, tangents=True).sdf_gradient
+    found = networks.geometry(points, code, slope=True).sdf_gradient
     wanted = _jacobian(lambda p: networks.geometry(p, code).sdf[:, None], points)[:, :, 0].T
     assert torch.allclose(found, wanted, atol=1e-9)
 
@@ -59,7 +60,7 @@ def test_deformer_tangents(networks: AvatarNetworks, points: Tensor, code: Tenso
 
 
 def test_positional_encoding_order() -> None:
-    encoded, _ = encode_position(torch.tensor([[0.1, 0.2, 0.3]]), 2)
+    encoded = encode_position(torch.tensor([[0.1, 0.2, 0.3]]), 2)
     x = torch.tensor([0.1, 0.2, 0.3])
     wanted = torch.cat([x, x.sin(), x.cos(), (2 * x).sin(), (2 * x).cos()])
     assert torch.allclose(encoded[0], wanted)
@@ -71,7 +72,7 @@ def test_gradient_of_a_derivative_reaches_the_weights(
     weight = networks.geometry.layers[1].weight_v
 
     def loss() -> Tensor:
-        output = networks.geometry(points, code, tangents=True)
+        output = networks.geometry(points, code, slope=True)
         assert output.sdf_gradient is not None
         return output.sdf_gradient.square().sum() + output.albedo.sum()
 

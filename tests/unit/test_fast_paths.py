@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 import pegasus_runtime as pr
 from pegasus_runtime import precision as precision_module
 from pegasus_runtime import session as session_module
-from pegasus_runtime.avatar.layers import softplus_and_slope
+from pegasus_runtime.avatar.activation import softplus_and_slope, softplus_with_tangents
 from pegasus_runtime.avatar.networks import Geometry, Shading
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.deform import evaluation
@@ -225,20 +226,19 @@ def test_the_cache_is_bounded_and_keeps_the_newest() -> None:
 
 
 @pytest.mark.parametrize("skip", [0, 2])
-def test_geometry_by_one_pass_back_equals_tangents(skip: int) -> None:
+def test_the_written_out_gradient_is_autograds(skip: int) -> None:
     torch.manual_seed(skip)
     sizes = pr.NetworkSizes(
         num_frequencies=3, geometry_width=48, geometry_depth=4, geometry_skip=skip, latent_size=9
     )
     geometry, code = Geometry(sizes), torch.randn(9)
-    points = torch.rand(300, 3) - 0.5
-    by_tangents = geometry(points, code, tangents=True)
-    with torch.no_grad():
-        by_one_pass = geometry(points, code, tangents=True)
-    for name, wanted in vars(by_tangents).items():
-        wanted = wanted.detach()
-        difference = (getattr(by_one_pass, name) - wanted).abs().max()
-        assert float(difference) < 1e-4 * max(1.0, float(wanted.abs().max())), name
+    points = (torch.rand(300, 3) - 0.5).requires_grad_()
+    found = geometry(points, code, slope=True)
+    plain = geometry(points, code)
+    (gradient,) = torch.autograd.grad(plain.sdf.sum(), points)
+    for name, wanted in vars(replace(plain, sdf_gradient=gradient)).items():
+        difference = float((getattr(found, name) - wanted).detach().abs().max())
+        assert difference < 1e-4 * max(1.0, float(wanted.detach().abs().max())), name
 
 
 def test_compiled_softplus_equals_torchs() -> None:
@@ -252,6 +252,51 @@ def test_compiled_softplus_equals_torchs() -> None:
     assert torch.allclose(result.double(), wanted, rtol=1e-6, atol=1e-8)
     assert torch.allclose(slope.double(), torch.sigmoid(doubled * 100), rtol=1e-6, atol=1e-7)
     assert broken.isnan().all()
+
+
+def test_gradients_through_the_compiled_softplus_are_autograds() -> None:
+    torch.manual_seed(5)
+    values, tangents = torch.randn(70, 9) * 0.02, torch.randn(3, 70, 9)
+    pulls = torch.randn(5, 70, 9)
+
+    def pull(values: torch.Tensor, tangents: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        values, tangents = values.clone().requires_grad_(), tangents.clone().requires_grad_()
+        first, slope = softplus_and_slope(values)
+        second, scaled = softplus_with_tangents(values * 0.5, tangents)
+        assert scaled is not None
+        loss = sum(
+            (each * by.to(each)).sum()
+            for each, by in zip((first, slope, second, scaled[0], scaled[2]), pulls, strict=True)
+        )
+        assert isinstance(loss, torch.Tensor)
+        return torch.autograd.grad(loss, (values, tangents))
+
+    def by_autograd(values: torch.Tensor, tangents: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        values, tangents = values.clone().requires_grad_(), tangents.clone().requires_grad_()
+        slopes = torch.sigmoid(values * 50)
+        outputs = (
+            torch.nn.functional.softplus(values, beta=100), torch.sigmoid(values * 100),
+            torch.nn.functional.softplus(values * 0.5, beta=100),
+            slopes * tangents[0], slopes * tangents[2],
+        )  # fmt: skip
+        loss = sum((each * by.double()).sum() for each, by in zip(outputs, pulls, strict=True))
+        assert isinstance(loss, torch.Tensor)
+        return torch.autograd.grad(loss, (values, tangents))
+
+    wanted = by_autograd(values.double(), tangents.double())
+    for found, exact in zip(pull(values, tangents), wanted, strict=True):
+        assert torch.allclose(found.double(), exact, rtol=1e-4, atol=1e-4)
+    for found, exact in zip(pull(values.double(), tangents.double()), wanted, strict=True):
+        assert torch.allclose(found, exact, rtol=1e-9, atol=1e-9)
+
+
+def test_softplus_may_be_differentiated_twice() -> None:
+    values = torch.linspace(-0.05, 0.05, 21)[:, None].requires_grad_()
+    results, _ = softplus_and_slope(values)
+    (once,) = torch.autograd.grad(results.sum(), values, create_graph=True)
+    (twice,) = torch.autograd.grad(once.sum(), values)
+    slopes = torch.sigmoid(values.detach().double() * 100)
+    assert torch.allclose(twice.double(), 100 * slopes * (1 - slopes), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (51, 51)])

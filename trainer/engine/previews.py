@@ -11,7 +11,7 @@ import torch
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 from trainer.data.dataset import Capture, TrainingFrame
-from trainer.engine.step import Situation, draw
+from trainer.engine.step import Situation, draw, find_shown_points, place_points
 from trainer.losses.pictures import over_white
 
 _MAX_ROWS = 4
@@ -43,9 +43,12 @@ def _tile(situation: Situation, frame: TrainingFrame) -> npt.NDArray[np.uint8]:
     import cv2
 
     learner = situation.learner
-    code = situation.code(frame)
-    surface = situation.evaluate(learner.points[situation.drawn(code).index], code)
-    channels = draw(situation, frame.record.camera, surface, situation.posed(frame), code)
+    code, posed = situation.code(frame), situation.posed(frame)
+    shown, nearest, _ = find_shown_points(situation, frame, code, posed)
+    placed, features, _ = place_points(
+        situation, learner.points[shown], nearest[shown], code, posed
+    )
+    channels = draw(situation, frame.record.camera, placed, features)
     rgb = over_white(channels)
     pictures = [frame.pictures.image] + [
         (picture.clamp(0, 1) * 255).byte().cpu().numpy() for picture in (rgb, channels["normal"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pegasus_runtime.avatar.networks import DeformerOutput
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
@@ -23,13 +24,13 @@ from pegasus_runtime.deform.surface import (
     evaluate_surface,
     pose_surface,
     prepare_pose,
-    with_derivatives_of,
 )
 from pegasus_runtime.head import Head
 from pegasus_runtime.passes import point_colours
 from pegasus_runtime.raster import rasterize, render_points, visible_points
 from trainer.config.training import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.engine.in_slices import in_slices
 from trainer.engine.learner import Learner
 from trainer.losses.features import FeatureLoss
 from trainer.losses.pictures import CHANNELS, make_targets, over_white, picture_losses
@@ -92,14 +93,19 @@ class Situation:
         with torch.no_grad():
             return prepare_pose(self.head, self.canonical, expression, pose, self.shape)
 
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What the networks learn."""
+        return list(self.learner.networks.parameters())
+
     def evaluate(
-        self, points: Tensor, code: Tensor, *, appearance: bool = True, derivatives: bool = True
+        self, points: Tensor, code: Tensor, *, appearance: bool = True, still: bool = False
     ) -> CanonicalSurface:
         """As `evaluate_surface`, of this training's avatar."""
         learner = self.learner
         return evaluate_surface(
             learner.networks, self.canonical, points, code,
-            appearance=appearance, derivatives=derivatives, move=learner.avatar.moves_points,
+            appearance=appearance, still=still, move=learner.avatar.moves_points,
         )  # fmt: skip
 
     def drawn(self, code: Tensor) -> DrawnPoints:
@@ -138,38 +144,74 @@ def losses_of_step(
     learner = situation.learner
     code = situation.code(frame)
     posed = situation.posed(frame)
-    shown, nearest = find_shown_points(situation, frame, code.detach(), posed)
-    surface = _evaluate(situation, learner.points[shown], code, bend)
-    channels = draw(situation, frame.record.camera, surface, posed, code, nearest[shown])
+    shown, nearest, seen = find_shown_points(situation, frame, code.detach(), posed)
+    learner.seen |= seen
+    placed, features, sdf = place_points(
+        situation, learner.points[shown], nearest[shown], code, posed, bend=bend
+    )
+    channels = draw(situation, frame.record.camera, placed, features)
     targets = make_targets(frame.pictures, situation.capture.part_names, config, learner.device)
     losses = picture_losses(channels, targets)
     if situation.features:
         losses["vgg"] = situation.features(over_white(channels), targets.rgb)
-    losses |= _point_losses(situation, surface, code, config, generator)
+    losses["sdf"] = sdf.square().mean()
+    losses |= _losses_of_some(situation, code, config, generator)
     losses["latent"] = code.square().mean()
     return losses
 
 
-def _evaluate(situation: Situation, points: Tensor, code: Tensor, bend: bool) -> CanonicalSurface:
-    """The surface at points (N, 3), with gradients through its derivatives or none."""
-    if bend:
-        return situation.evaluate(points, code)
-    with torch.no_grad():
-        still = situation.evaluate(points, code)
-    return with_derivatives_of(situation.evaluate(points, code, derivatives=False), still)
+def place_points(
+    situation: Situation,
+    points: Tensor,
+    nearest: Tensor,
+    code: Tensor,
+    posed: PosedHead,
+    *,
+    bend: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Stored points (N, 3), of nearest vertices (N,), as a frame shows them.
+
+    Returns:
+        posed points (N, 3), their `CHANNELS` side by side (N, C), and signed distances (N,).
+    """
+    networks = situation.learner.networks
+
+    def work(points: Tensor, nearest: Tensor, code: Tensor) -> tuple[Tensor, ...]:
+        surface = situation.evaluate(points, code, still=not bend)
+        placed = pose_surface(networks, situation.canonical, surface, posed, nearest)
+        geometry, normals = surface.geometry, placed.normals
+        assert geometry is not None and normals is not None
+        colours = point_colours(geometry.albedo, networks.shading(normals, code))
+        region = torch.sigmoid(geometry.segmentation)[:, None]
+        channels = [colours, normals * 0.5 + 0.5, region, torch.ones_like(region)]
+        return placed.points, torch.cat(channels, dim=1), geometry.sdf
+
+    placed, features, sdf = in_slices(work, (points, nearest), (code,), situation.parameters)
+    return placed, features, sdf
 
 
 @torch.no_grad()
 def find_shown_points(
     situation: Situation, frame: TrainingFrame, code: Tensor, posed: PosedHead
-) -> tuple[Tensor, Tensor]:
-    """Indices of the points that appear in a frame, and every point's nearest head vertex."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The points that a frame's picture depends on.
+
+    Returns:
+        their indices (M,), every point's nearest head vertex (N,), and whether every point is seen
+        at all (N,).
+    """
     learner = situation.learner
     networks, canonical = learner.networks, situation.canonical
     drawn = situation.drawn(code)
-    surface = evaluate_surface(
-        networks, canonical, drawn.points, code, appearance=False, move=False
-    )
+
+    def evaluate(points: Tensor, code: Tensor) -> tuple[Tensor, ...]:
+        part = evaluate_surface(networks, canonical, points, code, appearance=False, move=False)
+        return part.points, part.rest_points, part.deformer.hidden, part.deformer.skinning
+
+    moved = drawn.points
+    on_head, rest, hidden, skinning = in_slices(evaluate, (moved,), (code,), ())
+    deformer = DeformerOutput(hidden, None, skinning, None)
+    surface = CanonicalSurface(moved, on_head, deformer, rest, None, None)
     nearest = situation.trackers[frame.record.subject].find(drawn.spread(surface.points))
     points = pose_surface(networks, canonical, surface, posed, nearest[drawn.index]).points
     camera = frame.record.camera
@@ -179,66 +221,57 @@ def find_shown_points(
         situation.radius(camera),
         learner.avatar.points_per_pixel,
     )
-    learner.seen[drawn.index] |= visible_points(fragments)
-    return drawn.index[visible_points(fragments, _MIN_WEIGHT)], nearest
+    seen = torch.zeros_like(learner.seen)
+    seen[drawn.index] = visible_points(fragments)
+    return drawn.index[visible_points(fragments, _MIN_WEIGHT)], nearest, seen
 
 
 def draw(
-    situation: Situation,
-    camera: Camera,
-    surface: CanonicalSurface,
-    posed: PosedHead,
-    code: Tensor,
-    nearest: Tensor | None = None,
+    situation: Situation, camera: Camera, placed: Tensor, features: Tensor
 ) -> dict[str, Tensor]:
-    """Blend a surface's points into pictures (H, W, C) by name, premultiplied."""
-    learner = situation.learner
-    placed = pose_surface(learner.networks, situation.canonical, surface, posed, nearest)
-    geometry, normals = surface.geometry, placed.normals
-    assert geometry is not None and normals is not None
-    colours = point_colours(geometry.albedo, learner.networks.shading(normals, code))
-    features = [
-        colours,
-        normals * 0.5 + 0.5,
-        torch.sigmoid(geometry.segmentation)[:, None],
-        torch.ones_like(colours[:, :1]),
-    ]
+    """Blend posed points (N, 3) with `CHANNELS` (N, C) into pictures by name, premultiplied."""
     picture = render_points(
-        camera.project(placed.points),
-        torch.cat(features, dim=1),
+        camera.project(placed),
+        features,
         image_size=camera.image_size,
         radius=situation.radius(camera),
-        points_per_pixel=learner.avatar.points_per_pixel,
+        points_per_pixel=situation.learner.avatar.points_per_pixel,
     )
     return dict(zip(CHANNELS, picture.split(list(CHANNELS.values()), dim=2), strict=True))
 
 
-def _point_losses(
-    situation: Situation,
-    surface: CanonicalSurface,
-    code: Tensor,
-    config: LossConfig,
-    generator: torch.Generator,
+def _losses_of_some(
+    situation: Situation, code: Tensor, config: LossConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Losses on the shown points, and on a random few of all points for what costs more."""
+    """Losses on a random few of all points."""
     learner, canonical = situation.learner, situation.canonical
-    assert surface.geometry is not None
+    networks = learner.networks
     count = min(config.num_samples, len(learner.points))
     chosen = torch.randint(len(learner.points), (count,), generator=generator).to(learner.device)
-    networks = learner.networks
-    sampled = situation.evaluate(learner.points[chosen], code, appearance=False)
-    around = eikonal_samples(sampled.offset_points.detach(), generator)
+
+    def look(points: Tensor, code: Tensor) -> tuple[Tensor, ...]:
+        surface = situation.evaluate(points, code, appearance=False)
+        pose, expression = networks.deformer.directions(surface.deformer.hidden)
+        return (
+            surface.offset_points, surface.points, surface.deformer.skinning, pose, expression
+        )  # fmt: skip
+
+    moved, on_head, skinning, pose, expression = in_slices(
+        look, (learner.points[chosen],), (code,), situation.parameters
+    )
+    around = eikonal_samples(moved.detach(), generator)
     around = around[torch.randperm(len(around), generator=generator)[:count].to(around.device)]
-    field = networks.geometry(around, code, tangents=True)
-    assert field.sdf_gradient is not None
-    targets = head_targets(situation.head, canonical, sampled.points)
-    directions = networks.deformer.directions(sampled.deformer.hidden)
+
+    def slope(places: Tensor, code: Tensor) -> tuple[Tensor, ...]:
+        gradient = networks.geometry(places, code, slope=True).sdf_gradient
+        assert gradient is not None
+        return (gradient,)
+
+    (slopes,) = in_slices(slope, (around,), (code,), situation.parameters)
+    targets = head_targets(situation.head, canonical, on_head)
     return {
-        "sdf": surface.geometry.sdf.square().mean(),
-        "eikonal": eikonal(field.sdf_gradient),
-        "flame": supervise_deformer(
-            sampled.deformer.skinning, *directions, targets, situation.variance
-        ),
+        "eikonal": eikonal(slopes),
+        "flame": supervise_deformer(skinning, pose, expression, targets, situation.variance),
     }
 
 

@@ -180,7 +180,7 @@ class Warmup:
         normals = self.cloud.normals[chosen]
         surface = self.cloud.places[subject][chosen] + depth * normals
         with_normals = step % _NORMALS_EVERY == 0
-        field = self.avatar.networks.geometry(surface, code, tangents=with_normals)
+        field = self.avatar.networks.geometry(surface, code, slope=with_normals)
         difference = (field.albedo - self.colours[subject][chosen]).abs()
         distance: Tensor = (field.sdf - depth[:, 0]).abs().mean()
         total: Tensor = _DISTANCE_WEIGHT * distance + _COLOUR_WEIGHT * difference.mean()
