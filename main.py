@@ -12,13 +12,13 @@ from typing import NoReturn
 
 from app.commands.command_line import run
 
-_MANY_OBJECTS = 100_000
+_MANY_OBJECTS = 1_000_000
 
 
 def main() -> int:
     """Run the command line; returns the exit status."""
-    # Imports make half a million objects and no garbage. Looking for it among them again and again
-    # takes a quarter of the time until the first picture.
+    # Imports make half a million objects and no garbage. Looking for it among them takes a quarter
+    # of the time until the first picture.
     gc.set_threshold(_MANY_OBJECTS, 10, 10)
     return run(sys.argv[1:])
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import qtawesome
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtGui import QAction, QActionGroup, QIcon, QKeySequence, QPixmap
 from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton
 
 from app.binding import Binding
@@ -89,16 +88,22 @@ class Actions:
             "mdi6.camera-outline": (self.save, "Save picture"),
             "mdi6.rotate-orbit": (self.turntable, "Turntable"),
         }
+        # Icons come later (`show_icons`); until then their places are kept.
+        place = QPixmap(_ICON_SIDE, _ICON_SIDE)
+        place.fill(Qt.GlobalColor.transparent)
         for action, title in self._buttons.values():
+            action.setIcon(QIcon(place))
             bar.addAction(action)
             action.setIconText(title)
             button = bar.widgetForAction(action)
             if not title and isinstance(button, QToolButton):
                 button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
-        self.show_icons()
 
     def show_icons(self) -> None:
         """Draw the icons in the theme's colours."""
+        # Its fonts take a quarter of a second to read.
+        import qtawesome
+
         c = colours()
         for name, (action, _) in self._buttons.items():
             action.setIcon(qtawesome.icon(name, color=c.text, color_disabled=c.disabled))

@@ -58,12 +58,14 @@ def open_editor(
     from app.platform_checks import check_opengl, check_platform
 
     check_platform(avatar)
+    from app.controllers.opening import EarlyLoader, loader_with_head
+
+    loader = EarlyLoader(loader_with_head(head), avatar)
     application = make_application()
     check_opengl(avatar, ask=screenshot is None)
-    from app.controllers.opening import loader_with_head
     from app.session_window import EditorWindow
 
-    window = EditorWindow(Preferences.load(), loader=loader_with_head(head))
+    window = EditorWindow(Preferences.load(), loader=loader)
     install_exception_hooks(window)
     window.show()
     window.editor.opening.open(avatar)

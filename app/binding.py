@@ -14,7 +14,6 @@ from app.state.activity import Job
 from app.state.controls import attribute_title, readable
 from app.state.export_settings import ExportSettings
 from app.state.face import Wear
-from app.state.view import View
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
 
@@ -28,6 +27,7 @@ class Binding:
         self.window, self.editor = window, editor
         self._export: ExportDialog | None = None
         self._export_job: Job | None = None
+        self._has_panels = False
         self._connect_document()
         self._connect_viewport()
         self._connect_panels()
@@ -42,7 +42,7 @@ class Binding:
         document.display_changed.connect(self._show_display)
         live.picture_ready.connect(self._show_picture)
         live.device_known.connect(self._show_device)
-        self.editor.thumbnails.ready.connect(self.window.attributes.set_thumbnail)
+        self.editor.thumbnails.ready.connect(self._show_thumbnail)
         self.editor.opening.failed.connect(self._show_open_error)
 
     def _connect_viewport(self) -> None:
@@ -123,12 +123,29 @@ class Binding:
     def _show_avatar(self) -> None:
         avatar = self.editor.document.avatar
         assert avatar is not None
-        categories = {name: avatar.attributes_of(name) for name in avatar.categories}
-        self.window.attributes.set_categories(categories)
-        self.window.scene.set_usual_distance(View.framing(avatar).distance)
-        self.window.expression.set_names(avatar.head.expression_names)
+        self._fill_panels()
+        self.window.scene.set_usual_distance(self.editor.document.view.distance)
         self.window.setWindowTitle(f"{readable(avatar.name)} – PEGASUS editor")
         self.window.points.setText(f"{avatar.num_points:,} points")
+
+    def show_panels(self) -> None:
+        """Show galleries and sliders, which the first picture does not wait for."""
+        if not self._has_panels:
+            self._has_panels = True
+            self._fill_panels()
+            self._show_face()
+
+    def _fill_panels(self) -> None:
+        avatar = self.editor.document.avatar
+        if avatar is None or not self._has_panels:
+            return
+        categories = {name: avatar.attributes_of(name) for name in avatar.categories}
+        self.window.attributes.set_categories(categories)
+        self.window.expression.set_names(avatar.head.expression_names)
+
+    def _show_thumbnail(self, name: str, pixels: Pixels) -> None:
+        self.show_panels()
+        self.window.attributes.set_thumbnail(name, pixels)
 
     def _show_face(self) -> None:
         face = self.editor.document.face

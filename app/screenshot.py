@@ -39,7 +39,7 @@ class Screenshot(QObject):
 
     def _look(self) -> None:
         waited = time.monotonic() - self._started
-        if not self._is_drawn:
+        if not (self._is_drawn and self._window.is_dressed):
             if waited > _FRAME_WAIT_S:
                 self._fail(Refused(f"{self._out}: no picture came in {_FRAME_WAIT_S:.0f} s."))
         elif self._window.editor.thumbnails.num_pending == 0 or waited > _THUMBNAIL_WAIT_S:

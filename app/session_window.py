@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray
+from PySide6.QtCore import QByteArray, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
@@ -18,6 +18,9 @@ from app.rendering.renderer import SessionMaker, make_session
 from app.state.preferences import Preferences
 from app.training_menu import TrainingMenu
 from app.widgets.theme import apply_theme
+
+_UNSEEN_MS = 300
+"""A window that is minimised draws nothing: it has its panels so long after a picture is made."""
 
 
 class EditorWindow(MainWindow):
@@ -38,7 +41,24 @@ class EditorWindow(MainWindow):
         self.actions_ = Actions(self.binding, self.set_theme)
         self.training = TrainingMenu(self, self.editor, self.dispatch)
         self._restore()
+        self.is_dressed = False
+        """Whether the panels and the icons are there, for which the first picture does not wait."""
+        self.viewport.picture_drawn.connect(lambda: self._dress_in(0))
+        self.editor.live.picture_ready.connect(lambda _: self._dress_in(_UNSEEN_MS))
+        for failed in (self.editor.opening.failed, self.editor.live.failed):
+            failed.connect(lambda *_: self._dress())
         self.editor.start()
+
+    def _dress_in(self, milliseconds: int) -> None:
+        if not self.is_dressed:
+            QTimer.singleShot(milliseconds, self._dress)
+
+    def _dress(self) -> None:
+        """Once a face is there, or cannot be: what it need not wait for."""
+        if not self.is_dressed:
+            self.is_dressed = True
+            self.binding.show_panels()
+            self.actions_.show_icons()
 
     def set_theme(self, name: str) -> None:
         """Use another theme, "dark" or "light", from now on."""

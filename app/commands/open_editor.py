@@ -36,7 +36,7 @@ def open_editor(options: argparse.Namespace) -> int:
         raise FileNotFoundError(f"{options.avatar}: no such avatar file.")
     try:
         # Before Qt for Python, which reads the source of every module that comes after it.
-        import_module("torch")
+        import_module("pegasus_runtime.first_picture").load()
         from app.application import open_editor as open_window
     except ImportError as error:
         if "PySide6" in str(error.name or "") or "shared object" in str(error):

@@ -27,12 +27,13 @@ class LiveView:
         self.latest: Picture | None = None
         self._document = document
         self._size = (512, 512)
+        self._wanted: object = None
         self._generation = 0
         self._shown = 0
         self.loop = RenderLoop(
             on_picture=lambda picture: dispatch(lambda: self._show(picture)),
             on_opened=lambda avatar, device: dispatch(lambda: self._opened(avatar, device)),
-            on_error=lambda error: dispatch(lambda: self.failed.emit(error)),
+            on_error=lambda error: dispatch(lambda: self._fail(error)),
             make=make,
         )
         document.avatar_changed.connect(self._open)
@@ -56,10 +57,20 @@ class LiveView:
             self.request()
 
     def request(self) -> None:
-        """Ask for a picture of the document as it is now."""
+        """Ask for a picture of the document as it is, unless the last one asked for was of that."""
         document = self._document
         if document.avatar is None:
             return
+        wanted = (
+            document.avatar,
+            document.face,
+            document.view,
+            self._size,
+            document.display.pass_name,
+        )
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
         self._generation += 1
         self.loop.submit(
             RenderRequest(
@@ -88,11 +99,17 @@ class LiveView:
             self._generation += 1
             self._shown = self._generation
             self.loop.open(avatar)
+            # At once: the window takes a while to show what else has changed with the avatar.
+            self.request()
 
     def _opened(self, avatar: Avatar, device: str) -> None:
         if avatar is self._document.avatar:
             self.device = device
             self.device_known.emit(device)
+
+    def _fail(self, error: BaseException) -> None:
+        self._wanted = None
+        self.failed.emit(error)
 
     def _show(self, picture: Picture) -> None:
         if picture.request.generation >= self._shown:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 from app.controllers.dispatch import Dispatch, run_in_background
@@ -43,6 +45,26 @@ def loader_with_head(head: Path | None) -> Loader:
                 raise refused from None
 
     return load_with
+
+
+class EarlyLoader:
+    """Loads one source at once, while the window that asks for it is still being made."""
+
+    def __init__(self, loader: Loader, source: str) -> None:
+        self._loader, self._source = loader, source
+        self._found: Future[Avatar] | None = Future()
+        threading.Thread(target=self._begin, args=(self._found,), name="load", daemon=True).start()
+
+    def __call__(self, source: str) -> Avatar:
+        """The avatar; from then on every source is loaded when it is asked for."""
+        found, self._found = self._found, None
+        return found.result() if found and source == self._source else self._loader(source)
+
+    def _begin(self, found: Future[Avatar]) -> None:
+        try:
+            found.set_result(self._loader(self._source))
+        except BaseException as error:
+            found.set_exception(error)
 
 
 class Opening:

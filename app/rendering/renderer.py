@@ -60,9 +60,9 @@ class Renderer:
 
     def __init__(self, avatar: Avatar, make: SessionMaker = make_session) -> None:
         self.avatar = avatar
-        self._full = make(avatar)
-        self._draft = make(avatar)
-        self._small = make(avatar)
+        self._make = make
+        self._precision: str | None = None
+        self._sessions: dict[str, SessionLike] = {}
         self._draft_points = min(_FIRST_DRAFT_POINTS, avatar.num_points)
         self._seconds: dict[str, float] = {}
         self._last: RenderRequest | None = None
@@ -70,12 +70,22 @@ class Renderer:
     @property
     def device(self) -> str:
         """The device's name for the user."""
-        return str(self._full.device)
+        return str(self._session("draft").device)
 
     def set_precision(self, name: str) -> None:
         """Evaluate latent codes in this precision from now on; see `pegasus_runtime.Session`."""
-        for session in (self._full, self._draft, self._small):
+        self._precision = name
+        for session in self._sessions.values():
             session.precision = name
+
+    def _session(self, use: str) -> SessionLike:
+        """One of the three, made when it is first needed: the first picture waits for one only."""
+        session = self._sessions.get(use)
+        if session is None:
+            session = self._sessions[use] = self._make(self.avatar)
+            if self._precision is not None:
+                session.precision = self._precision
+        return session
 
     def is_slow(self, request: RenderRequest) -> bool:
         """Whether a full picture of this request would make a drag stutter."""
@@ -93,7 +103,7 @@ class Renderer:
             pegasus_runtime.errors.Interrupted: ``interrupted`` said so; what was done is kept.
         """
         kind = self._kind(request)
-        picture = self._render(self._full, request, request.image_size, None, interrupted)
+        picture = self._render("full", request, request.image_size, None, interrupted)
         self._seconds[kind] = picture.seconds
         self._last = request
         return picture
@@ -101,7 +111,7 @@ class Renderer:
     def render_draft(self, request: RenderRequest) -> Picture:
         """Fewer points and pixels; as many as the time allows that a drag leaves."""
         size = _limited(request.image_size, _DRAFT_SIDE)
-        picture = self._render(self._draft, request, size, self._draft_points)
+        picture = self._render("draft", request, size, self._draft_points)
         if picture.seconds > _DRAFT_BUDGET_S:
             fewer = int(self._draft_points * max(_DRAFT_BUDGET_S / picture.seconds, 0.25))
             self._draft_points = max(min(_MIN_DRAFT_POINTS, self._draft_points), fewer)
@@ -111,11 +121,11 @@ class Renderer:
         """A small square picture (side, side, 4)."""
         points = min(_THUMBNAIL_POINTS, self.avatar.num_points)
         request = RenderRequest(face, view, (side, side))
-        return on_host(self._render(self._small, request, request.image_size, points).pixels)
+        return on_host(self._render("small", request, request.image_size, points).pixels)
 
     def _render(
         self,
-        session: SessionLike,
+        use: str,
         request: RenderRequest,
         size: tuple[int, int],
         max_points: int | None,
@@ -123,7 +133,7 @@ class Renderer:
     ) -> Picture:
         started = time.perf_counter()
         name = request.pass_name
-        frame = session.render(
+        frame = self._session(use).render(
             request.face.parameters(),
             request.view.camera(size),
             passes=passes_for(name),

@@ -44,9 +44,11 @@ class View:
     def framing(cls, avatar: Avatar) -> View:
         """The avatar's default view, with the orbit's centre in the middle of its points."""
         camera = avatar.default_camera((512, 512))
-        points = np.asarray(avatar.points, dtype=np.float64)
         away = camera.rotation[:, 2].astype(np.float64)
-        middle = np.median(points, axis=0) if len(points) else np.zeros(3)
+        middle = np.zeros(3)
+        if len(avatar.points):
+            # Not numpy's, with which a module of masked arrays would come.
+            middle = avatar.points.median(dim=0).values.double().numpy()
         depth = max(float((middle - camera.centre) @ away), 1e-3)
         target = camera.centre + away * depth
         tangent = 1.0 / float(camera.intrinsics[1, 1])

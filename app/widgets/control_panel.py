@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.state.controls import (
@@ -24,7 +25,7 @@ _ALL = "All components"
 
 
 class ControlList(QWidget):
-    """Sliders, one below the other."""
+    """Sliders, one below the other; made when they are first looked at."""
 
     changed = Signal(object, str)
     """index → value, and what to call the change"""
@@ -32,30 +33,62 @@ class ControlList(QWidget):
 
     def __init__(self, controls: Sequence[Control], decimals: int = 2, prefix: str = "") -> None:
         super().__init__()
-        self.rows: list[SliderRow] = []
-        self._controls = list(controls)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        for control in controls:
-            column.addWidget(self._make_row(control, decimals, prefix))
+        self._controls, self._decimals, self._prefix = list(controls), decimals, prefix
+        self._rows: list[SliderRow] = []
+        self._values: Sequence[float] = ()
+        self._words: list[str] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(2)
+
+    @property
+    def rows(self) -> list[SliderRow]:
+        """The sliders."""
+        self._make_rows()
+        return self._rows
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._make_rows()
+        super().showEvent(event)
+
+    def _make_rows(self) -> None:
+        # A head has fifty directions, most of them in a section that is closed, and a slider takes
+        # milliseconds to make: all of them would keep the window waiting.
+        if not self._rows:
+            for control in self._controls:
+                self._column.addWidget(self._make_row(control))
+            self._show_values()
+            self._show_found()
 
     def set_values(self, values: Sequence[float]) -> None:
         """Show the document's numbers without telling anybody."""
-        for control, row in zip(self._controls, self.rows, strict=True):
-            position = control.position(values)
+        self._values = values
+        self._show_values()
+
+    def _show_values(self) -> None:
+        if not len(self._values):
+            return
+        for control, row in zip(self._controls, self._rows, strict=False):
+            position = control.position(self._values)
             if abs(position - row.value()) > 5e-4:
                 row.set_value(position)
 
     def filter(self, words: str) -> int:
         """Show only rows whose name has all the words; returns how many."""
-        parts = words.lower().split()
-        shown = [all(part in row.title.lower() for part in parts) for row in self.rows]
-        for row, is_shown in zip(self.rows, shown, strict=True):
-            row.setVisible(is_shown)
-        return sum(shown)
+        self._words = words.lower().split()
+        self._show_found()
+        return sum(map(self._is_found, self._controls))
 
-    def _make_row(self, control: Control, decimals: int, prefix: str) -> SliderRow:
+    def _show_found(self) -> None:
+        for control, row in zip(self._controls, self._rows, strict=False):
+            if row.isHidden() == self._is_found(control):
+                row.setVisible(self._is_found(control))
+
+    def _is_found(self, control: Control) -> bool:
+        return all(word in control.title.lower() for word in self._words)
+
+    def _make_row(self, control: Control) -> SliderRow:
+        decimals, prefix = self._decimals, self._prefix
         suffix = "°" if decimals == 1 else ""
         row = SliderRow(
             control.title,
@@ -68,7 +101,7 @@ class ControlList(QWidget):
         label = f"{prefix}{control.title}"
         row.value_changed.connect(lambda v: self.changed.emit(control.values(v), label))
         row.gesture_ended.connect(self.gesture_ended)
-        self.rows.append(row)
+        self._rows.append(row)
         return row
 
 

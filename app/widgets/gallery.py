@@ -7,7 +7,6 @@ import numpy.typing as npt
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QWidget
-from superqt import QFlowLayout
 
 from app.widgets.theme import colours
 
@@ -94,6 +93,10 @@ class Gallery(QWidget):
         super().__init__()
         self.tiles = {tile.name: tile for tile in tiles}
         self._group = QButtonGroup(self)
+        # With it comes another layer over Qt, a fifth of a second of imports that the first picture
+        # need not wait for.
+        from superqt import QFlowLayout
+
         flow = QFlowLayout(self)
         flow.setContentsMargins(0, 0, 0, 0)
         flow.setHorizontalSpacing(6)

@@ -16,7 +16,9 @@ from PySide6.QtWidgets import QApplication
 from app.screenshot import grab_window
 from app.session_window import EditorWindow
 from app.state.preferences import Preferences
+from app.widgets.control_panel import ControlList
 from app.widgets.message_dialog import MessageDialog
+from app.widgets.slider_row import SliderRow
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -78,6 +80,21 @@ def test_a_typed_value_reaches_the_document_and_double_click_resets_it(qtbot, wi
     assert row.slider.number() == pytest.approx(0.75, abs=0.01)
     QTest.mouseDClick(row.slider, LEFT, pos=_point(row.slider, 0.75))
     assert document.face.expression[index] == 0 and row.number.value() == 0
+
+
+def test_a_closed_section_has_no_sliders_until_something_in_it_is_found(qtbot, window):
+    controls = window.expression.findChildren(ControlList)[-1]
+    assert not controls.findChildren(SliderRow)
+    index = window.editor.document.avatar.head.expression_names.index("smile left")
+    window.editor.document.set_expression({index: 1.5}, "smile")
+    tabs = window.expression.parentWidget().parentWidget()
+    tabs.setCurrentWidget(window.expression)
+    window.expression.search.setText("left smile")
+    rows = controls.findChildren(SliderRow)
+    assert [row.title for row in rows if not row.isHidden()] == ["Smile left"]
+    assert [row.value() for row in rows if row.value()] == [1.5]
+    window.expression.search.clear()
+    assert not any(row.isHidden() for row in rows)
 
 
 def test_a_combined_control_moves_both_sides(qtbot, window):

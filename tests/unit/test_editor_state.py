@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.controllers.opening import loader_with_head
+import pegasus_runtime as pr
+from app.controllers.live_view import LiveView
+from app.controllers.opening import EarlyLoader, loader_with_head
 from app.rendering.render_loop import RenderLoop
 from app.rendering.request import RenderRequest
 from app.state.controls import JAW_OPEN, combined_controls
@@ -158,3 +160,45 @@ def test_a_head_that_is_given_is_tried_before_the_asset_folder(monkeypatch, tmp_
     given = tmp_path / "head.pkl"
     assert loader_with_head(given)("a.avatar") == "from the asset folder"
     assert asked == [given, None]
+
+
+def test_what_is_loaded_early_is_loaded_once_and_may_fail():
+    loaded: list[str] = []
+
+    def load(source):
+        loaded.append(source)
+        if source == "broken":
+            raise Refused("broken: not an avatar.")
+        return source.upper()
+
+    early = EarlyLoader(load, "demo")
+    assert early("demo") == "DEMO"
+    assert loaded == ["demo"]
+    assert early("demo") == "DEMO"
+    assert loaded == ["demo", "demo"]
+    with pytest.raises(Refused, match="not an avatar"):
+        EarlyLoader(load, "broken")("broken")
+    assert EarlyLoader(load, "demo")("other") == "OTHER"
+
+
+def _small_avatar() -> pr.Avatar:
+    head = pr.load_free_head()
+    sizes = pr.NetworkSizes(num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0)
+    return pr.initial_avatar(head, head.template[::9], 0.1, sizes=sizes)
+
+
+def test_the_same_picture_is_asked_for_once_until_it_fails():
+    document = Document()
+    live = LiveView(document, dispatch=lambda function: function())
+    asked: list[object] = []
+    live.loop = SimpleNamespace(submit=asked.append, open=lambda avatar: None)
+    document.open(_small_avatar())
+    assert len(asked) == 1
+    live.request()
+    live.set_size(512, 512)
+    assert len(asked) == 1
+    live.set_size(400, 300)
+    assert len(asked) == 2
+    live._fail(Refused("out of memory"))
+    live.request()
+    assert len(asked) == 3
