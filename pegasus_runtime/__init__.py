@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
     from pegasus_runtime.avatar.latent import AttributeBlend
     from pegasus_runtime.avatar.library import load_avatar
-    from pegasus_runtime.avatar.networks import NetworkSizes
     from pegasus_runtime.avatar.reference import import_reference
+    from pegasus_runtime.avatar.sizes import NetworkSizes
     from pegasus_runtime.camera import Camera
     from pegasus_runtime.errors import Refused
     from pegasus_runtime.frame import Frame

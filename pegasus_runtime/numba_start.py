@@ -8,15 +8,27 @@ none, for as long as the question takes.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any, TypeVar
 
 from numba import njit, prange
 
-__all__ = ["JOINED", "njit", "prange"]
+__all__ = ["JOINED", "inner", "njit", "prange"]
 
+Loop = TypeVar("Loop", bound=Callable[..., Any])
 JOINED = {"contract", "nsz"}
 """``fastmath`` of loops in which products and sums may be joined; NaN stays NaN."""
 _BLAS = "scipy.linalg.cython_blas"
+
+
+def inner(**options: Any) -> Callable[[Loop], Loop]:
+    """`njit` for loops that only other loops call: they compile in two thirds of the time."""
+    plain: Any = njit
+    decorate: Callable[[Loop], Loop] = plain(
+        cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
+    )
+    return decorate
 
 
 def _ask_without_blas() -> None:

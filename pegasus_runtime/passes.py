@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import GeometryOutput
+from pegasus_runtime.avatar.geometry import GeometryOutput
 from pegasus_runtime.deform.surface import PosedSurface
 from pegasus_runtime.errors import Refused
 

@@ -15,14 +15,13 @@ from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.deform.drawn import DrawnPoints, DrawnSurface, find_drawn, pose_waiting
 from pegasus_runtime.deform.evaluation import SurfaceEvaluation
+from pegasus_runtime.deform.near_order import near_order
 from pegasus_runtime.deform.nearest import NearestTracker
 from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
 from pegasus_runtime.deform.surface import (
-    CanonicalSurface,
     PosedHead,
     PosedSurface,
     displace_by_shape,
-    evaluate_surface,
     prepare_pose,
 )
 from pegasus_runtime.devices import choose_device
@@ -62,7 +61,7 @@ class Session:
                 are compared with.
             precision: "float32", or "bfloat16" for derivatives of half the size, from which
                 normals come; `precision.choose_precision` says where that pays. Positions and
-                colours of points are the same in both.
+                colours of points are the same in both, but for the last digits.
 
         Raises:
             Refused: the device or the precision does not exist.
@@ -74,7 +73,9 @@ class Session:
         self._canonical = make_canonical_head(
             avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
         ).to(self.device)
-        self._points = avatar.points.to(self.device)
+        # Neighbours in a row: they are evaluated and drawn together.
+        self._sorted = near_order(avatar.points).to(self.device)
+        self._points = avatar.points.to(self.device)[self._sorted]
         self._order = _even_order(len(self._points)).to(self.device)
         self._exact = exact
         self._surfaces: Recent[DrawnSurface] = Recent(_SURFACE_BYTES, lambda s: s.num_bytes)
@@ -136,7 +137,7 @@ class Session:
         posed, shading = self._pose(surface, checked, code, count)
         images = self._draw(surface, posed, shading, camera, names, background, count)
         assert posed.normals is not None
-        complete = self._completion(surface, posed, checked, code)
+        complete = self._completion(surface, posed, checked, code, count)
         return Frame(images, posed.points, posed.normals, complete)
 
     def _count(self, max_points: int | None) -> int:
@@ -169,33 +170,31 @@ class Session:
         from pegasus_runtime.deform.as_written import WrittenSurface
 
         points, move = self._chosen(count), self.avatar.moves_points
-        drawn = self._drawn(points, code)
+        drawn = None
+        if self._has_waiting:
+            drawn = find_drawn(self._networks.at(code).deformer, points, self.avatar.store)
         index = None if drawn is None else drawn.index
         return DrawnSurface(
             WrittenSurface(self._networks, self._canonical, points, code, move, index), drawn
         )
 
-    def _drawn(self, points: Tensor, code: Tensor) -> DrawnPoints | None:
-        """The points after the offset, where some of them may not be drawn."""
-        store = self.avatar.store
-        if store is None or not self.avatar.moves_points:
-            return None
-        return find_drawn(self._networks.deformer, points, code, store)
+    @property
+    def _has_waiting(self) -> bool:
+        """Whether some points may wait in the store."""
+        return self.avatar.moves_points and self.avatar.store is not None
 
     def _chosen(self, count: int) -> Tensor:
         whole = count == len(self._points)
-        return self._points if whole else self._points[self._order[:count]]
+        return self._points if whole else self._points[self._order[:count].sort().values]
 
     def _evaluate(self, code: Tensor, count: int) -> tuple[SurfaceEvaluation, DrawnPoints | None]:
-        points, move = self._chosen(count), self.avatar.moves_points
-        drawn = self._drawn(points, code)
-        if drawn is not None:
-            points, move = drawn.points, False
-
-        def evaluate(part: Tensor) -> CanonicalSurface:
-            return evaluate_surface(self._networks, self._canonical, part, code, move=move)
-
-        return SurfaceEvaluation(self._networks, self._canonical, points, evaluate), drawn
+        networks, points = self._networks.at(code), self._chosen(count)
+        drawn = None
+        if self.avatar.moves_points:
+            drawn = find_drawn(networks.deformer, points, self.avatar.store)
+            points = drawn.points
+        evaluation = SurfaceEvaluation(self._networks, networks, self._canonical, points)
+        return evaluation, drawn if self._has_waiting else None
 
     def _pose(
         self, surface: DrawnSurface, params: Parameters, code: Tensor, count: int
@@ -223,17 +222,31 @@ class Session:
         return prepare_pose(self._head, self._canonical, expression, pose, shape, known)
 
     def _completion(
-        self, surface: DrawnSurface, posed: PosedSurface, params: Parameters, code: Tensor
-    ) -> Callable[[], tuple[Tensor, Tensor]] | None:
-        """What gives points and normals of all, where some were not drawn."""
+        self,
+        surface: DrawnSurface,
+        posed: PosedSurface,
+        params: Parameters,
+        code: Tensor,
+        count: int,
+    ) -> Callable[[], tuple[Tensor, Tensor]]:
+        """What gives points and normals of all, drawn or not, in the avatar's own order."""
         drawn = surface.points
-        if drawn is None:
-            return None
         # Both may be the caller's own arrays, who goes on to the next frame with them.
         kept, worn = params.copy(), code.clone()
-        return lambda: pose_waiting(
-            self._networks, self._canonical, drawn, worn, self._prepare(kept), posed
-        )
+
+        def complete() -> tuple[Tensor, Tensor]:
+            assert posed.normals is not None
+            points, normals = posed.points, posed.normals
+            if drawn is not None:
+                head = self._prepare(kept)
+                points, normals = pose_waiting(
+                    self._networks, self._canonical, drawn, worn, head, posed
+                )
+            if count < len(self._points):
+                return points, normals
+            return _put_back(points, self._sorted), _put_back(normals, self._sorted)
+
+        return complete
 
     def _find_nearest(self, surface: DrawnSurface, code: Tensor, count: int) -> Tensor:
         """Nearest head vertex (M,) of each point drawn."""
@@ -297,6 +310,11 @@ class Session:
 def _stack(bands: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """The pictures of all bands, one below the other; each band is let go once it is copied."""
     return {name: torch.cat([band.pop(name) for band in bands]) for name in list(bands[0])}
+
+
+def _put_back(values: Tensor, order: Tensor) -> Tensor:
+    """Values (N, …) that were taken in an order (N,), where they were."""
+    return torch.empty_like(values).index_copy(0, order, values)
 
 
 def _bytes(code: Tensor) -> bytes:

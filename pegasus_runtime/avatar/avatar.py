@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.initialisation import initialise
 from pegasus_runtime.avatar.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
-from pegasus_runtime.avatar.networks import AvatarNetworks, NetworkSizes
+from pegasus_runtime.avatar.networks import AvatarNetworks
+from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import CANONICAL_JAW_ANGLE_RAD
 from pegasus_runtime.parameters import Parameters

@@ -28,7 +28,7 @@ def through_encoding(gradient: Tensor, encoded: Tensor, num_frequencies: int) ->
     The derivatives of sin 2ᵏx and cos 2ᵏx are in the encoding itself.
     """
     scales = 2.0 ** torch.arange(num_frequencies, device=encoded.device, dtype=encoded.dtype)
-    shape = (-1, num_frequencies, 2, 3)
+    shape = (len(encoded), num_frequencies, 2, 3)
     waves, slopes = encoded[:, 3:].reshape(shape), gradient[:, 3:].reshape(shape)
     along = slopes[:, :, 0] * waves[:, :, 1] - slopes[:, :, 1] * waves[:, :, 0]
     return gradient[:, :3] + (along * scales[:, None]).sum(dim=1)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.latent import LatentCodes
-from pegasus_runtime.avatar.networks import AvatarNetworks, NetworkSizes
+from pegasus_runtime.avatar.networks import AvatarNetworks
+from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 

@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pegasus_runtime.avatar.deformer import NUM_OFFSET_INPUTS, Deformer
+from pegasus_runtime.avatar.geometry import Geometry
 from pegasus_runtime.avatar.layers import WeightNormLinear
-from pegasus_runtime.avatar.networks import NUM_OFFSET_INPUTS, AvatarNetworks, Deformer, Geometry
+from pegasus_runtime.avatar.networks import AvatarNetworks
 
 _SPHERE_RADIUS = 0.6
 _COORDINATE_DEVIATION = 2.0

@@ -51,6 +51,10 @@ class WeightNormLinear(nn.Module):
         return nn.functional.linear(values, self.weight, self.bias)
 
 
+Map = tuple[Tensor, Tensor]
+"""weight (M, D) and bias (M,)"""
+
+
 def fold_code(layer: WeightNormLinear, num_local: int, code: Tensor) -> tuple[Tensor, Tensor]:
     """Fold a code that is the same for all points into a layer's bias.
 
@@ -67,26 +71,14 @@ def fold_code(layer: WeightNormLinear, num_local: int, code: Tensor) -> tuple[Te
     return weight[:, :num_local], layer.bias + weight[:, num_local:] @ code
 
 
-def linear_with_tangents(
-    values: Tensor, tangents: Tensor | None, weight: Tensor, bias: Tensor, still: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """An affine map of values (N, D) and its linear part of tangents (3, N, D).
+def map_tangents(tangents: Tensor, weight: Tensor, still: bool = False) -> Tensor:
+    """A linear map (M, D) of tangents (3, N, D): (3, N, M), in their own precision.
 
-    Tangents keep their own precision, which may be lower than that of the values, and carry no
-    gradients where they are to be taken as they are, ``still``.
+    They carry no gradients where they are to be taken as they are, ``still``.
     """
-    mapped = torch.addmm(bias, values, weight.T)
-    if tangents is None:
-        return mapped, None
-    rows = tangents.reshape(-1, tangents.shape[-1])
     slope = weight.detach() if still else weight
-    return mapped, (rows @ slope.T.to(rows.dtype)).view(3, -1, weight.shape[0])
-
-
-def map_tangents(tangents: Tensor, weight: Tensor) -> Tensor:
-    """A linear map (M, D) of tangents (3, N, D): (3, N, M) in the precision of the map."""
-    mapped: Tensor = tangents @ weight.T.to(tangents.dtype)
-    return mapped.to(weight.dtype)
+    rows = tangents.reshape(-1, tangents.shape[-1])
+    return (rows @ slope.T.to(rows.dtype)).view(3, -1, weight.shape[0])
 
 
 def lowered(dtype: torch.dtype, tangents: torch.dtype) -> torch.dtype:

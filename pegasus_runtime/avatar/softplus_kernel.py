@@ -20,7 +20,7 @@ _BETA, _PER_BETA = np.float32(100.0), np.float32(0.01)
 _LIMIT = np.float32(-40.0)
 """e⁻⁴⁰ is nothing beside one, and its square is still a normal number: arithmetic with denormal
 ones takes a hundred times as long on many processors."""
-_NO_SLOPE = np.float32(1e-9)
+NO_SLOPE = np.float32(1e-9)
 """Below this a slope is 0. A float32 near one cannot tell, and through several layers such slopes
 would become denormal numbers, which make matrix products several times slower."""
 _LOG2_E = np.float32(1.4426950408889634)
@@ -55,7 +55,7 @@ def _from_ratio(value: Scalar, s: Scalar) -> Scalar:
 
 
 @njit(cache=True, nogil=True, fastmath=JOINED, error_model="numpy")
-def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
+def softplus_and_slope(value: Scalar) -> tuple[Scalar, Scalar]:
     """softplus(β x) / β and its derivative sigmoid(β x), β = 100.
 
     With e = exp(-|β x|) the derivative is 1 / (1 + e) or e / (1 + e). Divisions are slow, so that
@@ -66,7 +66,7 @@ def _softplus(value: Scalar) -> tuple[Scalar, Scalar]:
     one_more, two_more = _ONE + e, np.float32(2.0) + e
     inverse = _ONE / (one_more * two_more)
     slope = (_ONE if scaled >= 0 else e) * two_more * inverse
-    slope = slope if slope > _NO_SLOPE else np.float32(0.0)
+    slope = slope if slope > NO_SLOPE else np.float32(0.0)
     return _from_ratio(value, e * one_more * inverse), slope
 
 
@@ -85,7 +85,7 @@ def activate(values: Floats, results: Floats, slopes: Numbers) -> None:
     """Write softplus of values (N, D) and its derivative, both (N, D)."""
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
-            result, slope = _softplus(values[row, column])
+            result, slope = softplus_and_slope(values[row, column])
             results[row, column] = result
             slopes[row, column] = narrow(slope, slopes[row, column])
 
@@ -102,7 +102,7 @@ def activate_with_tangents(
     for row in range(values.shape[0]):
         own = row if several else 0
         for column in range(values.shape[1]):
-            result, slope = _softplus(values[row, column])
+            result, slope = softplus_and_slope(values[row, column])
             results[row, column] = result
             first, second, third = (
                 tangents[0, own, column], tangents[1, own, column], tangents[2, own, column]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import AvatarNetworks, GeometryOutput
+from pegasus_runtime.avatar.geometry import GeometryOutput
+from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.deform.surface import (
@@ -48,7 +49,7 @@ class WrittenSurface:
         """(M, 3) on the canonical head"""
         return self._among_drawn(
             evaluate_surface(
-                self.networks, self.canonical, self.stored, self.code,
+                self.networks.at(self.code), self.canonical, self.stored,
                 appearance=False, move=self.moves_points,
             ).points
         )  # fmt: skip

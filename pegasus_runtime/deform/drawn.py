@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import AvatarNetworks, Deformer
+from pegasus_runtime.avatar.deformer import CodedDeformer
+from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
+from pegasus_runtime.deform.patches import WIDE, MovePatches
 from pegasus_runtime.deform.posing import PosableSurface
 from pegasus_runtime.deform.surface import PosedHead, PosedSurface, evaluate_surface, pose_surface
 from pegasus_runtime.side_by_side import work_through
 
 _SLICE = 65_536
 """points moved at once: hidden layers of all would take a lot of memory"""
-_CORE_SLICE = 1024
-"""by one core: their hidden layers stay in its cache"""
+_CORE_SLICE = 4 * WIDE
+"""by one core"""
 
 
 @dataclass
@@ -55,18 +57,15 @@ class DrawnPoints:
 
 
 @torch.no_grad()
-def find_drawn(
-    deformer: Deformer, points: Tensor, code: Tensor, store: Tensor | None
-) -> DrawnPoints:
-    """Move stored points (N, 3) as a code (L,) asks, and leave out those still in the store.
+def find_drawn(deformer: CodedDeformer, points: Tensor, store: Tensor | None) -> DrawnPoints:
+    """Move stored points (N, 3) as a code asks, and leave out those still in the store.
 
     Args:
-        deformer: of the avatar.
+        deformer: of the avatar, for that code.
         points: (N, 3) stored points p.
-        code: (L,) latent code z.
         store: (2, 3) low and high corner of the box; None: all are drawn.
     """
-    moved = _move(deformer, points, code)
+    moved = _move(deformer, points)
     if store is None:
         return DrawnPoints.all_of(moved)
     low, high = store.to(points)
@@ -74,22 +73,14 @@ def find_drawn(
     return DrawnPoints(moved, (~waiting).nonzero()[:, 0])
 
 
-def _move(deformer: Deformer, points: Tensor, code: Tensor) -> Tensor:
+def _move(deformer: CodedDeformer, points: Tensor) -> Tensor:
     """p' (N, 3) of stored points (N, 3)."""
-    on_cpu = points.device.type == "cpu"
-    moved, size = torch.empty_like(points), _CORE_SLICE if on_cpu else _SLICE
-    slices = list(zip(points.split(size), moved.split(size), strict=True))
-
-    def move(part: tuple[Tensor, Tensor]) -> None:
-        stored, target = part
-        torch.add(stored, deformer.canonical_offset(stored, code), out=target)
-
-    if on_cpu:
-        work_through(slices, move)
-    else:
-        for part in slices:
-            move(part)
-    return moved
+    if points.device.type == "cpu" and points.dtype == torch.float32:
+        patches, moved = MovePatches(deformer), torch.empty_like(points)
+        slices = list(zip(points.split(_CORE_SLICE), moved.split(_CORE_SLICE), strict=True))
+        work_through(slices, lambda part: patches.move(*part))
+        return moved
+    return torch.cat([part + deformer.canonical_offset(part) for part in points.split(_SLICE)])
 
 
 @dataclass
@@ -128,8 +119,9 @@ def pose_waiting(
 ) -> tuple[Tensor, Tensor]:
     """Points and normals (N, 3) of all, given those of the drawn ones; nobody draws the others."""
     waiting = drawn.waiting
-    surface = evaluate_surface(networks, canonical, drawn.moved[waiting], code, move=False)
-    rest = pose_surface(networks, canonical, surface, head)
+    surface = evaluate_surface(networks.at(code), canonical, drawn.moved[waiting], move=False)
+    blend = networks.deformer.blend_map(head.expression_change, head.feature_change)
+    rest = pose_surface(blend, canonical, surface, head)
     assert posed.normals is not None and rest.normals is not None
     empty = torch.empty_like(drawn.moved)
     points, normals = (

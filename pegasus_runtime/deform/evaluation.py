@@ -8,47 +8,46 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import AvatarNetworks
+from pegasus_runtime.avatar.geometry import GeometryOutput
+from pegasus_runtime.avatar.networks import AvatarNetworks, CodedNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.folding import PackedRows, pack_part
+from pegasus_runtime.deform.patches import Findings, SurfacePatches, is_for_patches
 from pegasus_runtime.deform.posing import PackedSurface, PlainSurface, PosableSurface
-from pegasus_runtime.deform.surface import CanonicalSurface, join_surfaces
+from pegasus_runtime.deform.surface import CanonicalSurface, evaluate_surface, join_surfaces
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.side_by_side import num_workers, work_through
 
-Evaluate = Callable[[Tensor], CanonicalSurface]
 _SLICE_BYTES = 2 * 2**20
 _SLICES = (256, 8192)
-"""fewest and most points of a slice, multiples of `folding_kernel.LANES`"""
+"""fewest and most points of a slice, multiples of `units_kernel.WIDE`, which is of `LANES`"""
 
 
 class SurfaceEvaluation:
-    """The points of one latent code, evaluated as far as time allowed."""
+    """The points p' of one latent code, evaluated as far as time allowed."""
 
     def __init__(
         self,
         networks: AvatarNetworks,
+        coded: CodedNetworks,
         canonical: CanonicalHead,
         points: Tensor,
-        evaluate: Evaluate,
     ) -> None:
         """
         Args:
             networks: the avatar's networks.
+            coded: the same for the latent code.
             canonical: its canonical head.
-            points: (N, 3) stored points.
-            evaluate: a slice of them to a surface with tangents and geometry.
+            points: (N, 3) after the canonical offset.
         """
-        self._networks, self._canonical = networks, canonical
-        self._evaluate = evaluate
-        self._on_cpu = points.device.type == "cpu"
-        self._slices = points.split(slice_size(networks, len(points), self._on_cpu))
+        on_cpu = points.device.type == "cpu"
+        self._slices = points.split(slice_size(networks, len(points), on_cpu))
         self._waiting = list(range(len(self._slices)))[::-1]
-        self._parts: dict[int, CanonicalSurface] = {}
-        self._rows: PackedRows | None = None
-        if self._on_cpu:
-            dtype = networks.deformer.tangent_dtype
-            self._rows = PackedRows.empty(len(points), networks.sizes.deformer_width, dtype)
+        self._on_cpu = on_cpu
+        kind: type[_Way] = _Plain
+        if on_cpu:
+            kind = _Compiled if is_for_patches(coded, points) else _Packed
+        self._way = kind(networks, coded, canonical, points)
 
     def finish(self, interrupted: Callable[[], bool] | None = None) -> PosableSurface:
         """Evaluate what is left.
@@ -56,27 +55,99 @@ class SurfaceEvaluation:
         Raises:
             Interrupted: ``interrupted`` said so between two slices; call again to go on.
         """
-        if self._rows is not None:
+        if self._on_cpu:
             work_through(self._waiting, self._work, interrupted)
         while self._waiting:
             if interrupted is not None and interrupted():
                 raise Interrupted
             self._work(self._waiting[-1])
             self._waiting.pop()
-        parts = [self._parts[index] for index in range(len(self._slices))]
-        if self._rows is None:
-            return PlainSurface(self._networks, self._canonical, join_surfaces(parts))
-        geometry = join_surfaces([part.geometry for part in parts])
-        assert geometry is not None
-        points = torch.cat([part.points for part in parts])
-        return PackedSurface(self._networks, points, geometry, self._rows)
+        return self._way.join()
 
     def _work(self, index: int) -> None:
-        part = self._evaluate(self._slices[index])
-        if self._rows is not None:
-            pack_part(part, index * len(self._slices[0]), self._rows)
-            part = _without_rows(part)
-        self._parts[index] = part
+        self._way.evaluate(self._slices[index], index * len(self._slices[0]))
+
+
+class _Way:
+    """How slices are evaluated; on a CPU several at once."""
+
+    def __init__(
+        self,
+        networks: AvatarNetworks,
+        coded: CodedNetworks,
+        canonical: CanonicalHead,
+        points: Tensor,
+    ) -> None:
+        self._networks, self._coded, self._canonical = networks, coded, canonical
+        self._prepare(len(points))
+
+    def _prepare(self, num_points: int) -> None:
+        raise NotImplementedError
+
+    def evaluate(self, points: Tensor, first: int) -> None:
+        """The points (n, 3) from ``first`` on among all."""
+        raise NotImplementedError
+
+    def join(self) -> PosableSurface:
+        """All slices."""
+        raise NotImplementedError
+
+    def _rows(self, num_points: int) -> PackedRows:
+        networks = self._networks
+        dtype = networks.deformer.tangent_dtype
+        return PackedRows.empty(num_points, networks.sizes.deformer_width, dtype)
+
+
+class _Plain(_Way):
+    """Torch, on any device."""
+
+    def _prepare(self, num_points: int) -> None:
+        self._parts: dict[int, CanonicalSurface] = {}
+
+    def evaluate(self, points: Tensor, first: int) -> None:
+        self._parts[first] = evaluate_surface(self._coded, self._canonical, points, move=False)
+
+    def join(self) -> PosableSurface:
+        parts = [self._parts[first] for first in sorted(self._parts)]
+        return PlainSurface(self._networks, self._canonical, join_surfaces(parts))
+
+
+class _Packed(_Way):
+    """Torch on a CPU, packed for compiled posing: where derivatives are not in float32."""
+
+    def _prepare(self, num_points: int) -> None:
+        self._packed = self._rows(num_points)
+        self._parts: dict[int, tuple[Tensor, GeometryOutput]] = {}
+
+    def evaluate(self, points: Tensor, first: int) -> None:
+        part = evaluate_surface(self._coded, self._canonical, points, move=False)
+        pack_part(part, first, self._packed)
+        assert part.geometry is not None
+        self._parts[first] = part.points, replace(part.geometry, sdf_gradient=None)
+
+    def join(self) -> PosableSurface:
+        parts = [self._parts[first] for first in sorted(self._parts)]
+        points = torch.cat([places for places, _ in parts])
+        geometry = join_surfaces([found for _, found in parts])
+        return PackedSurface(self._networks, points, geometry, self._packed)
+
+
+class _Compiled(_Way):
+    """Compiled loops over patches, packed likewise."""
+
+    def _prepare(self, num_points: int) -> None:
+        self._packed, self._findings = self._rows(num_points), Findings.empty(num_points)
+        self._patches = SurfacePatches(self._coded, self._canonical)
+
+    def evaluate(self, points: Tensor, first: int) -> None:
+        self._patches.evaluate(points, first, self._packed, self._findings)
+
+    def join(self) -> PosableSurface:
+        found = self._findings
+        return PackedSurface(self._networks, found.places, found.geometry(), self._packed)
+
+
+WAYS = (_Plain, _Packed, _Compiled)
 
 
 def slice_size(networks: AvatarNetworks, num_points: int, on_cpu: bool) -> int:
@@ -89,15 +160,3 @@ def slice_size(networks: AvatarNetworks, num_points: int, on_cpu: bool) -> int:
     if on_cpu:
         wanted = min(wanted, -(-num_points // num_workers()) + low - 1)
     return min(max(wanted // low * low, low), high)
-
-
-def _without_rows(part: CanonicalSurface) -> CanonicalSurface:
-    """What is left of a part once it is packed: its points and their geometry."""
-    assert part.geometry is not None
-    geometry = replace(part.geometry, sdf_gradient=None)
-    empty = part.points[:0]
-    deformer = replace(part.deformer, hidden=empty, hidden_tangents=None, skinning_tangents=None)
-    return replace(
-        part, deformer=deformer, geometry=geometry, offset_points=empty, rest_points=empty,
-        rest_tangents=None,
-    )  # fmt: skip

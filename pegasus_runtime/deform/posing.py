@@ -11,7 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import AvatarNetworks, GeometryOutput
+from pegasus_runtime.avatar.geometry import GeometryOutput
+from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.folding import FoldedMaps, PackedRows
 from pegasus_runtime.deform.surface import (
@@ -72,7 +73,8 @@ class PlainSurface:
 
     def pose(self, head: PosedHead, nearest: Tensor | None) -> PosedSurface:
         """As `pose_surface`."""
-        return pose_surface(self.networks, self.canonical, self.surface, head, nearest)
+        blend = self.networks.deformer.blend_map(head.expression_change, head.feature_change)
+        return pose_surface(blend, self.canonical, self.surface, head, nearest)
 
 
 class PackedSurface:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.layers import map_tangents
-from pegasus_runtime.avatar.networks import AvatarNetworks, DeformerOutput, GeometryOutput
+from pegasus_runtime.avatar.deformer import DeformerOutput
+from pegasus_runtime.avatar.geometry import GeometryOutput
+from pegasus_runtime.avatar.layers import Map, map_tangents
+from pegasus_runtime.avatar.networks import CodedNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead, add_ghost_bone
 from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.head.skinning import pose_joints
@@ -74,30 +76,28 @@ class PosedHead:
 
 
 def evaluate_surface(
-    networks: AvatarNetworks,
+    networks: CodedNetworks,
     canonical: CanonicalHead,
     points: Tensor,
-    code: Tensor,
     *,
     appearance: bool = True,
     still: bool = False,
     move: bool = True,
 ) -> CanonicalSurface:
-    """Everything about points (N, 3) that depends on the latent code (L,) alone.
+    """Everything about points (N, 3) that depends on the latent code alone.
 
     Args:
-        networks: the avatar's networks.
+        networks: the avatar's networks for that code.
         canonical: its canonical head.
         points: (N, 3) stored points p.
-        code: (L,) latent code z.
         appearance: also evaluate colour and parts; without it only positions come out, at a small
             part of the cost.
         still: let the derivatives from which normals come carry no gradients.
         move: apply the canonical offset (a single person's avatar has none).
     """
-    moved = points + networks.deformer.canonical_offset(points, code) if move else points
-    deformer = networks.deformer(moved, code, tangents=appearance, still=still)
-    weight, bias = networks.deformer.offset_map()
+    moved = points + networks.deformer.canonical_offset(points) if move else points
+    deformer = networks.deformer(moved, tangents=appearance, still=still)
+    weight, bias = networks.surface_offset
     surface_points = moved + torch.addmm(bias, deformer.hidden, weight.T)
     tangents = None
     if deformer.hidden_tangents is not None:
@@ -112,7 +112,7 @@ def evaluate_surface(
         deformer=deformer,
         rest_points=rest,
         rest_tangents=rest_tangents,
-        geometry=networks.geometry(moved, code, True, still) if appearance else None,
+        geometry=networks.geometry(moved, True, still) if appearance else None,
     )
 
 
@@ -165,7 +165,7 @@ def displace_by_shape(head: Head, shape: Tensor) -> Tensor | None:
 
 
 def pose_surface(
-    networks: AvatarNetworks,
+    blend: Map,
     canonical: CanonicalHead,
     surface: CanonicalSurface,
     posed: PosedHead,
@@ -174,14 +174,14 @@ def pose_surface(
     """Posed points and normals (x_d and n_d of the published model).
 
     Args:
-        networks: the avatar's networks.
-        canonical: its canonical head.
+        blend: from `Deformer.blend_map`, of what the frame changes.
+        canonical: the avatar's canonical head.
         surface: from `evaluate_surface`.
         posed: from `prepare_pose`.
         nearest: (N,) nearest canonical vertex of each point, when the caller knows it.
     """
     deformer = surface.deformer
-    weight, bias = networks.deformer.blend_map(posed.expression_change, posed.feature_change)
+    weight, bias = blend
     rest = surface.rest_points + torch.addmm(bias, deformer.hidden, weight.T)
     if posed.shape_displacements is not None:
         if nearest is None:

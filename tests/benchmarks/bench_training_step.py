@@ -100,7 +100,7 @@ def losses_as_written(
 def _positions(situation: Situation, code: Tensor) -> CanonicalSurface:
     learner = situation.learner
     return evaluate_surface(
-        learner.networks, situation.canonical, learner.points, code, appearance=False
+        learner.networks.at(code), situation.canonical, learner.points, appearance=False
     )
 
 

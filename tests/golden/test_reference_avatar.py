@@ -100,7 +100,7 @@ def test_point_attributes(avatar: pr.Avatar, expected: dict[str, Numbers], k: in
         avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
     )
     _close(canonical.vertices.numpy(), expected["canonical_verts"])
-    surface = evaluate_surface(avatar.networks, canonical, avatar.points, code)
+    surface = evaluate_surface(avatar.networks.at(code), canonical, avatar.points)
     assert surface.geometry is not None
     _close(surface.deformer.skinning.numpy(), expected[f"{k}/out/lbs_weights"])
     _close(surface.points.numpy(), expected[f"{k}/out/canonical_points"])
@@ -108,7 +108,9 @@ def test_point_attributes(avatar: pr.Avatar, expected: dict[str, Numbers], k: in
     _close(surface.geometry.segmentation.numpy(), expected[f"{k}/out/binary_segment"], 1e-4)
     values = (given.expression, given.pose, given.shape)
     prepared = prepare_pose(avatar.head, canonical, *(torch.from_numpy(v) for v in values))
-    posed = pose_surface(avatar.networks, canonical, surface, prepared)
+    deformer = avatar.networks.deformer
+    blend = deformer.blend_map(prepared.expression_change, prepared.feature_change)
+    posed = pose_surface(blend, canonical, surface, prepared)
     assert posed.normals is not None
     colours = point_colours(surface.geometry.albedo, avatar.networks.shading(posed.normals, code))
     _close(colours.numpy(), expected[f"{k}/out/pnts_color_deformed"])

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime import session as session_module
 from pegasus_runtime.frame import PASSES
+from tests.counting import count_evaluated
 
 STORE = torch.tensor([[-0.2, -0.1, -0.3], [0.2, 0.2, 0.1]])
 NUM_WAITING = 400
@@ -69,14 +69,7 @@ def test_the_picture_is_that_of_the_points_outside(
 def test_they_are_evaluated_only_for_who_asks(
     avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted: list[int] = []
-    real = session_module.evaluate_surface
-
-    def evaluate(networks: object, canonical: object, points: torch.Tensor, *rest, **more):  # type: ignore[no-untyped-def]
-        counted.append(len(points))
-        return real(networks, canonical, points, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(session_module, "evaluate_surface", evaluate)
+    counted = count_evaluated(monkeypatch)
     params, camera = _moved(avatar), avatar.default_camera((32, 32))
     frame = pr.Session(avatar, "cpu").render(params, camera)
     params.pose[3:9], params.expression[:5] = 0.9, -2.0  # the caller goes on

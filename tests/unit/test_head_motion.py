@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import Deformer, NetworkSizes
+from pegasus_runtime.avatar.deformer import Deformer
+from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.head import Head, load_free_head
 from tests.fake_capture import SIDE, write_fake_capture
@@ -49,7 +50,7 @@ def test_what_is_written_is_the_best_that_the_hidden_layer_allows(
     torch.manual_seed(0)
     sizes = NetworkSizes(deformer_width=WIDTH, deformer_depth=2, latent_size=4)
     deformer = Deformer(sizes).requires_grad_(False)
-    hidden, _ = deformer.hidden(canonical.vertices, torch.zeros(4))
+    hidden = deformer.at(torch.zeros(4)).hidden(canonical.vertices)
     motion = HeadMotion(head, canonical, capture, WIDTH)
     untrained = _error(deformer, hidden, head)
     motion.write(deformer, hidden, torch.arange(len(hidden)))

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime import session as session_module
-from pegasus_runtime.deform import evaluation
 from pegasus_runtime.deform.posing import PackedSurface
+from tests.counting import count_evaluated
 
 
 @pytest.fixture(scope="module")
@@ -90,31 +89,19 @@ def test_only_what_changed_is_evaluated_again(
     camera: pr.Camera,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    counts = {"evaluate_surface": 0, "pose": 0}
-
-    def count(owner: object, name: str) -> None:
-        real = getattr(owner, name)
-
-        def counted(*args: object, **more: object) -> object:
-            counts[name] += 1
-            return real(*args, **more)
-
-        monkeypatch.setattr(owner, name, counted)
-
-    # All points in one slice, however many cores there are.
-    monkeypatch.setattr(evaluation, "num_workers", lambda: 1)
-    count(session_module, "evaluate_surface")
-    count(PackedSurface, "pose")
+    evaluated, posed, pose = count_evaluated(monkeypatch), [], PackedSurface.pose
+    monkeypatch.setattr(PackedSurface, "pose", lambda *given: posed.append(given) or pose(*given))
+    total = avatar.num_points
     params = avatar.neutral()
     session.render(params, camera)
     session.render(params, avatar.default_camera((20, 20)), ("normal", "rgb"))
-    assert counts == {"evaluate_surface": 1, "pose": 1}
+    assert (sum(evaluated), len(posed)) == (total, 1)
     params.expression[0] = 1
     session.render(params, camera)
-    assert counts == {"evaluate_surface": 1, "pose": 2}
+    assert (sum(evaluated), len(posed)) == (total, 2)
     params.attributes["hair"] = "a"
     session.render(params, camera)
-    assert counts == {"evaluate_surface": 2, "pose": 3}
+    assert (sum(evaluated), len(posed)) == (2 * total, 3)
 
 
 def test_changes_are_seen(session: pr.Session, avatar: pr.Avatar, camera: pr.Camera) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import DeformerOutput
+from pegasus_runtime.avatar.deformer import DeformerOutput
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
@@ -104,7 +104,7 @@ class Situation:
         """As `evaluate_surface`, of this training's avatar."""
         learner = self.learner
         return evaluate_surface(
-            learner.networks, self.canonical, points, code,
+            learner.networks.at(code), self.canonical, points,
             appearance=appearance, still=still, move=learner.avatar.moves_points,
         )  # fmt: skip
 
@@ -114,7 +114,7 @@ class Situation:
         points = learner.points.detach()
         if not learner.avatar.moves_points:
             return DrawnPoints.all_of(points)
-        return find_drawn(learner.networks.deformer, points, code, learner.store)
+        return find_drawn(learner.networks.deformer.at(code), points, learner.store)
 
     def radius(self, camera: Camera) -> float:
         """The points' radius in a frame's view."""
@@ -178,7 +178,8 @@ def place_points(
 
     def work(points: Tensor, nearest: Tensor, code: Tensor) -> tuple[Tensor, ...]:
         surface = situation.evaluate(points, code, still=not bend)
-        placed = pose_surface(networks, situation.canonical, surface, posed, nearest)
+        blend = networks.deformer.blend_map(posed.expression_change, posed.feature_change)
+        placed = pose_surface(blend, situation.canonical, surface, posed, nearest)
         geometry, normals = surface.geometry, placed.normals
         assert geometry is not None and normals is not None
         colours = point_colours(geometry.albedo, networks.shading(normals, code))
@@ -205,7 +206,7 @@ def find_shown_points(
     drawn = situation.drawn(code)
 
     def evaluate(points: Tensor, code: Tensor) -> tuple[Tensor, ...]:
-        part = evaluate_surface(networks, canonical, points, code, appearance=False, move=False)
+        part = evaluate_surface(networks.at(code), canonical, points, appearance=False, move=False)
         return part.points, part.rest_points, part.deformer.hidden, part.deformer.skinning
 
     moved = drawn.points
@@ -213,7 +214,8 @@ def find_shown_points(
     deformer = DeformerOutput(hidden, None, skinning, None)
     surface = CanonicalSurface(moved, on_head, deformer, rest, None, None)
     nearest = situation.trackers[frame.record.subject].find(drawn.spread(surface.points))
-    points = pose_surface(networks, canonical, surface, posed, nearest[drawn.index]).points
+    blend = networks.deformer.blend_map(posed.expression_change, posed.feature_change)
+    points = pose_surface(blend, canonical, surface, posed, nearest[drawn.index]).points
     camera = frame.record.camera
     fragments = rasterize(
         camera.project(points),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pegasus_runtime.avatar.networks import Deformer
+from pegasus_runtime.avatar.deformer import Deformer
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.surface import prepare_pose
 from pegasus_runtime.head import Head

@@ -169,7 +169,7 @@ class Warmup:
             subject, code = self._subject(step)
             chosen, depth = self._sample(subject, _MOTION_DEPTH)
             surface = self.cloud.places[subject][chosen] + depth * self.cloud.normals[chosen]
-            hidden.append(self.avatar.networks.deformer.hidden(surface, code)[0])
+            hidden.append(self.avatar.networks.deformer.at(code).hidden(surface))
             vertices.append(self.cloud.nearest[chosen])
         self.motion.write(self.avatar.networks.deformer, torch.cat(hidden), torch.cat(vertices))
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.deformer import NUM_OFFSET_INPUTS, Deformer
 from pegasus_runtime.avatar.latent import CODE_SIZE, LatentCodes, category_of
 from pegasus_runtime.avatar.layers import WeightNormLinear
-from pegasus_runtime.avatar.networks import NUM_OFFSET_INPUTS, Deformer
 from trainer.config.training import ModelConfig
 
 _LOW, _HIGH = (-0.17, 0.07, -0.23), (0.17, 0.33, 0.11)

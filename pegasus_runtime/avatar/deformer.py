@@ -1,0 +1,191 @@
+"""The deformer: how canonical points move with the latent code, the expression and the bones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pegasus_runtime.avatar.activation import softplus_with_tangents
+from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code, lowered, map_tangents
+from pegasus_runtime.avatar.sizes import NetworkSizes
+
+NUM_EXPRESSIONS = 50
+NUM_POSE_FEATURES = 36
+NUM_BONES = 6
+NUM_OFFSET_INPUTS = 128
+"""Width of the canonical-offset head, the same in every published and small model."""
+_SKINNING_SHARPNESS = 20.0
+
+
+@dataclass
+class DeformerOutput:
+    """What the deformer says of N points; tangents are None when they were not asked for."""
+
+    hidden: Tensor
+    """(N, D) last hidden layer: expression and pose directions are linear in it."""
+    hidden_tangents: Tensor | None
+    """(3, N, D) in the deformer's `tangent_dtype`"""
+    skinning: Tensor
+    """(N, 6) weights, bone 0 is the ghost bone."""
+    skinning_tangents: Tensor | None
+    """(3, N, 6)"""
+
+
+@dataclass(frozen=True)
+class CodedDeformer:
+    """A deformer for one latent code, which is folded into its biases."""
+
+    maps: list[Map]
+    """each with a softplus behind it; the last one, for the skinning, reads the hidden layer"""
+    offset: Map
+    """(3, D) and (3,), from the hidden layer to the canonical offset"""
+    skinning: Map
+    """(6, D) and (6,), to the logits of the weights"""
+    tangent_dtype: torch.dtype
+
+    def hidden(self, points: Tensor) -> Tensor:
+        """Last hidden layer (N, D) at points (N, 3)."""
+        return _go_through(self.maps[:-1], points, None)[0]
+
+    def canonical_offset(self, points: Tensor) -> Tensor:
+        """Move (N, 3) of canonical points (N, 3) that the code asks for, e.g. onto longer hair."""
+        weight, bias = self.offset
+        return torch.addmm(bias, self.hidden(points), weight.T)
+
+    def __call__(
+        self, points: Tensor, tangents: bool = False, still: bool = False
+    ) -> DeformerOutput:
+        """What is known of points.
+
+        Args:
+            points: (N, 3) p'.
+            tangents: also derivatives along the three directions.
+            still: let them carry no gradients, to be taken as they are.
+        """
+        slopes = None
+        if tangents:
+            axes = torch.eye(3, dtype=lowered(points.dtype, self.tangent_dtype))
+            slopes = axes.to(points.device)[:, None, :]
+        hidden, slopes = _go_through(self.maps[:-1], points, slopes, still)
+        weights, weight_slopes = self._skin(hidden, slopes, still)
+        return DeformerOutput(hidden, slopes, weights, weight_slopes)
+
+    def _skin(
+        self, hidden: Tensor, slopes: Tensor | None, still: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        values, tangents = _go_through(self.maps[-1:], hidden, slopes, still)
+        weight, bias = self.skinning
+        weights = torch.softmax(torch.addmm(bias, values, weight.T), dim=-1)
+        if tangents is None:
+            return weights, None
+        mapped = map_tangents(tangents, weight, still)
+        shares = weights.detach() if still else weights
+        mean = (shares * mapped).sum(dim=-1, keepdim=True)
+        return weights, shares * (mapped - mean)
+
+
+def _go_through(
+    maps: Sequence[Map], values: Tensor, tangents: Tensor | None, still: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Maps with a softplus after each.
+
+    Args:
+        maps: one after the other.
+        values: (N, U) that the first one reads.
+        tangents: (3, N, U), or (3, 1, U) the same for all, of the values.
+        still: let tangents carry no gradients.
+
+    Returns:
+        values (N, D) and tangents (3, N, D) of the last layer.
+    """
+    for weight, bias in maps:
+        values = torch.addmm(bias, values, weight.T)
+        if tangents is not None:
+            tangents = map_tangents(tangents, weight, still)
+        values, tangents = softplus_with_tangents(values, tangents, still)
+    return values, tangents
+
+
+class Deformer(nn.Module):
+    """Blend directions, offsets and skinning weights of a canonical point."""
+
+    tangent_dtype = torch.float32
+    """precision of derivatives; lowered where the hardware gains from that"""
+
+    def __init__(self, sizes: NetworkSizes) -> None:
+        super().__init__()
+        width = sizes.deformer_width
+        widths = [3 + sizes.latent_size] + [width] * sizes.deformer_depth
+        self.layers = nn.ModuleList(
+            WeightNormLinear(a, b) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.blendshapes = nn.Linear(
+            width, NUM_POSE_FEATURES * 3 + 3 * NUM_EXPRESSIONS + NUM_OFFSET_INPUTS + 3
+        )
+        self.offset_hidden = nn.Linear(NUM_OFFSET_INPUTS, 128)
+        self.offset = nn.Linear(128, 3)
+        self.skinning_hidden = WeightNormLinear(width, width)
+        self.skinning = nn.Linear(width, NUM_BONES)
+
+    def at(self, code: Tensor) -> CodedDeformer:
+        """The deformer for a latent code (L,)."""
+        first, *others = self.layers
+        assert isinstance(first, WeightNormLinear)
+        maps = [fold_code(first, 3, code)]
+        for layer in (*others, self.skinning_hidden):
+            assert isinstance(layer, WeightNormLinear)
+            maps.append((layer.weight, layer.bias))
+        weight, bias = self.skinning.weight, self.skinning.bias
+        skinning = weight * _SKINNING_SHARPNESS, bias * _SKINNING_SHARPNESS
+        return CodedDeformer(maps, self._canonical_offset_map(), skinning, self.tangent_dtype)
+
+    def _canonical_offset_map(self) -> Map:
+        """Three linear maps in a row, with nothing between them, are one."""
+        rows = slice(-NUM_OFFSET_INPUTS - 3, -3)
+        outer = self.offset.weight @ self.offset_hidden.weight
+        bias = outer @ self.blendshapes.bias[rows] + self.offset.weight @ self.offset_hidden.bias
+        return outer @ self.blendshapes.weight[rows], bias + self.offset.bias
+
+    def canonical_offset(self, points: Tensor, code: Tensor) -> Tensor:
+        """As `CodedDeformer.canonical_offset`, for a latent code (L,)."""
+        return self.at(code).canonical_offset(points)
+
+    def forward(self, points: Tensor, code: Tensor, tangents: bool = False) -> DeformerOutput:
+        """As `CodedDeformer`, for a latent code (L,)."""
+        return self.at(code)(points, tangents)
+
+    def blend_map(self, expression: Tensor, pose_feature: Tensor) -> tuple[Tensor, Tensor]:
+        """Fold expression (50,) and pose feature (36,) into one map from the hidden layer.
+
+        Returns:
+            weight (3, D) and bias (3,): ``E·ψ + Pᵀ·φ = hidden @ weightᵀ + bias``.
+        """
+        weight, bias = self.blendshapes.weight, self.blendshapes.bias
+        num_pose = NUM_POSE_FEATURES * 3
+        ends = num_pose + 3 * NUM_EXPRESSIONS
+        pose_weight = weight[:num_pose].view(NUM_POSE_FEATURES, 3, -1)
+        pose_bias = bias[:num_pose].view(NUM_POSE_FEATURES, 3)
+        face_weight = weight[num_pose:ends].view(3, NUM_EXPRESSIONS, -1)
+        face_bias = bias[num_pose:ends].view(3, NUM_EXPRESSIONS)
+        return (
+            torch.einsum("f,fcd->cd", pose_feature, pose_weight)
+            + torch.einsum("ced,e->cd", face_weight, expression),
+            pose_feature @ pose_bias + face_bias @ expression,
+        )
+
+    def directions(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Pose directions (N, 36, 3) and expression directions (N, 3, 50) of the points."""
+        num_pose = NUM_POSE_FEATURES * 3
+        ends = num_pose + 3 * NUM_EXPRESSIONS
+        both = torch.addmm(self.blendshapes.bias[:ends], hidden, self.blendshapes.weight[:ends].T)
+        return (
+            both[:, :num_pose].view(-1, NUM_POSE_FEATURES, 3),
+            both[:, num_pose:].view(-1, 3, NUM_EXPRESSIONS),
+        )
+
+    def offset_map(self) -> tuple[Tensor, Tensor]:
+        """Weight (3, D) and bias (3,) of the offset from p' to the head's surface."""
+        return self.blendshapes.weight[-3:], self.blendshapes.bias[-3:]
