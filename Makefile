@@ -54,6 +54,8 @@ $(VENV)/.installed: pyproject.toml | $(PY)
 	@echo "Installing into $(VENV) (once; some minutes the first time)"
 	@command -v nvidia-smi >/dev/null 2>&1 || $(PY) -c "import torch" 2>/dev/null || $(PIP) "$(CPU_TORCH)"
 	@$(PIP) --editable .
+	@echo "Compiling what draws (once; about a minute)"
+	-@$(PY) main.py render demo --out $(VENV)/first.png
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed

@@ -160,8 +160,11 @@ def _raster(
     """Drawing four channels, and the gradients of that."""
     import torch
 
+    from pegasus_runtime.deform.near_order import near_order
     from pegasus_runtime.raster import render_points
 
+    # Neighbours in a row, as a session draws them.
+    points = points[near_order(session.avatar.points).numpy()]
     projected = camera.project(torch.from_numpy(points).to(session.device))
     features = torch.full((len(points), 4), 0.5, device=session.device)
     radius = session.avatar.radius_in(camera)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.avatar.bfloat16_kernel import Numbers, narrow, widen
-from pegasus_runtime.numba_start import JOINED, njit
+from pegasus_runtime.numba_start import JOINED, inner, njit
 
 Floats = NDArray[np.float32]
 Scalar = Any
@@ -31,7 +31,7 @@ _EXP = tuple(np.float32(1 / n) for n in (720, 120, 24, 6, 2))
 _LOG = tuple(np.float32(2 / n) for n in (11, 9, 7, 5, 3, 1))
 
 
-@njit(cache=True, nogil=True, fastmath=JOINED, error_model="numpy")
+@inner(fastmath=JOINED, error_model="numpy")
 def _decay(scaled: Scalar) -> Scalar:
     """exp(-|β x|)"""
     power = max(-abs(scaled), _LIMIT)
@@ -44,7 +44,7 @@ def _decay(scaled: Scalar) -> Scalar:
     return series * np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@njit(cache=True, nogil=True, fastmath=JOINED, error_model="numpy")
+@inner(fastmath=JOINED, error_model="numpy")
 def _from_ratio(value: Scalar, s: Scalar) -> Scalar:
     """softplus(β x) / β = max(x, 0) + log1p(e) / β, with log1p(e) = 2 artanh(s), s = e / (2 + e)"""
     square = s * s

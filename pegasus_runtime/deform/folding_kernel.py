@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.avatar.bfloat16_kernel import Numbers, widen
-from pegasus_runtime.numba_start import JOINED, njit, prange
+from pegasus_runtime.numba_start import JOINED, inner, njit, prange
 
 LANES = 64
 """points that lie side by side"""
@@ -38,7 +38,7 @@ def pack_rows(source: Numbers, first_point: int, first_row: int, packed: Numbers
                 target[first_row + column, lane] = source[start + lane, column]
 
 
-@njit(cache=True, nogil=True, fastmath=JOINED)
+@inner(fastmath=JOINED)
 def _fold(block: Numbers, first: int, weight: Floats, folded: Floats) -> None:
     """Add rows first… of a block, times weight (3, D), to folded (3, LANES).
 

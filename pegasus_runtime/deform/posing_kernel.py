@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.deform.folding_kernel import LANES, Floats
-from pegasus_runtime.numba_start import JOINED, njit, prange
+from pegasus_runtime.numba_start import JOINED, inner, njit, prange
 
 NUM_BONES = 6
 NUM_SMALL_ROWS = 4 * NUM_BONES + 12 + 3
@@ -24,7 +24,7 @@ Indices = NDArray[np.int64]
 Scalar = Any
 
 
-@njit(cache=True, nogil=True, fastmath=JOINED)
+@inner(fastmath=JOINED)
 def _blend(block: Floats, first: int, matrices: Floats, blended: Floats) -> None:
     """Bones (6, 12) blended by the weights in rows first… of a block: (12, LANES)."""
     for entry in range(12):
@@ -41,7 +41,7 @@ def _blend(block: Floats, first: int, matrices: Floats, blended: Floats) -> None
             )
 
 
-@njit(cache=True, nogil=True, fastmath=JOINED)
+@inner(fastmath=JOINED)
 def _apply(blended: Floats, vectors: Floats, shift: Scalar, out: Floats) -> None:
     """Add linear part times vectors (3, LANES), and the shift if that is 1, to out (3, LANES)."""
     for row in range(3):
@@ -54,7 +54,7 @@ def _apply(blended: Floats, vectors: Floats, shift: Scalar, out: Floats) -> None
             )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=JOINED)
+@inner(error_model="numpy", fastmath=JOINED)
 def _carry_normals(t: Floats, block: Floats, first: int, out: Floats) -> None:
     """As `deform.surface.carry_normals`; t (3, 3, LANES), t[i] = ∂x_d/∂p'ᵢ; out (3, LANES)."""
     for lane in range(LANES):
@@ -71,14 +71,14 @@ def _carry_normals(t: Floats, block: Floats, first: int, out: Floats) -> None:
         out[0, lane], out[1, lane], out[2, lane] = x / length, y / length, z / length
 
 
-@njit(cache=True, nogil=True)
+@inner()
 def _displace(displacements: Floats, nearest: Indices, start: int, rest: Floats) -> None:
     for lane in range(min(LANES, len(nearest) - start)):
         for axis in range(3):
             rest[axis, lane] += displacements[nearest[start + lane], axis]
 
 
-@njit(cache=True, nogil=True, fastmath=JOINED)
+@inner(fastmath=JOINED)
 def _combine(folds: Floats, number: int, shares: Floats, block: Floats, combined: Floats) -> None:
     """Rest position and its tangents in rows… of a block, moved by folds (R, …): (12, LANES)."""
     for row in range(12):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import inner, njit, prange
 from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
 _SIDE, _ACROSS, _BITS = 16, 8, 3
@@ -46,7 +46,7 @@ def _pixel(row: int, column: int) -> int:
     return (column // _ACROSS * _SIDE + row) * _ACROSS + column % _ACROSS
 
 
-@njit(cache=True, nogil=True)
+@inner()
 def _clear(planes: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int], room: int) -> None:
     """Make a cell's pixels let everything through; what lies beyond the image has no room."""
     top, bottom, left, right = box
@@ -60,7 +60,7 @@ def _clear(planes: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int],
             planes[pixel + 3 * _PLANE] = y[top + row]
 
 
-@njit(cache=True, nogil=True)
+@inner()
 def _look_for_room(planes: Floats, is_full: Flags) -> bool:
     """Note which rows of a cell's columns have no room left, and say whether any has."""
     some = False
@@ -88,7 +88,7 @@ def _reached(middle: Scalar, reach: Scalar, count: int) -> tuple[int, int]:
     return first, end
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@inner(error_model="numpy", fastmath={"contract"})
 def _blend_cell(
     points: Floats, features: Floats, first_channel: int, entries: Numbers, x: Floats, y: Floats,
     box: tuple[int, int, int, int], radius: Scalar, planes: Floats,
@@ -143,7 +143,7 @@ def _blend_cell(
                 planes[pixel + _ALPHA] += weight * alpha
 
 
-@njit(cache=True, nogil=True)
+@inner()
 def _write_cell(
     planes: Floats, box: tuple[int, int, int, int], first_channel: int, image: Floats
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import inner, njit, prange
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
@@ -80,7 +80,7 @@ def _depth_keys(
     return int(drawn.sum())
 
 
-@njit(cache=True, nogil=True)
+@inner()
 def _sort_by_depth(keys: Keys, num_drawn: int, orders: Numbers, sorted_keys: Keys) -> Numbers:
     """Stable radix sort of the drawn points by key; the bits of floats ≥ 0 sort as floats do.
 
@@ -130,7 +130,7 @@ def _count_entries(order: Numbers, spans: Spans, tiles_across: int, places: Coun
                     places[worker, row * tiles_across + column] += 1
 
 
-@njit(cache=True, nogil=True)
+@inner()
 def _reserve(places: Counts, starts: Counts) -> None:
     """Turn counts into the place of each worker's first entry in each tile; fill ``starts``."""
     total = 0
@@ -207,7 +207,7 @@ def tile_box(number: int, tile: int, height: int, width: int) -> tuple[int, int,
     return top, min(top + tile, height), left, min(left + tile, width)
 
 
-@njit(cache=True, nogil=True)
+@inner()
 def collect_tile(
     points: Floats, entries: Numbers, first_entry: int, last_entry: int, x: Floats, y: Floats,
     box: tuple[int, int, int, int], radius: np.float32, kept: Numbers, distance2: Floats,
