@@ -55,7 +55,7 @@ $(VENV)/.installed: pyproject.toml | $(PY)
 	@command -v nvidia-smi >/dev/null 2>&1 || $(PY) -c "import torch" 2>/dev/null || $(PIP) "$(CPU_TORCH)"
 	@$(PIP) --editable .
 	@echo "Compiling what draws (once; about a minute)"
-	-@$(PY) main.py render demo --out $(VENV)/first.png
+	-@$(PY) main.py render demo --out $(VENV)/first.png >$(VENV)/first.log
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed

@@ -95,9 +95,12 @@ def _finish(
     """Evaluate the avatar, write it and its summary."""
     from trainer.engine.evaluation import evaluate
     from trainer.engine.summary import summarise
+    from trainer.stages.gaps import far_motions, fill_gaps
     from trainer.stages.strays import without_strays
 
     avatar = without_strays(avatar)
+    if config.points.fill_gaps:
+        avatar = fill_gaps(avatar, far_motions(capture, avatar), config.device)
     path = run_dir / f"{config.name}.avatar"
     scores = evaluate(avatar, capture, config.device)
     avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}

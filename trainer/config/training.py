@@ -103,6 +103,8 @@ class PointConfig:
     """new points are moved by up to this times the radius along each axis"""
     prune: bool = True
     """drop, before growing, points that were never seen since the last time"""
+    fill_gaps: bool = False
+    """at the end, add points where the frames' motions pull the skin apart"""
 
     def __post_init__(self) -> None:
         _require(self.initial >= 1, "points.initial", self.initial, "1 or more")

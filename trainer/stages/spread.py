@@ -41,7 +41,7 @@ def spread_evenly(points: Tensor, groups: Tensor, count: int, generator: torch.G
     chosen = np.arange(count)
     for step in range(_BISECTIONS):
         radius = _first_guess(places, count) if step == 0 else (low + high) / 2
-        chosen = _throw_darts(places, radius)
+        chosen = throw_darts(places, radius)
         if abs(len(chosen) - count) <= _TOLERANCE * count:
             break
         low, high = (radius, min(high, 2 * radius)) if len(chosen) > count else (low, radius)
@@ -57,7 +57,7 @@ def _first_guess(places: Floats, count: int) -> float:
     return float(1.7 * np.median(distance[:, 1]) * math.sqrt(len(places) / count))
 
 
-def _throw_darts(places: Floats, radius: float) -> Indices:
+def throw_darts(places: Floats, radius: float) -> Indices:
     """Points that have none of those chosen before them within the radius."""
     from scipy.spatial import cKDTree
 
