@@ -42,7 +42,7 @@ class Frame:
             images: by pass.
             points: (M, 3) posed points that were drawn.
             normals: (M, 3) theirs.
-            complete: points and normals (N, 3) of all, where some were not drawn.
+            complete: points and normals (N, 3) of all, where some were not drawn or were sorted.
         """
         self._images = dict(images)
         self._surface = points, normals

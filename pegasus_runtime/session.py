@@ -172,7 +172,7 @@ class Session:
         points, move = self._chosen(count), self.avatar.moves_points
         drawn = None
         if self._has_waiting:
-            drawn = find_drawn(self._networks.at(code).deformer, points, self.avatar.store)
+            drawn = find_drawn(self._networks.deformer.at(code), points, self.avatar.store)
         index = None if drawn is None else drawn.index
         return DrawnSurface(
             WrittenSurface(self._networks, self._canonical, points, code, move, index), drawn

@@ -27,7 +27,7 @@ class LiveView:
         self.latest: Picture | None = None
         self._document = document
         self._size = (512, 512)
-        self._wanted: object = None
+        self._asked: RenderRequest | None = None
         self._generation = 0
         self._shown = 0
         self.loop = RenderLoop(
@@ -61,26 +61,18 @@ class LiveView:
         document = self._document
         if document.avatar is None:
             return
-        wanted = (
-            document.avatar,
+        request = RenderRequest(
             document.face,
             document.view,
             self._size,
             document.display.pass_name,
+            self._generation + 1,
         )
-        if wanted == self._wanted:
+        if request == self._asked:
             return
-        self._wanted = wanted
+        self._asked = request
         self._generation += 1
-        self.loop.submit(
-            RenderRequest(
-                document.face,
-                document.view,
-                self._size,
-                document.display.pass_name,
-                self._generation,
-            )
-        )
+        self.loop.submit(request)
 
     @property
     def is_settled(self) -> bool:
@@ -97,7 +89,7 @@ class LiveView:
         if avatar is not None:
             # Pictures of the avatar before this one that are still under way are older than this.
             self._generation += 1
-            self._shown = self._generation
+            self._shown, self._asked = self._generation, None
             self.loop.open(avatar)
             # At once: the window takes a while to show what else has changed with the avatar.
             self.request()
@@ -108,7 +100,7 @@ class LiveView:
             self.device_known.emit(device)
 
     def _fail(self, error: BaseException) -> None:
-        self._wanted = None
+        self._asked = None
         self.failed.emit(error)
 
     def _show(self, picture: Picture) -> None:

@@ -7,7 +7,7 @@ bias of every layer that reads it and costs nothing per point.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +18,27 @@ from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code
 from pegasus_runtime.avatar.sizes import NetworkSizes
 
 
-@dataclass(frozen=True)
 class CodedNetworks:
-    """What an avatar's networks say of a point for one latent code."""
+    """An avatar's networks for one latent code, each folded when it is first asked for."""
 
-    code: Tensor
-    """(L,)"""
-    deformer: CodedDeformer
-    geometry: CodedGeometry
-    surface_offset: Map
-    """(3, D) and (3,), from the deformer's hidden layer to the offset onto the head's surface"""
+    def __init__(self, networks: AvatarNetworks, code: Tensor) -> None:
+        """Take networks and a latent code (L,)."""
+        self._networks, self._code = networks, code
+
+    @cached_property
+    def deformer(self) -> CodedDeformer:
+        """Where points go."""
+        return self._networks.deformer.at(self._code)
+
+    @cached_property
+    def geometry(self) -> CodedGeometry:
+        """How far they are from the surface, and their colours; who wants places needs none."""
+        return self._networks.geometry.at(self._code)
+
+    @property
+    def surface_offset(self) -> Map:
+        """From the deformer's hidden layer to the offset onto the head's surface: (3, D), (3,)."""
+        return self._networks.deformer.offset_map()
 
 
 class Shading(nn.Module):
@@ -63,9 +74,7 @@ class AvatarNetworks(nn.Module):
 
     def at(self, code: Tensor) -> CodedNetworks:
         """The networks for a latent code (L,), but for the shading."""
-        return CodedNetworks(
-            code, self.deformer.at(code), self.geometry.at(code), self.deformer.offset_map()
-        )
+        return CodedNetworks(self, code)
 
     def freeze(self) -> AvatarNetworks:
         """Prepare for evaluation alone: what depends on parameters only is worked out once."""

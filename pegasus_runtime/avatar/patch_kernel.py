@@ -188,6 +188,27 @@ def geometry_patch(
         region: (4, WIDE) out, row 0 the part's logit.
         gradient: (C in fours, WIDE) out, of the distance along the encoding.
     """
+    layers = len(maps)
+    at = _go_forward(
+        local, num_local, skip, widths, maps, biases, reading, reading_bias, values, slopes, units,
+        counts, part, region,
+    )  # fmt: skip
+    last, count = units[layers], int(counts[layers])
+    read_out(output, output_bias, last, count, values[at], part, found)
+    for row in range(in_fours(count)):
+        share = output[0, last[row]] if row < count else _ZERO
+        for lane in range(WIDE):
+            values[at, row, lane] = share * slopes[layers - 1, row, lane]
+    _go_back(num_local, skip, turned, values, at, slopes, units, counts, part, gradient)
+
+
+@inner()
+def _go_forward(
+    local: Floats, num_local: int, skip: int, widths: Indices, maps: Floats, biases: Floats,
+    reading: Floats, reading_bias: Floats, values: Floats, slopes: Floats, units: Indices,
+    counts: Indices, part: Floats, region: Floats,
+) -> int:  # fmt: skip
+    """From the encoding to the last layer; returns a place p: its values are in ``values[p]``."""
     layers, num_rows = biases.shape
     # Units and counts are kept one place on: those of place 0 are the inputs.
     counts[0] = num_local
@@ -207,12 +228,16 @@ def geometry_patch(
             units[layer + 1], values[new], slopes[layer],
         )  # fmt: skip
         old, new = new, old
-    last, count = units[layers], int(counts[layers])
-    read_out(output, output_bias, last, count, values[old], part, found)
-    for row in range(in_fours(count)):
-        share = output[0, last[row]] if row < count else _ZERO
-        for lane in range(WIDE):
-            values[old, row, lane] = share * slopes[layers - 1, row, lane]
+    return old
+
+
+@inner()
+def _go_back(
+    num_local: int, skip: int, turned: Floats, values: Floats, old: int, slopes: Floats,
+    units: Indices, counts: Indices, part: Floats, gradient: Floats,
+) -> None:  # fmt: skip
+    """From the derivatives of the last layer, in ``values[old]``, to those of the encoding."""
+    layers, new = len(turned), 1 - old
     clear(len(gradient), gradient)
     for layer in range(layers - 1, 0, -1):
         before, count = int(counts[layer]), int(counts[layer + 1])

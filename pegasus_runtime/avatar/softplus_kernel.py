@@ -23,6 +23,8 @@ ones takes a hundred times as long on many processors."""
 NO_SLOPE = np.float32(1e-9)
 """Below this a slope is 0. A float32 near one cannot tell, and through several layers such slopes
 would become denormal numbers, which make matrix products several times slower."""
+OFF = np.float32(np.log(NO_SLOPE) / _BETA)
+"""of a value: from there down it has no slope"""
 _LOG2_E = np.float32(1.4426950408889634)
 # ln 2 in two parts, the first with few bits, so that the remainder is exact (Cody and Waite 1980).
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)

@@ -12,15 +12,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.avatar.softplus_kernel import NO_SLOPE, softplus_and_slope
+from pegasus_runtime.avatar.softplus_kernel import OFF, Floats, softplus_and_slope
 from pegasus_runtime.numba_start import JOINED, inner
 
 WIDE = 256
 """points of a patch, side by side"""
-_OFF = np.float32(np.log(NO_SLOPE) / 100.0)
 _ZERO = np.float32(0.0)
 
-Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 
@@ -128,15 +126,15 @@ def activate_units(
     for row in range(num_rows):
         on = 0
         for lane in range(WIDE):
-            on += int(logits[row, lane] > _OFF)
+            on += int(logits[row, lane] > OFF)
         if on:
             for lane in range(WIDE):
                 values[count, lane], slopes[count, lane] = softplus_and_slope(logits[row, lane])
             units[count] = row
             count += 1
-    for row in range(count, in_fours(count)):
-        for lane in range(WIDE):
-            values[row, lane] = slopes[row, lane] = _ZERO
+    rest = in_fours(count) - count
+    clear(rest, values[count:])
+    clear(rest, slopes[count:])
     return count
 
 

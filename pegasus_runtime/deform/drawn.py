@@ -14,15 +14,15 @@ from torch import Tensor
 from pegasus_runtime.avatar.deformer import CodedDeformer
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
-from pegasus_runtime.deform.patches import WIDE, MovePatches
+from pegasus_runtime.deform.patches import MovePatches
 from pegasus_runtime.deform.posing import PosableSurface
 from pegasus_runtime.deform.surface import PosedHead, PosedSurface, evaluate_surface, pose_surface
 from pegasus_runtime.side_by_side import work_through
 
 _SLICE = 65_536
 """points moved at once: hidden layers of all would take a lot of memory"""
-_CORE_SLICE = 4 * WIDE
-"""by one core"""
+_CORE_SLICE = 1024
+"""by one core, a multiple of `units_kernel.WIDE`"""
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -68,7 +69,7 @@ class SurfaceEvaluation:
         self._way.evaluate(self._slices[index], index * len(self._slices[0]))
 
 
-class _Way:
+class _Way(ABC):
     """How slices are evaluated; on a CPU several at once."""
 
     def __init__(
@@ -81,16 +82,16 @@ class _Way:
         self._networks, self._coded, self._canonical = networks, coded, canonical
         self._prepare(len(points))
 
-    def _prepare(self, num_points: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _prepare(self, num_points: int) -> None: ...
 
+    @abstractmethod
     def evaluate(self, points: Tensor, first: int) -> None:
         """The points (n, 3) from ``first`` on among all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def join(self) -> PosableSurface:
         """All slices."""
-        raise NotImplementedError
 
     def _rows(self, num_points: int) -> PackedRows:
         networks = self._networks

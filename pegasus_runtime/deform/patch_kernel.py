@@ -13,10 +13,10 @@ from pegasus_runtime.avatar.patch_kernel import (
 )
 from pegasus_runtime.avatar.units_kernel import WIDE, Floats, Indices
 from pegasus_runtime.deform.folding_kernel import LANES
+from pegasus_runtime.deform.posing_kernel import GRADIENT_ROW, NUM_BONES, NUM_SMALL_ROWS, REST_ROW
 from pegasus_runtime.numba_start import JOINED, inner, njit
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-NUM_BONES = 6
 
 
 @njit(cache=True, nogil=True)
@@ -46,13 +46,13 @@ def deform_points(
         points: (n, 3)
         maps, …, part: as for `deform_patch`.
         matrices: (6, 12) upper three rows of the canonical transforms.
-        rows: scratch (80, WIDE).
+        rows: scratch (49, WIDE).
         packed: (blocks, D + NUM_SMALL_ROWS, LANES) out, but for the gradient; see `PackedRows`.
         packed_slopes: (blocks, 3 D, LANES) out.
         places: (n, 3) out, on the canonical head.
     """
     width = packed_slopes.shape[1] // 3
-    every = np.arange(64)
+    every = np.arange(9)
     bent, slants = np.empty((3, 4, WIDE), np.float32), np.empty((3, 8, WIDE), np.float32)
     onto, weights, rest, tilted = rows[4:8], rows[8:16], rows[16:19], rows[19:28]
     blended, inverse = rows[28:40], rows[40:49]
@@ -73,12 +73,13 @@ def deform_points(
             _undo_tangent(axis, bent[axis], blended, inverse, rest, tilted[3 * axis : 3 * axis + 3])
         first = start // LANES
         store_rows(values[at], units[at], left, 0, first, packed)
-        store_rows(weights, every, 6, width, first, packed)
+        store_rows(weights, every, NUM_BONES, width, first, packed)
         for axis in range(3):
             store_rows(tangents[at, axis], units[at], left, axis * width, first, packed_slopes)
-            store_rows(slants[axis], every, 6, width + 6 * (axis + 1), first, packed)
-        store_rows(rest, every, 3, width + 24, first, packed)
-        store_rows(tilted, every, 9, width + 27, first, packed)
+            slant_row = width + NUM_BONES * (axis + 1)
+            store_rows(slants[axis], every, NUM_BONES, slant_row, first, packed)
+        store_rows(rest, every, 3, width + REST_ROW, first, packed)
+        store_rows(tilted, every, 9, width + REST_ROW + 3, first, packed)
         for lane in range(min(WIDE, len(points) - start)):
             for axis in range(3):
                 places[start + lane, axis] = onto[axis, lane]
@@ -89,7 +90,7 @@ def find_geometry(
     encoded: Floats, num_frequencies: int, skip: int, widths: Indices, maps: Floats,
     turned: Floats, biases: Floats, output: Floats, output_bias: Floats, reading: Floats,
     reading_bias: Floats, values: Floats, slopes: Floats, units: Indices, counts: Indices,
-    part: Floats, rows: Floats, first_row: int, packed: Floats, found: Floats,
+    part: Floats, rows: Floats, packed: Floats, found: Floats,
 ) -> None:  # fmt: skip
     """Distance, colours, part and gradient of encoded points (n, C).
 
@@ -98,8 +99,7 @@ def find_geometry(
         num_frequencies: of the encoding.
         skip, …, part: as for `geometry_patch`.
         rows: scratch (2 C in fours + 12, WIDE).
-        first_row: of ``packed``, where the gradient goes.
-        packed: as for `deform_points`.
+        packed: as for `deform_points`; the gradient goes there.
         found: (n, 5) out: distance, logits of the three colours and of the part.
     """
     count, num_local = encoded.shape
@@ -110,6 +110,7 @@ def find_geometry(
         rows[2 * padded + 8 : 2 * padded + 12],
     )  # fmt: skip
     every = np.arange(3)
+    gradient_row = packed.shape[1] - NUM_SMALL_ROWS + GRADIENT_ROW
     for start in range(0, count, WIDE):
         lay_in_rows(encoded, start, local)
         geometry_patch(
@@ -117,7 +118,7 @@ def find_geometry(
             reading_bias, values, slopes, units, counts, part, values_out, region, gradient,
         )  # fmt: skip
         back_through_encoding(gradient, local, num_frequencies, slope)
-        store_rows(slope, every, 3, first_row, start // LANES, packed)
+        store_rows(slope, every, 3, gradient_row, start // LANES, packed)
         for lane in range(min(WIDE, count - start)):
             for row in range(4):
                 found[start + lane, row] = values_out[row, lane]

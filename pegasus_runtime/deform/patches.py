@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,9 +19,12 @@ from pegasus_runtime.avatar.encoding import encode_position
 from pegasus_runtime.avatar.geometry import CodedGeometry, GeometryOutput, colour_of
 from pegasus_runtime.avatar.layers import Map
 from pegasus_runtime.avatar.networks import CodedNetworks
-from pegasus_runtime.avatar.units_kernel import WIDE, Floats, Indices
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.folding import PackedRows
+from pegasus_runtime.deform.posing import bone_rows
+
+if TYPE_CHECKING:
+    from pegasus_runtime.avatar.units_kernel import Floats, Indices
 
 _NEVER_ON = -1e3
 """Bias of rows that fill a matrix up: a softplus of it is nothing."""
@@ -63,6 +67,7 @@ class MovePatches:
 
     def move(self, points: Tensor, moved: Tensor) -> None:
         """Write p' (n, 3) of stored points (n, 3)."""
+        from pegasus_runtime.avatar.units_kernel import WIDE
         from pegasus_runtime.deform.patch_kernel import move_points
 
         size = self._biases.shape[1]
@@ -84,7 +89,7 @@ class SurfacePatches:
         size = self._maps.shape[2]
         self._surface = _padded(networks.surface_offset, 4, size)
         self._skinning = _padded(deformer.skinning, 8, size)
-        self._matrices = _rows_of(canonical.transforms)
+        self._matrices = bone_rows(canonical.transforms)
         self._geometry = _GeometryLayout(networks.geometry)
 
     def evaluate(self, points: Tensor, first: int, rows: PackedRows, findings: Findings) -> None:
@@ -96,6 +101,7 @@ class SurfacePatches:
             rows: out
             findings: out
         """
+        from pegasus_runtime.avatar.units_kernel import WIDE
         from pegasus_runtime.deform.folding_kernel import LANES
         from pegasus_runtime.deform.patch_kernel import deform_points
 
@@ -111,8 +117,7 @@ class SurfacePatches:
             _scratch("part", size, size), _scratch("rows", 49, WIDE), packed,
             rows.slopes[blocks], findings.places[some].numpy(),
         )  # fmt: skip
-        gradient_row = rows.values.shape[1] - 3
-        self._geometry.find(points, gradient_row, packed, findings.numbers[some].numpy())
+        self._geometry.find(points, packed, findings.numbers[some].numpy())
 
 
 class _GeometryLayout:
@@ -127,7 +132,8 @@ class _GeometryLayout:
         self._output = _padded(geometry.output, 4, self._maps.shape[1])
         self._reading = _padded(geometry.part, 4, columns)
 
-    def find(self, points: Tensor, gradient_row: int, packed: Floats, numbers: Floats) -> None:
+    def find(self, points: Tensor, packed: Floats, numbers: Floats) -> None:
+        from pegasus_runtime.avatar.units_kernel import WIDE
         from pegasus_runtime.deform.patch_kernel import find_geometry
 
         encoded = encode_position(points, self._num_frequencies).numpy()
@@ -138,7 +144,7 @@ class _GeometryLayout:
             self._biases, *self._output, *self._reading, _scratch("values", 3, large, WIDE),
             _scratch("slopes", layers, num_rows, WIDE), _scratch_units("units", layers + 1, large),
             _scratch_units("counts", layers + 1), _scratch("part", large, large),
-            _scratch("rows", 2 * local + 12, WIDE), gradient_row, packed, numbers,
+            _scratch("rows", 2 * local + 12, WIDE), packed, numbers,
         )  # fmt: skip
 
 
@@ -165,10 +171,6 @@ def _padded(linear: Map, num_rows: int, num_columns: int) -> tuple[Floats, Float
     weights[: weight.shape[0], : weight.shape[1]] = weight.numpy()
     biases[: len(bias)] = bias.numpy()
     return weights, biases
-
-
-def _rows_of(transforms: Tensor) -> Floats:
-    return np.ascontiguousarray(transforms[:, :3].reshape(-1, 12).numpy())
 
 
 def _scratch(name: str, *shape: int) -> Floats:

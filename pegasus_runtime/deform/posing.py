@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pegasus_runtime.avatar.geometry import GeometryOutput
@@ -101,7 +103,6 @@ class PackedSurface:
     def pose(self, head: PosedHead, nearest: Tensor | None) -> PosedSurface:
         """As `pose_surface`; sums are taken in another order."""
         import numba
-        import numpy as np
 
         from pegasus_runtime.deform.posing_kernel import pose_folded
 
@@ -114,11 +115,16 @@ class PackedSurface:
         posed = torch.empty(2, len(self.points), 3)
         pose_folded(
             self._folds.rows.values, *self._folds.find(weight.numpy()), bias.numpy(),
-            np.ascontiguousarray(head.transforms[:, :3].reshape(-1, 12).numpy()),
+            bone_rows(head.transforms),
             displacements.contiguous().numpy(), index.numpy(), numba.get_num_threads(),
             posed[0].numpy(), posed[1].numpy(),
         )  # fmt: skip
         return PosedSurface(posed[0], posed[1])
+
+
+def bone_rows(transforms: Tensor) -> NDArray[np.float32]:
+    """Transforms (B, 4, 4) as the compiled loops read them: (B, 12), three rows after another."""
+    return np.ascontiguousarray(transforms[:, :3].reshape(-1, 12).numpy())
 
 
 def _tensor_bytes(holder: object) -> int:

@@ -16,7 +16,9 @@ from pegasus_runtime.deform.folding_kernel import LANES, Floats
 from pegasus_runtime.numba_start import JOINED, inner, njit, prange
 
 NUM_BONES = 6
-NUM_SMALL_ROWS = 4 * NUM_BONES + 12 + 3
+REST_ROW = 4 * NUM_BONES
+GRADIENT_ROW = REST_ROW + 12
+NUM_SMALL_ROWS = GRADIENT_ROW + 3
 """rows behind the hidden layer: skinning and rest position with their tangents, gradient"""
 
 Indices = NDArray[np.int64]
@@ -111,7 +113,7 @@ def pose_folded(
         normals: (N, 3) out.
     """
     skinning = packed.shape[1] - NUM_SMALL_ROWS
-    rest_row = skinning + 4 * NUM_BONES
+    rest_row = skinning + REST_ROW
     for worker in prange(num_workers):
         combined = np.empty((12, LANES), np.float32)
         blended, bent = np.empty((12, LANES), np.float32), np.empty((12, LANES), np.float32)
@@ -135,7 +137,7 @@ def pose_folded(
                 jacobian[i] = np.float32(0.0)
                 _apply(blended, combined[3 + 3 * i : 6 + 3 * i], np.float32(0.0), jacobian[i])
                 _apply(bent, rest, np.float32(1.0), jacobian[i])
-            _carry_normals(jacobian, block, rest_row + 12, turned)
+            _carry_normals(jacobian, block, skinning + GRADIENT_ROW, turned)
             for lane in range(min(LANES, len(points) - start)):
                 for axis in range(3):
                     points[start + lane, axis] = posed[axis, lane]

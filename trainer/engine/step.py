@@ -203,14 +203,14 @@ def find_shown_points(
     """
     learner = situation.learner
     networks, canonical = learner.networks, situation.canonical
-    drawn = situation.drawn(code)
+    drawn, coded = situation.drawn(code), networks.at(code)
 
-    def evaluate(points: Tensor, code: Tensor) -> tuple[Tensor, ...]:
-        part = evaluate_surface(networks.at(code), canonical, points, appearance=False, move=False)
+    def evaluate(points: Tensor) -> tuple[Tensor, ...]:
+        part = evaluate_surface(coded, canonical, points, appearance=False, move=False)
         return part.points, part.rest_points, part.deformer.hidden, part.deformer.skinning
 
     moved = drawn.points
-    on_head, rest, hidden, skinning = in_slices(evaluate, (moved,), (code,), ())
+    on_head, rest, hidden, skinning = in_slices(evaluate, (moved,), (), ())
     deformer = DeformerOutput(hidden, None, skinning, None)
     surface = CanonicalSurface(moved, on_head, deformer, rest, None, None)
     nearest = situation.trackers[frame.record.subject].find(drawn.spread(surface.points))

@@ -71,26 +71,24 @@ def fill_gaps(avatar: Avatar, motions: list[Parameters], device: str = "auto") -
     """
     if avatar.num_points <= _NEIGHBOURS:
         return avatar
-    usual = usual_posed = 0.0
+    usual = grown = 0.0
     for number in range(_ROUNDS):
         seen = _drawn_at_rest(avatar)
         places = avatar.points[seen].numpy()
-        first, second, distance = _pairs(places)
+        distances, near = _neighbours(places)
         if number == 0:
-            usual = _usual_distance(places)
-        close = distance < _NEAR * usual
-        first, second, distance = first[close], second[close], distance[close]
+            usual = float(np.median(distances[:, :4]))
+        first, second, distance = _pairs(distances, near, _NEAR * usual)
         session = Session(replace(avatar, points=avatar.points[seen], store=None), device)
         points, normals = _pose(session, motions[0])
         alike = _are_alike(avatar, places, normals, first, second)
         if number == 0:
-            usual_posed = usual * float(np.median(_lengths(points, first, second) / distance))
-        first, second = first[alike], second[alike]
-        stored = distance[alike] * usual_posed / usual
+            grown = float(np.median(_lengths(points, first, second) / distance))
+        first, second, distance = first[alike], second[alike], distance[alike]
         widest = np.zeros(len(first), np.float32)
         for motion in motions:
             widest = np.maximum(widest, _lengths(_pose(session, motion)[0], first, second))
-        apart = (widest > _WIDE * usual_posed) & (widest > _PULLED * stored)
+        apart = widest > grown * np.maximum(_WIDE * usual, _PULLED * distance)
         order = np.flatnonzero(apart)[np.argsort(-widest[apart])]
         between = (places[first[order]] + places[second[order]]) / 2
         added = _apart_from(places, between, _APART * usual)
@@ -111,22 +109,19 @@ def _drawn_at_rest(avatar: Avatar) -> Indices:
     return drawn[~stored[drawn]].numpy()
 
 
-def _pairs(places: Floats) -> tuple[Indices, Indices, Floats]:
-    """Neighbours, each pair once, and how far they lie from each other."""
+def _neighbours(places: Floats) -> tuple[Floats, Indices]:
+    """Distances (N, K) of each point's nearest, from near to far, and which they are (N, K)."""
     from scipy.spatial import cKDTree
 
-    distance, near = cKDTree(places).query(places, k=_NEIGHBOURS + 1, workers=-1)
-    first = np.repeat(np.arange(len(places)), _NEIGHBOURS)
-    second = near[:, 1:].ravel()
-    once = first < second
-    return first[once], second[once], distance[:, 1:].ravel()[once].astype(np.float32)
+    distances, near = cKDTree(places).query(places, k=_NEIGHBOURS + 1, workers=-1)
+    return distances[:, 1:].astype(np.float32), near[:, 1:]
 
 
-def _usual_distance(places: Floats) -> float:
-    """Between a point and the four around it."""
-    from scipy.spatial import cKDTree
-
-    return float(np.median(cKDTree(places).query(places, k=5, workers=-1)[0][:, 1:]))
+def _pairs(distances: Floats, near: Indices, reach: float) -> tuple[Indices, Indices, Floats]:
+    """Neighbours within reach of each other, each pair once, and how far apart they lie."""
+    first, second = np.repeat(np.arange(len(near)), _NEIGHBOURS), near.ravel()
+    chosen = (first < second) & (distances.ravel() < reach)
+    return first[chosen], second[chosen], distances.ravel()[chosen]
 
 
 def _pose(session: Session, motion: Parameters) -> tuple[Floats, Floats]:
@@ -155,8 +150,5 @@ def _apart_from(places: Floats, between: Floats, radius: float) -> Floats:
     """Of new places, the first first, those that are no nearer to each other or to any other."""
     from scipy.spatial import cKDTree
 
-    if not len(between):
-        return between
-    free = cKDTree(places).query(between)[0] > radius
-    between = between[free]
-    return between[throw_darts(between.astype(np.float64), radius)] if len(between) else between
+    between = between[cKDTree(places).query(between)[0] > radius]
+    return between[throw_darts(between.astype(np.float64), radius)]
