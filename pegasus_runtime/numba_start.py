@@ -12,9 +12,11 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar
 
-from numba import njit, prange
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.extending import intrinsic
 
-__all__ = ["JOINED", "inner", "njit", "prange"]
+__all__ = ["JOINED", "inner", "lowest_bit", "njit", "prange"]
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 JOINED = {"contract", "nsz"}
@@ -29,6 +31,23 @@ def inner(**options: Any) -> Callable[[Loop], Loop]:
         cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
     )
     return decorate
+
+
+def _lowest_bit(_context: Any, bits: Any) -> Any:
+    """Number of a uint32's lowest bit that is set; of zero it must not be asked.
+
+    One instruction of the processor, which numba has no name for.
+    """
+
+    def instruction(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        zero_is_not_asked = ir.Constant(ir.IntType(1), 1)
+        return builder.cttz(arguments[0], zero_is_not_asked)
+
+    return types.uint32(bits), instruction
+
+
+# Its types are those of a call from a compiled loop, without the first of the parameters.
+lowest_bit: Any = intrinsic(_lowest_bit)
 
 
 def _ask_without_blas() -> None:

@@ -1,10 +1,11 @@
 """Blending the image cell by cell, eight pixels at a time (numba).
 
-A tile is cut into cells of 16 × 16 pixels, and these into columns of eight. What is known of a
-cell's pixels lies in planes: what still passes through each of them, the room each has left, and so
-on, column after column. The rows of a column that a point reaches are one run of numbers in every
-plane, so a point is added to all of them by one loop over full vector registers, whether it covers
-all of their pixels or some.
+A tile is cut into cells of 16 × 16 pixels, and these into runs: eight pixels of a row, what fills a
+vector register. What is known of a run's pixels lies side by side: what still passes through each
+of them, the room each has left, and so on, eight numbers each. A cell has 32 runs, so those a point
+reaches, and those that have room, are the bits of one number. Points are first asked for their
+runs, many at a time, and those that reach none with room are left out; the rest are added to one
+run after another, in a loop with one branch that a processor can guess wrong.
 """
 
 from __future__ import annotations
@@ -14,84 +15,121 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import inner, njit, prange
+from pegasus_runtime.numba_start import inner, lowest_bit, njit, prange
 from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
-_SIDE, _ACROSS, _BITS = 16, 8, 3
-"""pixels of a cell, and of the width of a column, 2 ** bits"""
-_NUM_RUNS = _SIDE // _ACROSS * _SIDE
-"""rows of all columns of a cell"""
-_PLANE = _SIDE * _SIDE
-_NUM_PLANES = 8
-# Where each plane begins; the first is what still passes through a pixel. Unsigned, for an index
-# that might be negative is one that might count from the end, and that is tested for every number.
+_SIDE, _LANES = 16, 8
+"""pixels of a cell and of a run"""
+_NUM_RUNS = _SIDE * _SIDE // _LANES
+_NUM_FACTS = 8
+_RUN = np.uint64(_NUM_FACTS * _LANES)
+"""numbers that are known of a run"""
+# Where in a run each of them begins; the first is what still passes through a pixel. Unsigned, for
+# an index that might be negative might count from the end, and that is tested for every number.
 _ROOM, _X, _Y, _RED, _GREEN, _BLUE, _ALPHA = (
-    np.uint64(_PLANE * plane) for plane in range(1, _NUM_PLANES)
+    np.uint64(_LANES * fact) for fact in range(1, _NUM_FACTS)
 )
-_ROW = np.uint64(_ACROSS)
+_EIGHT = np.uint64(_LANES)
 _ONE, _NONE = np.float32(1.0), np.float32(0.0)
 _ALMOST_ONE = np.float32(0.99)
 _MARGIN = np.float32(0.01)
 """of a pixel, added around a disc, since the test that decides is d² < r²"""
-_BETWEEN_LOOKS = 32
+_AT_ONCE = 32
+"""points that are asked for their runs before any of them is blended"""
+_BIT, _NO_RUN = np.uint32(1), np.uint32(0)
+_RIGHT_HALF = np.uint32(_SIDE)
+"""bits of the runs of a cell's left half; those of its right half follow"""
 
-Flags = NDArray[np.bool_]
 # A float32 number, in the types of which sums do not mix with Python's own.
 Scalar = Any
+# A uint32 number, a bit for each run of a cell.
+Runs = Any
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _pixel(row: int, column: int) -> int:
-    """Place in a plane of a pixel of a cell."""
-    return (column // _ACROSS * _SIDE + row) * _ACROSS + column % _ACROSS
+def _place(row: int, column: int) -> int:
+    """Where a cell's pixel's first number is."""
+    return (column // _LANES * _SIDE + row) * _NUM_FACTS * _LANES + column % _LANES
 
 
 @inner()
-def _clear(planes: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int], room: int) -> None:
+def _clear(pixels: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int], room: int) -> None:
     """Make a cell's pixels let everything through; what lies beyond the image has no room."""
     top, bottom, left, right = box
-    planes[:] = _NONE
+    pixels[:] = _NONE
     for row in range(bottom - top):
         for column in range(right - left):
-            pixel = _pixel(row, column)
-            planes[pixel] = _ONE
-            planes[pixel + _PLANE] = room
-            planes[pixel + 2 * _PLANE] = x[left + column]
-            planes[pixel + 3 * _PLANE] = y[top + row]
+            place = _place(row, column)
+            pixels[place] = _ONE
+            pixels[place + _LANES] = room
+            pixels[place + 2 * _LANES] = x[left + column]
+            pixels[place + 3 * _LANES] = y[top + row]
 
 
-@inner()
-def _look_for_room(planes: Floats, is_full: Flags) -> bool:
-    """Note which rows of a cell's columns have no room left, and say whether any has."""
-    some = False
+@inner(fastmath={"reassoc", "nsz"})
+def _runs_with_room(pixels: Floats) -> Runs:
+    runs = _NO_RUN
     for run in range(_NUM_RUNS):
-        if not is_full[run]:
-            most = _NONE
-            start = _PLANE + run * _ACROSS
-            for room in planes[start : start + _ACROSS]:
-                most = max(most, room)
-            is_full[run] = most <= _NONE
-            if most > _NONE:
-                some = True
-    return some
+        start = np.uint64(run) * _RUN + _ROOM
+        room = _NONE
+        for place in range(start, start + _EIGHT):
+            room += pixels[place]
+        runs |= _BIT << np.uint32(run) if room > _NONE else _NO_RUN
+    return runs
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _reached(middle: Scalar, reach: Scalar, count: int) -> tuple[int, int]:
+def _reached(middle: Scalar, reach: Scalar) -> tuple[int, int]:
     """First and end row (or column) of a cell's that a disc may cover.
 
-    Clamped as floats, so that the conversions neither overflow nor see a negative number.
+    Clamped as floats where the conversion would see a negative number or overflow; a first row
+    cannot be so far away, since the disc lies in the cell's tile.
     """
-    last = np.float32(count - 1)
+    last = np.float32(_SIDE - 1)
     first = int(max(middle - reach, _NONE) + _ALMOST_ONE)
     end = int(max(min(middle + reach, last) + _ONE, _NONE))
-    return first, end
+    return min(first, _SIDE), end
+
+
+@inner(error_model="numpy", fastmath={"contract"})
+def _find_runs(
+    points: Floats, entries: Numbers, corner_x: Scalar, corner_y: Scalar, pixels_per_unit: Scalar,
+    reach: Scalar, with_room: Runs, runs: NDArray[np.uint32], found: Numbers,
+) -> int:  # fmt: skip
+    """List the entries that reach a run with room, and return how many those are.
+
+    Nothing is decided by a branch: an entry is written in any case, and counted if it counts.
+
+    Args:
+        points: (N, 3) float32.
+        entries: (at most `_AT_ONCE`,) rows of points.
+        corner_x, corner_y: centre of the cell's first pixel, NDC.
+        pixels_per_unit: of NDC.
+        reach: of a disc, in pixels.
+        with_room: runs that have room.
+        runs: (`_AT_ONCE`,) out, which of them each reaches.
+        found: (`_AT_ONCE`,) out, rows of points.
+    """
+    count = np.uint64(0)
+    for turn in range(np.uint64(len(entries))):
+        point = np.uint64(entries[turn])
+        first_row, end_row = _reached((corner_y - points[point, 1]) * pixels_per_unit, reach)
+        first, end = _reached((corner_x - points[point, 0]) * pixels_per_unit, reach)
+        before_end = (_BIT << np.uint32(end_row)) - _BIT
+        rows = before_end & ~((_BIT << np.uint32(first_row)) - _BIT)
+        left = rows if first < min(end, _LANES) else _NO_RUN
+        right = rows << _RIGHT_HALF if max(first, _LANES) < end else _NO_RUN
+        here = (left | right) & with_room
+        runs[count] = here
+        found[count] = point
+        count += np.uint64(here != _NO_RUN)
+    return int(count)
 
 
 @inner(error_model="numpy", fastmath={"contract"})
 def _blend_cell(
     points: Floats, features: Floats, first_channel: int, entries: Numbers, x: Floats, y: Floats,
-    box: tuple[int, int, int, int], radius: Scalar, planes: Floats,
+    box: tuple[int, int, int, int], radius: Scalar, pixels: Floats,
 ) -> None:  # fmt: skip
     """Add a tile's entries to a cleared cell, front to back, until no pixel has room.
 
@@ -100,9 +138,8 @@ def _blend_cell(
     written on a condition, which is slow on some processors.
 
     Args as `draw_image`, and: first_channel of the four to blend, entries (E,) of the tile, box of
-    the cell, planes (8 · 256,) in and out.
+    the cell, pixels (32 · 64,) in and out.
     """
-    top, bottom, left, right = box
     last = features.shape[1] - 1
     second, third = min(first_channel + 1, last), min(first_channel + 2, last)
     fourth = min(first_channel + 3, last)
@@ -110,49 +147,55 @@ def _blend_cell(
     radius2 = radius * radius
     per_radius2 = _ONE / radius2
     reach = radius * pixels_per_unit + _MARGIN
-    is_full = np.zeros(_NUM_RUNS, np.bool_)
-    for turn in range(len(entries)):
-        if turn % _BETWEEN_LOOKS == _BETWEEN_LOOKS - 1 and not _look_for_room(planes, is_full):
+    runs, found = np.empty(_AT_ONCE, np.uint32), np.empty(_AT_ONCE, np.int32)
+    for start in range(0, len(entries), _AT_ONCE):
+        with_room = _runs_with_room(pixels)
+        if with_room == _NO_RUN:
             break
-        point = entries[turn]
-        point_x, point_y = points[point, 0], points[point, 1]
-        first_row, end_row = _reached((y[top] - point_y) * pixels_per_unit, reach, bottom - top)
-        first_column, end_column = _reached(
-            (x[left] - point_x) * pixels_per_unit, reach, right - left
-        )
-        # Where there are fewer than four channels, the last is blended again and never read.
-        red, green = features[point, first_channel], features[point, second]
-        blue, alpha = features[point, third], features[point, fourth]
-        for column in range(first_column >> _BITS, (end_column + _ACROSS - 1) >> _BITS):
-            first, end = column * _SIDE + first_row, column * _SIDE + end_row
-            while first < end and is_full[first]:
-                first += 1
-            while first < end and is_full[end - 1]:
-                end -= 1
-            for pixel in range(np.uint64(first) * _ROW, np.uint64(end) * _ROW):
-                passed, room = planes[pixel], planes[pixel + _ROOM]
-                delta_x, delta_y = planes[pixel + _X] - point_x, planes[pixel + _Y] - point_y
-                squared = delta_x * delta_x + delta_y * delta_y
-                covers = (squared < radius2) & (room > _NONE)
-                weight = (_ONE - squared * per_radius2 if covers else _NONE) * passed
-                planes[pixel] = passed - weight
-                planes[pixel + _ROOM] = room - (_ONE if covers else _NONE)
-                planes[pixel + _RED] += weight * red
-                planes[pixel + _GREEN] += weight * green
-                planes[pixel + _BLUE] += weight * blue
-                planes[pixel + _ALPHA] += weight * alpha
+        count = _find_runs(
+            points, entries[start : start + _AT_ONCE], x[box[2]], y[box[0]], pixels_per_unit,
+            reach, with_room, runs, found,
+        )  # fmt: skip
+        for turn in range(np.uint64(count)):
+            point = np.uint64(found[turn])
+            point_x, point_y = points[point, 0], points[point, 1]
+            # Where there are fewer than four channels, the last is blended again and never read.
+            red, green = features[point, first_channel], features[point, second]
+            blue, alpha = features[point, third], features[point, fourth]
+            left_over = runs[turn]
+            while left_over != _NO_RUN:
+                begin = np.uint64(lowest_bit(left_over)) * _RUN
+                left_over &= left_over - _BIT
+                for pixel in range(begin, begin + _EIGHT):
+                    passed, room = pixels[pixel], pixels[pixel + _ROOM]
+                    delta_x, delta_y = pixels[pixel + _X] - point_x, pixels[pixel + _Y] - point_y
+                    squared = delta_x * delta_x + delta_y * delta_y
+                    covers = (squared < radius2) & (room > _NONE)
+                    weight = (_ONE - squared * per_radius2 if covers else _NONE) * passed
+                    pixels[pixel] = passed - weight
+                    pixels[pixel + _ROOM] = room - (_ONE if covers else _NONE)
+                    pixels[pixel + _RED] += weight * red
+                    pixels[pixel + _GREEN] += weight * green
+                    pixels[pixel + _BLUE] += weight * blue
+                    pixels[pixel + _ALPHA] += weight * alpha
 
 
 @inner()
 def _write_cell(
-    planes: Floats, box: tuple[int, int, int, int], first_channel: int, image: Floats
+    pixels: Floats, box: tuple[int, int, int, int], first_channel: int, image: Floats
 ) -> None:
     top, bottom, left, right = box
+    num_channels = min(4, image.shape[2] - first_channel)
     for row in range(top, bottom):
         for column in range(left, right):
-            pixel = _pixel(row - top, column - left)
-            for channel in range(first_channel, min(first_channel + 4, image.shape[2])):
-                image[row, column, channel] = planes[pixel + (4 + channel - first_channel) * _PLANE]
+            colour = _place(row - top, column - left) + 4 * _LANES
+            if num_channels == 4:
+                # The usual case, for a loop whose end is known costs half.
+                for channel in range(4):
+                    image[row, column, first_channel + channel] = pixels[colour + channel * _LANES]
+            else:
+                for channel in range(num_channels):
+                    image[row, column, first_channel + channel] = pixels[colour + channel * _LANES]
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -174,7 +217,7 @@ def draw_image(
     """
     num_channels = features.shape[1]
     for worker in prange(num_workers):
-        planes = np.empty(_NUM_PLANES * _PLANE, np.float32)
+        pixels = np.empty(_NUM_RUNS * _NUM_FACTS * _LANES, np.float32)
         for number in range(worker, len(starts) - 1, num_workers):
             top, bottom, left, right = tile_box(number, tile, len(y), len(x))
             here = entries[starts[number] : starts[number + 1]]
@@ -188,8 +231,8 @@ def draw_image(
                         first_column, min(first_column + _SIDE, right),
                     )  # fmt: skip
                     for first_channel in range(0, num_channels, 4):
-                        _clear(planes, x, y, box, num_kept)
+                        _clear(pixels, x, y, box, num_kept)
                         _blend_cell(
-                            points, features, first_channel, here, x, y, box, radius, planes
+                            points, features, first_channel, here, x, y, box, radius, pixels
                         )
-                        _write_cell(planes, box, first_channel, image)
+                        _write_cell(pixels, box, first_channel, image)
