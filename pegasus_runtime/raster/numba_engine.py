@@ -14,7 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
-from pegasus_runtime.raster import numba_blending, numba_image, numba_kernels, numba_tiles
+from pegasus_runtime.raster import (
+    numba_blending,
+    numba_image,
+    numba_kernels,
+    numba_sort,
+    numba_tiles,
+)
 from pegasus_runtime.raster.pixel_grid import pixel_centres
 
 # numba's plain thread pool must not be entered from two threads at once, and a second caller would
@@ -25,6 +31,7 @@ _MOST_TABLES = 8
 
 Floats = NDArray[np.float32]
 Bins = tuple[NDArray[np.int32], NDArray[np.int64], int]
+Entries = tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.uint64]]
 TileArguments = tuple[
     Floats, Floats, NDArray[np.int32], NDArray[np.int64], Floats, Floats, np.float32, int, int
 ]
@@ -95,30 +102,50 @@ def _on_host(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _bin(points: torch.Tensor, image_size: tuple[int, int], radius: float) -> Bins:
+    """Every tile's points front to back: rows (E,), where each tile's begin, and a tile's side."""
     rows = points.numpy()
+    height, width = image_size
     tile = _tile_side(image_size, radius)
-    depth_bits = np.ascontiguousarray(rows[:, 2]).view(np.uint32)
+    tiles_down, tiles_across = -(-height // tile), -(-width // tile)
     workers = numba.get_num_threads()
-    keys, orders, spans = _workspace(len(rows))
-    entries, starts = numba_tiles.bin_points(
-        rows, depth_bits, *image_size, np.float32(radius), tile.bit_length() - 1, workers, keys,
-        orders, spans,
-    )  # fmt: skip
+    spans = _workspace.spans(len(rows))
+    places = np.empty((workers, tiles_down * tiles_across), np.int64)
+    starts = numba_tiles.count_entries(
+        rows, height, width, np.float32(radius), tile.bit_length() - 1, spans, places
+    )
+    unsorted, keys, pairs = _workspace.entries(int(starts[-1]))
+    numba_tiles.fill_tiles(spans, tiles_across, places, unsorted)
+    entries = np.empty(starts[-1], np.int32)
+    numba_sort.sort_tiles(rows.view(np.uint32), starts, unsorted, workers, keys, pairs, entries)
     return entries, starts, tile
 
 
-Workspace = tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.int16]]
-_kept_workspace: list[Workspace] = []
+class _Workspace:
+    """What `_bin` works in, kept from frame to frame; who asks holds the lock."""
+
+    def __init__(self) -> None:
+        self._spans = np.empty((0, 4), np.int16)
+        self._entries = self._for_entries(0)
+
+    def spans(self, num_points: int) -> NDArray[np.int16]:
+        """(N, 4), tiles of each point."""
+        if len(self._spans) != num_points:
+            self._spans = np.empty((num_points, 4), np.int16)
+        return self._spans
+
+    def entries(self, count: int) -> Entries:
+        """Rows, keys and pairs of at least so many entries, and of no more than four times that."""
+        if not count <= len(self._entries[0]) <= 4 * count:
+            # With a margin, since the next frame of a drag has a few more.
+            self._entries = self._for_entries(count + count // 4)
+        return self._entries
+
+    @staticmethod
+    def _for_entries(count: int) -> Entries:
+        return np.empty(count, np.int32), np.empty(count, np.uint32), np.empty(count, np.uint64)
 
 
-def _workspace(num_points: int) -> Workspace:
-    """What `bin_points` works in, kept between frames of one size; the caller holds the lock."""
-    if not _kept_workspace or len(_kept_workspace[0][2]) != num_points:
-        _kept_workspace[:] = [(
-            np.empty((3, num_points), np.uint32), np.empty((2, num_points), np.int32),
-            np.empty((num_points, 4), np.int16),
-        )]  # fmt: skip
-    return _kept_workspace[0]
+_workspace = _Workspace()
 
 
 def _tile_side(image_size: tuple[int, int], radius: float) -> int:

@@ -208,10 +208,11 @@ def draw_image(
     Args:
         points: (N, 3) float32.
         features: (N, C) float32, C at least 1.
-        entries, starts: as `bin_points` returns them.
+        entries, starts: as `sort_tiles` fills and takes them.
         x, y: NDC centres of columns and rows.
         radius: in NDC, float32.
-        tile, num_workers: as `bin_points` takes them; a tile's side is a multiple of a cell's.
+        tile: side of a tile in pixels, a multiple of a cell's.
+        num_workers: into how many shares the work is cut.
         num_kept: K, how many points are blended in a pixel.
         image: (H, W, C) out.
     """

@@ -23,10 +23,10 @@ def draw_fragments(
 
     Args:
         points: (N, 3) float32.
-        entries, starts: as `bin_points` returns them.
+        entries, starts: as `sort_tiles` fills and takes them.
         x, y: NDC centres of columns and rows.
         radius: in NDC, float32.
-        tile, num_workers: as `bin_points` takes them.
+        tile, num_workers: side of a tile in pixels, and into how many shares the work is cut.
         index, depth, distance2: (H, W, K) out.
     """
     num_kept = index.shape[2]

@@ -1,4 +1,4 @@
-"""Sorting points front to back into the image's tiles (numba).
+"""Sorting points into the image's tiles, and a tile's into its pixels (numba).
 
 Every drawing step works tile by tile: a tile's points are read front to back, so a pixel's list is
 complete once it holds K of them, and no two threads ever write to the same place.
@@ -16,15 +16,9 @@ from pegasus_runtime.numba_start import inner, njit, prange
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
 Counts = NDArray[np.int64]
-Keys = NDArray[np.uint32]
 Spans = NDArray[np.int16]
 # A float32 number; in the types of max and min it does not mix with Python's own.
 Scalar = Any
-
-_DIGIT_BITS = 11
-_DIGITS = 1 << _DIGIT_BITS
-_NUM_DIGITS = 3
-_NOT_DRAWN = np.uint32(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -52,82 +46,32 @@ def pixel_range(centre: Scalar, radius: Scalar, size: int, other: int) -> tuple[
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _depth_keys(
-    points: Floats, depth_bits: Keys, height: int, width: int, radius: np.float32, bits: int,
-    num_workers: int, keys: Keys, spans: Spans,
-) -> int:  # fmt: skip
-    """Fill ``keys`` with what sorts by depth, and return how many points are drawn at all.
+def _mark_tiles(
+    points: Floats, height: int, width: int, radius: np.float32, bits: int, tiles_across: int,
+    spans: Spans, places: Counts,
+) -> None:  # fmt: skip
+    """Find the tiles of every point, and count how many points of a worker's share each tile has.
 
-    ``spans`` (N, 4) receives first and last tile row and column of every point that is drawn.
+    ``spans`` (N, 4) receives first and last tile row and column, none for a point that is not
+    drawn; ``places`` (workers, tiles) the counts.
     """
+    num_workers = len(places)
     share = (len(points) + num_workers - 1) // num_workers
-    drawn = np.zeros(num_workers, np.int64)
     for worker in prange(num_workers):
-        count = 0
+        mine = places[worker]
+        mine[:] = 0
         for point in range(worker * share, min((worker + 1) * share, len(points))):
-            keys[point] = _NOT_DRAWN
             x, y, z = points[point, 0], points[point, 1], points[point, 2]
+            spans[point, 0], spans[point, 1] = 0, -1
             if z >= 0.0 and z < np.inf and abs(x) < np.inf and abs(y) < np.inf:
                 left, right = pixel_range(x, radius, width, height)
                 top, bottom = pixel_range(y, radius, height, width)
                 if left <= right and top <= bottom:
-                    # Minus zero is as near as zero, but its bits are not.
-                    keys[point] = depth_bits[point] & np.uint32(0x7FFFFFFF)
                     spans[point, 0], spans[point, 1] = top >> bits, bottom >> bits
                     spans[point, 2], spans[point, 3] = left >> bits, right >> bits
-                    count += 1
-        drawn[worker] = count
-    return int(drawn.sum())
-
-
-@inner()
-def _sort_by_depth(keys: Keys, num_drawn: int, orders: Numbers, sorted_keys: Keys) -> Numbers:
-    """Stable radix sort of the drawn points by key; the bits of floats ≥ 0 sort as floats do.
-
-    ``orders`` and ``sorted_keys`` (2, N) are worked in; the result lies in one of the orders.
-    """
-    counts = np.zeros((_NUM_DIGITS, _DIGITS), np.int64)
-    order, spare_order = orders[0, :num_drawn], orders[1, :num_drawn]
-    drawn_keys, spare_keys = sorted_keys[0], sorted_keys[1]
-    filled = 0
-    for point in range(len(keys)):
-        key = keys[point]
-        if key != _NOT_DRAWN:
-            order[filled] = point
-            drawn_keys[filled] = key
-            filled += 1
-            for digit in range(_NUM_DIGITS):
-                counts[digit, (key >> np.uint32(_DIGIT_BITS * digit)) & np.uint32(_DIGITS - 1)] += 1
-    for digit in range(_NUM_DIGITS):
-        start = 0
-        for value in range(_DIGITS):
-            count = counts[digit, value]
-            counts[digit, value] = start
-            start += count
-        for i in range(num_drawn):
-            key = drawn_keys[i]
-            value = (key >> np.uint32(_DIGIT_BITS * digit)) & np.uint32(_DIGITS - 1)
-            place = counts[digit, value]
-            counts[digit, value] = place + 1
-            spare_keys[place] = key
-            spare_order[place] = order[i]
-        order, spare_order = spare_order, order
-        drawn_keys, spare_keys = spare_keys, drawn_keys
-    return order
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _count_entries(order: Numbers, spans: Spans, tiles_across: int, places: Counts) -> None:
-    """Fill ``places`` (workers, tiles) with how many points of a worker's share each tile has."""
-    num_workers = len(places)
-    share = (len(order) + num_workers - 1) // num_workers
-    for worker in prange(num_workers):
-        places[worker] = 0
-        for i in range(worker * share, min((worker + 1) * share, len(order))):
-            top, bottom, left, right = spans[order[i]]
-            for row in range(top, bottom + 1):
-                for column in range(left, right + 1):
-                    places[worker, row * tiles_across + column] += 1
+                    for row in range(top >> bits, (bottom >> bits) + 1):
+                        for column in range(left >> bits, (right >> bits) + 1):
+                            mine[row * tiles_across + column] += 1
 
 
 @inner()
@@ -144,58 +88,52 @@ def _reserve(places: Counts, starts: Counts) -> None:
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _fill_entries(
-    order: Numbers, spans: Spans, tiles_across: int, places: Counts, entries: Numbers
-) -> None:
-    """Write every sorted point into its tiles; a worker's share follows that of the one before."""
+def fill_tiles(spans: Spans, tiles_across: int, places: Counts, unsorted: Numbers) -> None:
+    """Write every point's row into its tiles; a worker's share follows that of the one before.
+
+    Args:
+        spans, places: as `count_entries` left them; places is used up.
+        tiles_across: of the image.
+        unsorted: (at least E,) int32 out, points' rows, tile after tile, rising.
+    """
     num_workers = len(places)
-    share = (len(order) + num_workers - 1) // num_workers
+    share = (len(spans) + num_workers - 1) // num_workers
     for worker in prange(num_workers):
-        for i in range(worker * share, min((worker + 1) * share, len(order))):
-            top, bottom, left, right = spans[order[i]]
+        mine = places[worker]
+        for point in range(worker * share, min((worker + 1) * share, len(spans))):
+            top, bottom, left, right = spans[point]
             for row in range(top, bottom + 1):
                 for column in range(left, right + 1):
                     number = row * tiles_across + column
-                    place = places[worker, number]
-                    places[worker, number] = place + 1
-                    entries[place] = order[i]
+                    place = mine[number]
+                    mine[number] = place + 1
+                    unsorted[np.uint64(place)] = point
 
 
 @njit(cache=True, nogil=True)
-def bin_points(
-    points: Floats, depth_bits: Keys, height: int, width: int, radius: np.float32, bits: int,
-    num_workers: int, keys: Keys, orders: Numbers, spans: Spans,
-) -> tuple[Numbers, Counts]:  # fmt: skip
-    """List every tile's points front to back (ties by index).
+def count_entries(
+    points: Floats, height: int, width: int, radius: np.float32, bits: int, spans: Spans,
+    places: Counts,
+) -> Counts:  # fmt: skip
+    """Where the entries of each tile will begin, an entry being a point in a tile it may cover.
 
     Args:
         points: (N, 3) float32 NDC x, y and view z.
-        depth_bits: (N,) uint32, the bits of z.
         height: of the image in pixels.
         width: of the image in pixels.
         radius: in NDC, float32.
         bits: the side of a tile is 2 ** bits pixels.
-        num_workers: into how many shares the work is cut; the result does not depend on it.
-        keys: (3, N) to work in, so that a frame costs no new memory but its result.
-        orders: (2, N) to work in.
-        spans: (N, 4) to work in.
+        spans: (N, 4) int16 out, tiles of each point, for `fill_tiles`.
+        places: (workers, tiles) int64 out, where each worker's first entry in each tile goes.
 
     Returns:
-        entries (E,) int32, points' rows, tile after tile; starts (num_tiles + 1,) int64.
+        starts (num_tiles + 1,) int64; the last is the number of all entries.
     """
     tiles_across = ((width - 1) >> bits) + 1
-    num_tiles = tiles_across * (((height - 1) >> bits) + 1)
-    num_drawn = _depth_keys(
-        points, depth_bits, height, width, radius, bits, num_workers, keys[0], spans
-    )
-    order = _sort_by_depth(keys[0], num_drawn, orders, keys[1:])
-    places = np.empty((num_workers, num_tiles), np.int64)
-    _count_entries(order, spans, tiles_across, places)
-    starts = np.empty(num_tiles + 1, np.int64)
+    _mark_tiles(points, height, width, radius, bits, tiles_across, spans, places)
+    starts = np.empty(places.shape[1] + 1, np.int64)
     _reserve(places, starts)
-    entries = np.empty(starts[-1], np.int32)
-    _fill_entries(order, spans, tiles_across, places, entries)
-    return entries, starts
+    return starts
 
 
 @njit(cache=True, nogil=True, inline="always")
