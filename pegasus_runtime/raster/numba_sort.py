@@ -25,8 +25,9 @@ _BUCKETS_PER_POINT, _MOST_BUCKETS = 8, 1 << 15
 _SHARED = np.uint64(128)
 """points in one bucket up to which insertion alone puts them right in little time"""
 _NO_SIGN = np.uint32(0x7FFFFFFF)
+# Of one type with keys and with places, for a sum of two types becomes signed or a float.
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
-_FIRST, _NEXT, _THREE = np.uint64(0), np.uint64(1), np.uint64(3)
+_LONG_ZERO, _LONG_ONE, _LONG_THREE = np.uint64(0), np.uint64(1), np.uint64(3)
 _HALF, _LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
@@ -47,13 +48,13 @@ def _spread(
     shift = _ZERO
     while ((farthest - nearest) >> shift) >= most_buckets:
         shift += _ONE
-    num_buckets = np.uint64((farthest - nearest) >> shift) + _NEXT
-    ends[: num_buckets + _NEXT] = _ZERO
+    num_buckets = np.uint64((farthest - nearest) >> shift) + _LONG_ONE
+    ends[: num_buckets + _LONG_ONE] = _ZERO
     # A bucket's count is kept one place on, so that the sum up to it is where it begins.
     for key in keys:
         ends[((key - nearest) >> shift) + _ONE] += _ONE
     filled, fullest = _ZERO, _ZERO
-    for bucket in range(num_buckets + _NEXT):
+    for bucket in range(num_buckets + _LONG_ONE):
         fullest = max(fullest, ends[bucket])
         filled += ends[bucket]
         ends[bucket] = filled
@@ -70,13 +71,13 @@ def _put_right(pairs: Pairs, fullest: Whole) -> None:
     """Sort pairs that lie in the right bucket; ``fullest`` is how many the fullest holds.
 
     A sort by insertion, which where many share a bucket begins with pairs far apart (Shell 1959,
-    with the gaps of Knuth, The Art of Computer Programming 3, 5.2.1): ten thousand points at almost
-    one depth then still take no more than milliseconds.
+    with the gaps of Knuth, The Art of Computer Programming 3, 5.2.1): a hundred thousand points at
+    almost one depth then still take milliseconds.
     """
-    gap: Whole = _NEXT
+    gap: Whole = _LONG_ONE
     while gap * _SHARED < np.uint64(fullest):
-        gap = _THREE * gap + _NEXT
-    while gap > _FIRST:
+        gap = _LONG_THREE * gap + _LONG_ONE
+    while gap > _LONG_ZERO:
         for i in range(gap, np.uint64(len(pairs))):
             pair = pairs[i]
             if pairs[i - gap] > pair:
@@ -85,7 +86,7 @@ def _put_right(pairs: Pairs, fullest: Whole) -> None:
                     pairs[place] = pairs[place - gap]
                     place -= gap
                 pairs[place] = pair
-        gap //= _THREE
+        gap //= _LONG_THREE
 
 
 @njit(cache=True, nogil=True, parallel=True)
