@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.numba_start import inner, njit, prange
+from pegasus_runtime.raster.numba_tiles import Counts, Numbers
 
-Numbers = NDArray[np.int32]
-Counts = NDArray[np.int64]
 Keys = NDArray[np.uint32]
 Pairs = NDArray[np.uint64]
 # Whole numbers without sign: in a loop they cost no test for counting from the end.
