@@ -87,6 +87,8 @@ class Camera:
 
         Points in the plane of the camera get non-finite coordinates, which the rasterisers drop.
         """
+        if _is_plain(points):
+            return self._project_plain(points)
         rotation, translation, intrinsics = (
             torch.from_numpy(value).to(points)
             for value in (self.rotation, self.translation, self.intrinsics)
@@ -97,6 +99,24 @@ class Camera:
         left = x * intrinsics[0, 0] / depth + intrinsics[0, 2]
         up = y * intrinsics[1, 1] / depth + intrinsics[1, 2]
         return torch.stack([left, up, depth], dim=1)
+
+    def _project_plain(self, points: Tensor) -> Tensor:
+        import numba
+
+        from pegasus_runtime.projection_kernel import project_points
+
+        projected = torch.empty(len(points), 3)
+        project_points(
+            points.detach().contiguous().numpy(), self.rotation, self.translation,
+            self.intrinsics, numba.get_num_threads(), projected.numpy(),
+        )  # fmt: skip
+        return projected
+
+
+def _is_plain(points: Tensor) -> bool:
+    """Whether points are float32 on a CPU and nobody asks for gradients."""
+    watched = points.requires_grad and torch.is_grad_enabled()
+    return points.device.type == "cpu" and points.dtype == torch.float32 and not watched
 
 
 def ndc_intrinsics(

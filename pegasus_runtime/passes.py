@@ -13,6 +13,8 @@ from pegasus_runtime.deform.surface import PosedSurface
 from pegasus_runtime.errors import Refused
 
 _OVER_BACKGROUND = ("rgb", "albedo", "shading", "normal")
+_WIDTHS = dict.fromkeys(_OVER_BACKGROUND, 3)
+"""Columns of a pass where that is not 1."""
 
 
 def point_features(
@@ -21,21 +23,39 @@ def point_features(
     shading: Tensor,
     depth: Tensor,
     names: tuple[str, ...],
-) -> dict[str, Tensor]:
-    """What is blended into the picture for each pass, (N, C) each, and always alpha."""
+) -> tuple[Tensor, dict[str, int]]:
+    """What is blended into the picture for each pass, and always alpha.
+
+    Returns:
+        Columns (N, C), and how many of them are whose, in their order.
+    """
     normals = posed.normals
     assert normals is not None
-    ones = torch.ones_like(depth)[:, None]
-    values: dict[str, Callable[[], Tensor]] = {
-        "rgb": lambda: point_colours(geometry.albedo, shading),
-        "albedo": lambda: geometry.albedo,
-        "shading": lambda: shading,
-        "normal": lambda: normals * 0.5 + 0.5,
-        "depth": lambda: depth[:, None],
-        "segmentation": lambda: (geometry.segmentation > 0).to(depth)[:, None],
+    values: dict[str, Callable[[Tensor], object]] = {
+        "rgb": lambda out: _colour_points(geometry.albedo, shading, out),
+        "albedo": lambda out: out.copy_(geometry.albedo),
+        "shading": lambda out: out.copy_(shading),
+        "normal": lambda out: torch.add(normals * 0.5, 0.5, out=out),
+        "depth": lambda out: out.copy_(depth[:, None]),
+        "segmentation": lambda out: out.copy_((geometry.segmentation > 0)[:, None]),
+        "alpha": lambda out: out.fill_(1.0),
     }
-    wanted = {name: values[name]() for name in names if name in values}
-    return {**wanted, "alpha": ones}
+    widths = {name: _WIDTHS.get(name, 1) for name in (*names, "alpha")}
+    columns = torch.empty(len(depth), sum(widths.values()), device=depth.device, dtype=depth.dtype)
+    for name, part in zip(widths, columns.split(list(widths.values()), dim=1), strict=True):
+        values[name](part)
+    return columns, widths
+
+
+def _colour_points(albedo: Tensor, shading: Tensor, out: Tensor) -> None:
+    if albedo.device.type != "cpu":
+        out.copy_(point_colours(albedo, shading))
+        return
+    import numba
+
+    from pegasus_runtime.picture_kernel import colour_points
+
+    colour_points(albedo.numpy(), shading.numpy(), numba.get_num_threads(), out.numpy())
 
 
 def point_colours(albedo: Tensor, shading: Tensor) -> Tensor:

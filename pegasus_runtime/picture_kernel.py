@@ -1,7 +1,7 @@
-"""Finishing pictures in one pass over their pixels (numba).
+"""Colouring points and finishing pictures in one pass (numba).
 
-Torch does each of the few steps with a pass of its own, and pixels of three or four numbers keep
-it from working on many at once. `passes` and the viewer have the same formulas for other devices.
+Torch does each of the few steps with a pass of its own, and rows of three or four numbers keep it
+from working on many at once. `passes` and the viewer have the same formulas for other devices.
 """
 
 from __future__ import annotations
@@ -14,24 +14,38 @@ from pegasus_runtime.numba_start import njit, prange
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 _NONE, _HALF, _ONE, _TOP = (np.float32(value) for value in (0.0, 0.5, 1.0, 255.0))
+_TWICE = np.float32(2.0)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def colour_points(albedo: Floats, shading: Floats, num_workers: int, colours: Floats) -> None:
+    """As `passes.point_colours`: albedo (N, 3) and shading (N, 3) to colours (N, 3)."""
+    share = (len(albedo) + num_workers - 1) // num_workers
+    for worker in prange(num_workers):
+        for point in range(worker * share, min((worker + 1) * share, len(albedo))):
+            for channel in range(3):
+                lit = _TWICE * shading[point, channel] * albedo[point, channel]
+                colours[point, channel] = min(max(lit, _NONE), _ONE)
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def put_before(image: Floats, alpha: Floats, colour: Floats, out: Floats) -> None:
-    """A premultiplied picture (H, W, C) of coverage alpha (H, W, 1) before a colour (C,)."""
+    """A premultiplied picture (H, W, 3) of coverage alpha (H, W, 1) before a colour (3,)."""
+    red, green, blue = colour
     for row in prange(len(image)):
         for column in range(image.shape[1]):
             behind = _ONE - alpha[row, column, 0]
-            for channel in range(image.shape[2]):
-                out[row, column, channel] = image[row, column, channel] + behind * colour[channel]
+            out[row, column, 0] = image[row, column, 0] + behind * red
+            out[row, column, 1] = image[row, column, 1] + behind * green
+            out[row, column, 2] = image[row, column, 2] + behind * blue
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def to_bytes(image: Floats, alpha: Floats, out: Bytes) -> None:
-    """A picture (H, W, 3) and its alpha (H, W, 1), both 0 to 1, as RGBA (H, W, 4)."""
-    for row in prange(len(image)):
-        for column in range(image.shape[1]):
-            for channel in range(4):
-                value = image[row, column, channel] if channel < 3 else alpha[row, column, 0]
-                scaled = min(max(value, _NONE), _ONE) * _TOP + _HALF
-                out[row, column, channel] = np.uint8(scaled)
+def to_bytes(values: Floats, out: Bytes) -> None:
+    """Values 0 to 1 of a picture's rows (H, C) as bytes; what is no number is 0."""
+    for row in prange(len(values)):
+        for place in range(values.shape[1]):
+            value = values[row, place]
+            # NaN is not above zero.
+            scaled = min(value if value > _NONE else _NONE, _ONE) * _TOP + _HALF
+            out[row, place] = np.uint8(np.int32(scaled))

@@ -284,9 +284,7 @@ class Session:
 
         projected = camera.project(posed.points)
         geometry = surface.surface.geometry
-        features = point_features(geometry, posed, shading, projected[:, 2], names)
-        columns = torch.cat(list(features.values()), dim=1)
-        widths = [value.shape[1] for value in features.values()]
+        columns, widths = point_features(geometry, posed, shading, projected[:, 2], names)
         size, radius = camera.image_size, self._radius(camera, count)
         bands: list[dict[str, Tensor]] = []
         for first, end in row_bands(size, columns.shape[1]):
@@ -298,7 +296,8 @@ class Session:
                 radius=band_radius,
                 points_per_pixel=self.avatar.points_per_pixel,
             )
-            images = dict(zip(features, image.split(widths, dim=2), strict=True))
+            parts = image.split(list(widths.values()), dim=2)
+            images = dict(zip(widths, parts, strict=True))
             finished = {name: finish_pass(name, images, background) for name in names}
             if end - first == size[0]:
                 return finished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,9 +41,24 @@ def to_pixels(frame: Frame, name: str) -> AnyPixels:
 def _on_cpu(image: Tensor, alpha: Tensor) -> AnyPixels:
     from pegasus_runtime.picture_kernel import to_bytes
 
-    pixels = torch.empty(*image.shape[:2], 4, dtype=torch.uint8).numpy()
-    to_bytes(image.numpy(), alpha.numpy(), pixels)
+    height, width = image.shape[:2]
+    joined = _joined(image, alpha)
+    pixels = np.empty((height, width, 4), np.uint8)
+    to_bytes(joined.reshape(height, 4 * width).numpy(), pixels.reshape(height, 4 * width))
     return pixels
+
+
+def _joined(image: Tensor, alpha: Tensor) -> Tensor:
+    """A picture (H, W, 3) and its alpha (H, W, 1) as (H, W, 4), where they lie if they do so."""
+    strides = (4 * image.shape[1], 4, 1)
+    drawn_together = (
+        image.untyped_storage().data_ptr() == alpha.untyped_storage().data_ptr()
+        and image.storage_offset() + 3 == alpha.storage_offset()
+        and image.stride() == alpha.stride() == strides
+    )
+    if drawn_together:
+        return image.as_strided((*image.shape[:2], 4), strides)
+    return torch.cat([image, alpha], dim=2)
 
 
 def _shade_depth(depth: Tensor, alpha: Tensor) -> Tensor:

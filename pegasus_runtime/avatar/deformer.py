@@ -170,9 +170,9 @@ class Deformer(nn.Module):
         pose_bias = bias[:num_pose].view(NUM_POSE_FEATURES, 3)
         face_weight = weight[num_pose:ends].view(3, NUM_EXPRESSIONS, -1)
         face_bias = bias[num_pose:ends].view(3, NUM_EXPRESSIONS)
+        by_pose = (pose_feature @ pose_weight.flatten(1)).view(3, -1)
         return (
-            torch.einsum("f,fcd->cd", pose_feature, pose_weight)
-            + torch.einsum("ced,e->cd", face_weight, expression),
+            by_pose + expression @ face_weight,
             pose_feature @ pose_bias + face_bias @ expression,
         )
 

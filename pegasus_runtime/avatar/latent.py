@@ -113,11 +113,10 @@ class LatentCodes(nn.Module):
             for category, choice in (attributes or {}).items()
         }
         marks = torch.eye(len(self.categories), device=self.zero.device, dtype=self.zero.dtype)
-        blocks = [
-            torch.cat([mark, self._block_code(category, chosen.get(category))])
-            for mark, category in zip(marks, self.categories, strict=True)
-        ]
-        return torch.cat(blocks)
+        parts: list[Tensor] = []
+        for mark, category in zip(marks, self.categories, strict=True):
+            parts += mark, self._block_code(category, chosen.get(category))
+        return torch.cat(parts)
 
     def _block_code(self, category: str, blend: AttributeBlend | None) -> Tensor:
         base = self.base_code(category)

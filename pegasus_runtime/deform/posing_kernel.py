@@ -7,8 +7,6 @@ side, and is read once.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,37 +20,63 @@ NUM_SMALL_ROWS = GRADIENT_ROW + 3
 """rows behind the hidden layer: skinning and rest position with their tangents, gradient"""
 
 Indices = NDArray[np.int64]
-# A float32 number, in the types of which sums do not mix with Python's own.
-Scalar = Any
 
 
 @inner(fastmath=JOINED)
-def _blend(block: Floats, first: int, matrices: Floats, blended: Floats) -> None:
-    """Bones (6, 12) blended by the weights in rows first… of a block: (12, LANES)."""
-    for entry in range(12):
-        a, b, c = matrices[0, entry], matrices[1, entry], matrices[2, entry]
-        d, e, f = matrices[3, entry], matrices[4, entry], matrices[5, entry]
+def _carry_by_bones(rest: Floats, matrices: Floats, images: Floats) -> None:
+    """Where each bone alone would take points rest (3, LANES): images (NUM_BONES, 3, LANES)."""
+    for bone in range(NUM_BONES):
+        for row in range(3):
+            a, b = matrices[bone, 4 * row], matrices[bone, 4 * row + 1]
+            c, d = matrices[bone, 4 * row + 2], matrices[bone, 4 * row + 3]
+            for lane in range(LANES):
+                turned = a * rest[0, lane] + b * rest[1, lane] + c * rest[2, lane]
+                images[bone, row, lane] = turned + d
+
+
+@inner(fastmath=JOINED)
+def _blend_images(block: Floats, first: int, images: Floats, out: Floats) -> None:
+    """Images of the bones, weighted by the rows first… of a block: out (3, LANES)."""
+    for row in range(3):
         for lane in range(LANES):
-            blended[entry, lane] = (
-                block[first, lane] * a
-                + block[first + 1, lane] * b
-                + block[first + 2, lane] * c
-                + block[first + 3, lane] * d
-                + block[first + 4, lane] * e
-                + block[first + 5, lane] * f
+            out[row, lane] = (
+                block[first, lane] * images[0, row, lane]
+                + block[first + 1, lane] * images[1, row, lane]
+                + block[first + 2, lane] * images[2, row, lane]
+                + block[first + 3, lane] * images[3, row, lane]
+                + block[first + 4, lane] * images[4, row, lane]
+                + block[first + 5, lane] * images[5, row, lane]
             )
 
 
 @inner(fastmath=JOINED)
-def _apply(blended: Floats, vectors: Floats, shift: Scalar, out: Floats) -> None:
-    """Add linear part times vectors (3, LANES), and the shift if that is 1, to out (3, LANES)."""
+def _blend_linear(block: Floats, first: int, matrices: Floats, linear: Floats) -> None:
+    """Linear parts of the bones, weighted by the rows first… of a block: linear (3, 3, LANES)."""
+    for row in range(3):
+        for column in range(3):
+            entry = 4 * row + column
+            a, b, c = matrices[0, entry], matrices[1, entry], matrices[2, entry]
+            d, e, f = matrices[3, entry], matrices[4, entry], matrices[5, entry]
+            for lane in range(LANES):
+                linear[row, column, lane] = (
+                    block[first, lane] * a
+                    + block[first + 1, lane] * b
+                    + block[first + 2, lane] * c
+                    + block[first + 3, lane] * d
+                    + block[first + 4, lane] * e
+                    + block[first + 5, lane] * f
+                )
+
+
+@inner(fastmath=JOINED)
+def _add_turned(linear: Floats, vectors: Floats, out: Floats) -> None:
+    """Add linear (3, 3, LANES) times vectors (3, LANES) to out (3, LANES)."""
     for row in range(3):
         for lane in range(LANES):
             out[row, lane] += (
-                blended[4 * row, lane] * vectors[0, lane]
-                + blended[4 * row + 1, lane] * vectors[1, lane]
-                + blended[4 * row + 2, lane] * vectors[2, lane]
-                + blended[4 * row + 3, lane] * shift
+                linear[row, 0, lane] * vectors[0, lane]
+                + linear[row, 1, lane] * vectors[1, lane]
+                + linear[row, 2, lane] * vectors[2, lane]
             )
 
 
@@ -116,7 +140,8 @@ def pose_folded(
     rest_row = skinning + REST_ROW
     for worker in prange(num_workers):
         combined = np.empty((12, LANES), np.float32)
-        blended, bent = np.empty((12, LANES), np.float32), np.empty((12, LANES), np.float32)
+        images = np.empty((NUM_BONES, 3, LANES), np.float32)
+        linear = np.empty((3, 3, LANES), np.float32)
         jacobian = np.empty((3, 3, LANES), np.float32)
         posed, turned = np.empty((3, LANES), np.float32), np.empty((3, LANES), np.float32)
         for number in range(worker, len(packed), num_workers):
@@ -129,14 +154,13 @@ def pose_folded(
                     rest[axis, lane] += bias[axis]
             if len(displacements):
                 _displace(displacements, nearest, start, rest)
-            _blend(block, skinning, matrices, blended)
-            posed[:] = np.float32(0.0)
-            _apply(blended, rest, np.float32(1.0), posed)
+            _carry_by_bones(rest, matrices, images)
+            _blend_images(block, skinning, images, posed)
+            _blend_linear(block, skinning, matrices, linear)
             for i in range(3):
-                _blend(block, skinning + (i + 1) * NUM_BONES, matrices, bent)
-                jacobian[i] = np.float32(0.0)
-                _apply(blended, combined[3 + 3 * i : 6 + 3 * i], np.float32(0.0), jacobian[i])
-                _apply(bent, rest, np.float32(1.0), jacobian[i])
+                # What the direction changes in the weights, and in the point that they carry.
+                _blend_images(block, skinning + (i + 1) * NUM_BONES, images, jacobian[i])
+                _add_turned(linear, combined[3 + 3 * i : 6 + 3 * i], jacobian[i])
             _carry_normals(jacobian, block, skinning + GRADIENT_ROW, turned)
             for lane in range(min(LANES, len(points) - start)):
                 for axis in range(3):

@@ -88,18 +88,17 @@ def _depth_grey(depth: FloatImage, alpha: FloatImage) -> FloatImage:
     return np.where(seen, grey, 0).astype(np.float32)
 
 
-_ROWS = 256
-
-
 def _bytes8(values: npt.ArrayLike) -> Picture:
+    from pegasus_runtime.picture_kernel import to_bytes
+
     array = np.asarray(values)
     array = array[..., None] if array.ndim == 2 else array
     if array.dtype == np.uint8:
         return array
     result = np.empty(array.shape, np.uint8)
-    for first in range(0, len(array), _ROWS):  # the copies of a large still would not fit
-        rows = array[first : first + _ROWS]
-        result[first : first + _ROWS] = np.clip(np.nan_to_num(rows), 0, 1) * np.float32(255) + 0.5
+    if array.size:
+        rows = np.ascontiguousarray(array, np.float32).reshape(len(array), -1)
+        to_bytes(rows, result.reshape(len(array), -1))
     return result
 
 

@@ -54,6 +54,8 @@ def pose_joints(
     Returns:
         joints, transforms and pose feature as in `PosedHead`.
     """
+    if _is_plain(shape, expression, pose):
+        return _pose_joints_plain(head, shape, expression, pose)
     # Not torch.broadcast_shapes, which imports half a second of symbolic algebra.
     lead = np.broadcast_shapes(shape.shape[:-1], expression.shape[:-1], pose.shape[:-1])
     shape, expression, pose = (v.expand(*lead, v.shape[-1]) for v in (shape, expression, pose))
@@ -66,6 +68,32 @@ def pose_joints(
     rotations = rotation_matrices(pose.unflatten(-1, (NUM_JOINTS, 3)))
     transforms = joint_transforms(rotations, joints, head.parents)
     return joints, transforms, pose_features(rotations)
+
+
+def _is_plain(*values: Tensor) -> bool:
+    """Whether these belong to one frame, are float32 on a CPU, and nobody asks for gradients."""
+    watched = torch.is_grad_enabled() and any(value.requires_grad for value in values)
+    return not watched and all(
+        value.ndim == 1 and value.device.type == "cpu" and value.dtype == torch.float32
+        for value in values
+    )
+
+
+def _pose_joints_plain(
+    head: Head, shape: Tensor, expression: Tensor, pose: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    from pegasus_runtime.head.skinning_kernel import pose_joints
+
+    joints = torch.empty(NUM_JOINTS, 3)
+    transforms = torch.empty(NUM_JOINTS, 4, 4)
+    feature = torch.empty(NUM_JOINTS - 1, 3, 3)
+    template, identity, face = (value.numpy() for value in head.joint_directions)
+    pose_joints(
+        template, identity, face, np.array(head.parents), shape.detach().numpy(),
+        expression.detach().numpy(), pose.detach().reshape(NUM_JOINTS, 3).numpy(),
+        joints.numpy(), transforms.numpy(), feature.numpy(),
+    )  # fmt: skip
+    return joints, transforms, feature.flatten()
 
 
 def pose_features(rotations: Tensor) -> Tensor:

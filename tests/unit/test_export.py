@@ -94,6 +94,13 @@ def test_png_keeps_straight_alpha_and_values(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read, np.concatenate([rgb[..., ::-1], alpha], axis=2))
 
 
+def test_values_out_of_range_and_no_numbers_become_bytes(tmp_path: Path) -> None:
+    values = np.array([[np.nan, -1.0, 0.0, 0.5, 1.0, 2.0, np.inf, -np.inf]], np.float32)
+    write_image(tmp_path / "a.png", values)
+    read = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert read[0, :, 0].tolist() == [0, 0, 0, 128, 255, 255, 255, 0]
+
+
 def test_premultiplied_frame_becomes_straight() -> None:
     alpha = np.array([[[0.0], [0.25], [1.0]]], np.float32)
     colour = np.array([0.8, 0.4, 0.2], np.float32)

@@ -24,7 +24,7 @@ from pegasus_runtime.head import (
     write_head,
 )
 from pegasus_runtime.head.landmarks import contour_rows
-from pegasus_runtime.head.skinning import rotation_matrices
+from pegasus_runtime.head.skinning import pose_joints, rotation_matrices
 
 
 class _Calls:
@@ -67,6 +67,19 @@ def test_batches_broadcast() -> None:
     assert torch.allclose(batched.vertices[2], single.vertices, atol=1e-6)
     marks = face_landmarks(head, batched.vertices, poses)
     assert torch.allclose(marks[2], face_landmarks(head, single.vertices, poses[2]), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-5, 1e-4, 0.4, 2.5])
+def test_joints_of_one_frame_equal_those_of_a_batch(scale: float) -> None:
+    head, generator = load_free_head(), torch.Generator().manual_seed(3)
+    shape, expression = (torch.randn(n, generator=generator) for n in (100, 50))
+    pose = scale * torch.randn(15, generator=generator)
+    alone = pose_joints(head, shape, expression, pose)
+    together = pose_joints(head, shape[None], expression[None], pose[None])
+    for value, expected in zip(alone, together, strict=True):
+        assert torch.allclose(value, expected[0], atol=1e-6)
+    watched = pose_joints(head, shape, expression, pose.requires_grad_())
+    assert watched[1].requires_grad
 
 
 def test_contour_follows_root_then_neck() -> None:

@@ -162,3 +162,15 @@ def test_coming_closer_opens_no_gaps(avatar: pr.Avatar) -> None:
     far = pr.Camera.orbit((0, 0, 0), 6, fov_deg=30)
     assert scaled.radius_in(near) == pytest.approx(2 * scaled.radius_in(far))
     assert avatar.radius_in(near) == avatar.radius
+
+
+def test_a_camera_projects_alike_with_and_without_gradients(camera: pr.Camera) -> None:
+    points = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
+    plain = camera.project(points)
+    watched = camera.project(points.clone().requires_grad_())
+    assert watched.requires_grad and not plain.requires_grad
+    assert torch.allclose(plain, watched.detach(), atol=1e-6)
+    assert camera.project(torch.empty(0, 3)).shape == (0, 3)
+    assert camera.project(points.double()).dtype == torch.float64
+    in_its_plane = torch.from_numpy(camera.centre)[None]
+    assert camera.project(in_its_plane).shape == (1, 3)

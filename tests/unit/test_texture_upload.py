@@ -221,6 +221,21 @@ def test_a_frame_leaves_its_tensors_where_they_are() -> None:
     assert torch.equal(frame.tensor("rgb"), image)
 
 
+def test_colour_and_alpha_make_the_same_pixels_wherever_they_lie() -> None:
+    drawn = torch.rand(5, 7, 4, generator=torch.Generator().manual_seed(0))
+    colour, alpha = drawn.split([3, 1], dim=2)
+    nothing = np.zeros((0, 3))
+    frames = (
+        Frame({"rgb": colour, "alpha": alpha}, nothing, nothing),
+        Frame({"rgb": colour.clone(), "alpha": alpha.clone()}, nothing, nothing),
+        Frame({"rgb": drawn[..., [1, 2, 3]], "alpha": drawn[..., :1]}, nothing, nothing),
+    )
+    pixels = [to_pixels(frame, "rgb") for frame in frames]
+    expected = (drawn * 255 + 0.5).byte().numpy()
+    assert np.array_equal(pixels[0], expected) and np.array_equal(pixels[1], expected)
+    assert np.array_equal(pixels[2], expected[..., [1, 2, 3, 0]])
+
+
 @pytest.mark.parametrize("name", ["rgb", "alpha", "depth", "segmentation"])
 def test_pixels_are_rounded_and_premultiplied(name: str) -> None:
     channels = 3 if name == "rgb" else 1
