@@ -176,16 +176,25 @@ class Deformer(nn.Module):
             pose_feature @ pose_bias + face_bias @ expression,
         )
 
+    def directions_map(self) -> Map:
+        """Weight (258, D) and bias (258,) from the hidden layer to `split_directions`."""
+        ends = NUM_POSE_FEATURES * 3 + 3 * NUM_EXPRESSIONS
+        return self.blendshapes.weight[:ends], self.blendshapes.bias[:ends]
+
     def directions(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Pose directions (N, 36, 3) and expression directions (N, 3, 50) of the points."""
-        num_pose = NUM_POSE_FEATURES * 3
-        ends = num_pose + 3 * NUM_EXPRESSIONS
-        both = torch.addmm(self.blendshapes.bias[:ends], hidden, self.blendshapes.weight[:ends].T)
-        return (
-            both[:, :num_pose].view(-1, NUM_POSE_FEATURES, 3),
-            both[:, num_pose:].view(-1, 3, NUM_EXPRESSIONS),
-        )
+        weight, bias = self.directions_map()
+        return split_directions(torch.addmm(bias, hidden, weight.T))
 
     def offset_map(self) -> tuple[Tensor, Tensor]:
         """Weight (3, D) and bias (3,) of the offset from p' to the head's surface."""
         return self.blendshapes.weight[-3:], self.blendshapes.bias[-3:]
+
+
+def split_directions(both: Tensor) -> tuple[Tensor, Tensor]:
+    """Pose directions (N, 36, 3) and expression directions (N, 3, 50), out of (N, 258)."""
+    num_pose = NUM_POSE_FEATURES * 3
+    return (
+        both[:, :num_pose].view(-1, NUM_POSE_FEATURES, 3),
+        both[:, num_pose:].view(-1, 3, NUM_EXPRESSIONS),
+    )

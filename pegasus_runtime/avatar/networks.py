@@ -7,7 +7,7 @@ bias of every layer that reads it and costs nothing per point.
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,27 +18,34 @@ from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code
 from pegasus_runtime.avatar.sizes import NetworkSizes
 
 
+@dataclass(frozen=True)
+class CodedShading:
+    """A shading network for one latent code, which is folded into its first bias."""
+
+    maps: list[Map]
+    """with a ReLU between one and the next"""
+
+    def __call__(self, normals: Tensor) -> Tensor:
+        """Shading (N, 3) in 0..1 of unit normals (N, 3)."""
+        (weight, bias), *others = self.maps
+        values = torch.addmm(bias, normals, weight.T)
+        for weight, bias in others:
+            values = torch.addmm(bias, torch.relu(values), weight.T)
+        return torch.sigmoid(values)
+
+
+@dataclass(frozen=True)
 class CodedNetworks:
-    """An avatar's networks for one latent code, each folded when it is first asked for."""
+    """An avatar's networks for one latent code."""
 
-    def __init__(self, networks: AvatarNetworks, code: Tensor) -> None:
-        """Take networks and a latent code (L,)."""
-        self._networks, self._code = networks, code
-
-    @cached_property
-    def deformer(self) -> CodedDeformer:
-        """Where points go."""
-        return self._networks.deformer.at(self._code)
-
-    @cached_property
-    def geometry(self) -> CodedGeometry:
-        """How far they are from the surface, and their colours; who wants places needs none."""
-        return self._networks.geometry.at(self._code)
-
-    @property
-    def surface_offset(self) -> Map:
-        """From the deformer's hidden layer to the offset onto the head's surface: (3, D), (3,)."""
-        return self._networks.deformer.offset_map()
+    deformer: CodedDeformer
+    """Where points go."""
+    geometry: CodedGeometry
+    """How far they are from the surface, and their colours."""
+    shading: CodedShading
+    """Light that they receive."""
+    surface_offset: Map
+    """(3, D) and (3,), from the deformer's hidden layer to the offset onto the head's surface"""
 
 
 class Shading(nn.Module):
@@ -51,15 +58,19 @@ class Shading(nn.Module):
             WeightNormLinear(a, b) for a, b in zip(widths, widths[1:], strict=False)
         )
 
-    def forward(self, normals: Tensor, code: Tensor) -> Tensor:
-        """Shading (N, 3) in 0..1 of unit normals (N, 3)."""
-        first = self.layers[0]
+    def at(self, code: Tensor) -> CodedShading:
+        """The network for a latent code (L,)."""
+        first, *others = self.layers
         assert isinstance(first, WeightNormLinear)
-        weight, bias = fold_code(first, 3, code)
-        values = torch.addmm(bias, normals, weight.T)
-        for layer in self.layers[1:]:
-            values = layer(torch.relu(values))
-        return torch.sigmoid(values)
+        maps = [fold_code(first, 3, code)]
+        for layer in others:
+            assert isinstance(layer, WeightNormLinear)
+            maps.append((layer.weight, layer.bias))
+        return CodedShading(maps)
+
+    def forward(self, normals: Tensor, code: Tensor) -> Tensor:
+        """As `CodedShading`, for a latent code (L,)."""
+        return self.at(code)(normals)
 
 
 class AvatarNetworks(nn.Module):
@@ -73,8 +84,13 @@ class AvatarNetworks(nn.Module):
         self.shading = Shading(self.sizes)
 
     def at(self, code: Tensor) -> CodedNetworks:
-        """The networks for a latent code (L,), but for the shading."""
-        return CodedNetworks(self, code)
+        """The networks for a latent code (L,)."""
+        return CodedNetworks(
+            self.deformer.at(code),
+            self.geometry.at(code),
+            self.shading.at(code),
+            self.deformer.offset_map(),
+        )
 
     def freeze(self) -> AvatarNetworks:
         """Prepare for evaluation alone: what depends on parameters only is worked out once."""

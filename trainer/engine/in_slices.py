@@ -6,7 +6,8 @@ points would walk through memory once for every operation, and wait for all core
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from threading import Lock
 from typing import Any
 
@@ -21,27 +22,53 @@ _ROWS = 1024
 """points of a slice"""
 
 
-def in_slices(
-    work: Work, rows: Sequence[Tensor], shared: Sequence[Tensor], parameters: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
-    """``work(*rows, *shared)``, with gradients for all three; on a CPU in slices of the rows.
+def in_slices(work: Work, rows: Sequence[Tensor], *shared: Any) -> tuple[Tensor, ...]:
+    """``work(*rows, *shared)``, with gradients for both; on a CPU in slices of the rows.
 
     Args:
         work: gives a tuple of tensors with one row for each row it is given, each of which depends
-            on that row alone.
+            on that row alone. It reads no tensor that wants gradients but those it is given.
         rows: tensors (N, …).
-        shared: tensors that every row needs.
-        parameters: leaves with gradients that ``work`` reads besides.
+        shared: what every row needs: tensors, or lists, tuples and dataclasses that hold some.
     """
     if rows[0].device.type != "cpu" or not len(rows[0]):
         return work(*rows, *shared)
+    held = tensors_in(shared)
+
+    def with_held(*inputs: Tensor) -> tuple[Tensor, ...]:
+        own, others = inputs[: len(rows)], iter(inputs[len(rows) :])
+        return work(*own, *with_tensors(shared, others))
+
+    slices = _Slices(with_held, rows, held)
     if not torch.is_grad_enabled():
-        return _Slices(work, rows, shared, parameters).run(())
+        return slices.run(())
     apply: Any = _InSlices.apply
-    result: tuple[Tensor, ...] = apply(
-        _Slices(work, rows, shared, parameters), *rows, *shared, *parameters
-    )
+    result: tuple[Tensor, ...] = apply(slices, *rows, *held)
     return result
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """The tensors that lists, tuples and dataclasses hold, one after another."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [tensor for part in _parts(value) for tensor in tensors_in(part)]
+
+
+def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
+    """The same lists, tuples and dataclasses, holding other tensors in the same order."""
+    if isinstance(value, Tensor):
+        return next(tensors)
+    kind: Any = type(value)
+    parts = [with_tensors(part, tensors) for part in _parts(value)]
+    if isinstance(value, list | tuple):
+        return kind(parts)
+    return kind(*parts) if is_dataclass(value) else value
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [getattr(value, f.name) for f in fields(value)] if is_dataclass(value) else []
 
 
 class _InSlices(torch.autograd.Function):
@@ -63,16 +90,14 @@ class _Slices:
         self,
         work: Work,
         rows: Sequence[Tensor],
-        shared: Sequence[Tensor],
-        parameters: Sequence[Tensor],
+        held: Sequence[Tensor],
     ) -> None:
         self._work = work
         count = len(rows[0])
         size = min(_ROWS, -(-count // num_workers()))
         self._spans = [slice(i, min(i + size, count)) for i in range(0, count, size)]
         self._rows = [each.detach() for each in rows]
-        self._shared = [each.detach() for each in shared]
-        self._parameters = list(parameters)
+        self._held = [each.detach() for each in held]
         self._needed: Sequence[bool] = ()
         self._leaves: dict[int, list[Tensor]] = {}
         self._outputs: dict[int, tuple[Tensor, ...]] = {}
@@ -92,29 +117,29 @@ class _Slices:
 
     def _forward(self, index: int) -> None:
         span, needed = self._spans[index], self._needed
-        inputs = [each[span] for each in self._rows] + self._shared
+        inputs = [each[span] for each in self._rows] + self._held
         if not any(needed):
             self._outputs[index] = self._work(*inputs)
             return
         leaves = [
-            each.detach().requires_grad_(need) for each, need in zip(inputs, needed, strict=False)
+            each.detach().requires_grad_(need) for each, need in zip(inputs, needed, strict=True)
         ]
         with torch.enable_grad():
             self._outputs[index] = self._work(*leaves)
         self._leaves[index] = leaves
 
     def pull_back(self, gradients: Sequence[Tensor]) -> list[Tensor | None]:
-        """Gradients of rows, shared tensors and parameters; None of what needs none."""
+        """Gradients of rows and of what is held for all; None of what needs none."""
         num_rows = len(self._rows)
         wanted = [index for index, need in enumerate(self._needed) if need]
         result: list[Tensor | None] = [None] * len(self._needed)
         for index in wanted:
-            of = [*self._rows, *self._shared, *self._parameters][index]
+            of = [*self._rows, *self._held][index]
             result[index] = torch.zeros_like(of)
         sums = _InOrder(lambda found: _add(result, found, num_rows))
 
         def backward(index: int) -> None:
-            leaves = [*self._leaves.pop(index), *self._parameters]
+            leaves = self._leaves.pop(index)
             span = self._spans[index]
             outputs = self._outputs.pop(index)
             pairs = [

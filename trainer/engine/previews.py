@@ -46,7 +46,7 @@ def _tile(situation: Situation, frame: TrainingFrame) -> npt.NDArray[np.uint8]:
     code, posed = situation.code(frame), situation.posed(frame)
     shown, nearest, _ = find_shown_points(situation, frame, code, posed)
     placed, features, _ = place_points(
-        situation, learner.points[shown], nearest[shown], code, posed
+        situation, learner.points[shown], nearest[shown], learner.networks.at(code), posed
     )
     channels = draw(situation, frame.record.camera, placed, features)
     rgb = over_white(channels)

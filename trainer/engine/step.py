@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.deformer import DeformerOutput
+from pegasus_runtime.avatar.deformer import DeformerOutput, split_directions
+from pegasus_runtime.avatar.geometry import CodedGeometry
+from pegasus_runtime.avatar.layers import Map
+from pegasus_runtime.avatar.networks import CodedNetworks
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
 from pegasus_runtime.deform.nearest import NearestTracker
+from pegasus_runtime.deform.placing import place_surface
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
     PosedHead,
@@ -93,28 +97,27 @@ class Situation:
         with torch.no_grad():
             return prepare_pose(self.head, self.canonical, expression, pose, self.shape)
 
-    @property
-    def parameters(self) -> list[Tensor]:
-        """What the networks learn."""
-        return list(self.learner.networks.parameters())
-
     def evaluate(
-        self, points: Tensor, code: Tensor, *, appearance: bool = True, still: bool = False
+        self,
+        points: Tensor,
+        networks: CodedNetworks,
+        *,
+        appearance: bool = True,
+        still: bool = False,
     ) -> CanonicalSurface:
         """As `evaluate_surface`, of this training's avatar."""
-        learner = self.learner
         return evaluate_surface(
-            learner.networks.at(code), self.canonical, points,
-            appearance=appearance, still=still, move=learner.avatar.moves_points,
+            networks, self.canonical, points,
+            appearance=appearance, still=still, move=self.learner.avatar.moves_points,
         )  # fmt: skip
 
-    def drawn(self, code: Tensor) -> DrawnPoints:
-        """The points of a code (L,), and which of them are drawn."""
+    def drawn(self, networks: CodedNetworks) -> DrawnPoints:
+        """The points in a latent code, and which of them are drawn."""
         learner = self.learner
         points = learner.points.detach()
         if not learner.avatar.moves_points:
             return DrawnPoints.all_of(points)
-        return find_drawn(learner.networks.deformer.at(code), points, learner.store)
+        return find_drawn(networks.deformer, points, learner.store)
 
     def radius(self, camera: Camera) -> float:
         """The points' radius in a frame's view."""
@@ -144,10 +147,11 @@ def losses_of_step(
     learner = situation.learner
     code = situation.code(frame)
     posed = situation.posed(frame)
+    networks = learner.networks.at(code)
     shown, nearest, seen = find_shown_points(situation, frame, code.detach(), posed)
     learner.seen |= seen
     placed, features, sdf = place_points(
-        situation, learner.points[shown], nearest[shown], code, posed, bend=bend
+        situation, learner.points[shown], nearest[shown], networks, posed, bend=bend
     )
     channels = draw(situation, frame.record.camera, placed, features)
     targets = make_targets(frame.pictures, situation.capture.part_names, config, learner.device)
@@ -155,7 +159,7 @@ def losses_of_step(
     if situation.features:
         losses["vgg"] = situation.features(over_white(channels), targets.rgb)
     losses["sdf"] = sdf.square().mean()
-    losses |= _losses_of_some(situation, code, config, generator)
+    losses |= _losses_of_some(situation, networks, config, generator)
     losses["latent"] = code.square().mean()
     return losses
 
@@ -164,7 +168,7 @@ def place_points(
     situation: Situation,
     points: Tensor,
     nearest: Tensor,
-    code: Tensor,
+    networks: CodedNetworks,
     posed: PosedHead,
     *,
     bend: bool = True,
@@ -174,20 +178,24 @@ def place_points(
     Returns:
         posed points (N, 3), their `CHANNELS` side by side (N, C), and signed distances (N,).
     """
-    networks = situation.learner.networks
+    deformer = situation.learner.networks.deformer
+    blend = deformer.blend_map(posed.expression_change, posed.feature_change)
 
-    def work(points: Tensor, nearest: Tensor, code: Tensor) -> tuple[Tensor, ...]:
-        surface = situation.evaluate(points, code, still=not bend)
-        blend = networks.deformer.blend_map(posed.expression_change, posed.feature_change)
-        placed = pose_surface(blend, situation.canonical, surface, posed, nearest)
-        geometry, normals = surface.geometry, placed.normals
-        assert geometry is not None and normals is not None
-        colours = point_colours(geometry.albedo, networks.shading(normals, code))
+    def work(
+        points: Tensor, nearest: Tensor, networks: CodedNetworks, blend: Map
+    ) -> tuple[Tensor, ...]:
+        placed, geometry = place_surface(
+            networks, situation.canonical, points, blend, posed, nearest,
+            still=not bend, move=situation.learner.avatar.moves_points,
+        )  # fmt: skip
+        normals = placed.normals
+        assert normals is not None
+        colours = point_colours(geometry.albedo, networks.shading(normals))
         region = torch.sigmoid(geometry.segmentation)[:, None]
         channels = [colours, normals * 0.5 + 0.5, region, torch.ones_like(region)]
         return placed.points, torch.cat(channels, dim=1), geometry.sdf
 
-    placed, features, sdf = in_slices(work, (points, nearest), (code,), situation.parameters)
+    placed, features, sdf = in_slices(work, (points, nearest), networks, blend)
     return placed, features, sdf
 
 
@@ -202,19 +210,20 @@ def find_shown_points(
         at all (N,).
     """
     learner = situation.learner
-    networks, canonical = learner.networks, situation.canonical
-    drawn, coded = situation.drawn(code), networks.at(code)
+    deformer, canonical = learner.networks.deformer, situation.canonical
+    networks = learner.networks.at(code)
+    drawn = situation.drawn(networks)
 
-    def evaluate(points: Tensor) -> tuple[Tensor, ...]:
-        part = evaluate_surface(coded, canonical, points, appearance=False, move=False)
+    def evaluate(points: Tensor, networks: CodedNetworks) -> tuple[Tensor, ...]:
+        part = evaluate_surface(networks, canonical, points, appearance=False, move=False)
         return part.points, part.rest_points, part.deformer.hidden, part.deformer.skinning
 
     moved = drawn.points
-    on_head, rest, hidden, skinning = in_slices(evaluate, (moved,), (), ())
-    deformer = DeformerOutput(hidden, None, skinning, None)
-    surface = CanonicalSurface(moved, on_head, deformer, rest, None, None)
+    on_head, rest, hidden, skinning = in_slices(evaluate, (moved,), networks)
+    known = DeformerOutput(hidden, None, skinning, None)
+    surface = CanonicalSurface(moved, on_head, known, rest, None, None)
     nearest = situation.trackers[frame.record.subject].find(drawn.spread(surface.points))
-    blend = networks.deformer.blend_map(posed.expression_change, posed.feature_change)
+    blend = deformer.blend_map(posed.expression_change, posed.feature_change)
     points = pose_surface(blend, canonical, surface, posed, nearest[drawn.index]).points
     camera = frame.record.camera
     fragments = rasterize(
@@ -243,33 +252,36 @@ def draw(
 
 
 def _losses_of_some(
-    situation: Situation, code: Tensor, config: LossConfig, generator: torch.Generator
+    situation: Situation,
+    networks: CodedNetworks,
+    config: LossConfig,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Losses on a random few of all points."""
     learner, canonical = situation.learner, situation.canonical
-    networks = learner.networks
     count = min(config.num_samples, len(learner.points))
     chosen = torch.randint(len(learner.points), (count,), generator=generator).to(learner.device)
 
-    def look(points: Tensor, code: Tensor) -> tuple[Tensor, ...]:
-        surface = situation.evaluate(points, code, appearance=False)
-        pose, expression = networks.deformer.directions(surface.deformer.hidden)
+    def look(points: Tensor, networks: CodedNetworks, directions: Map) -> tuple[Tensor, ...]:
+        surface = situation.evaluate(points, networks, appearance=False)
+        weight, bias = directions
+        pose, expression = split_directions(torch.addmm(bias, surface.deformer.hidden, weight.T))
         return (
             surface.offset_points, surface.points, surface.deformer.skinning, pose, expression
         )  # fmt: skip
 
     moved, on_head, skinning, pose, expression = in_slices(
-        look, (learner.points[chosen],), (code,), situation.parameters
+        look, (learner.points[chosen],), networks, learner.networks.deformer.directions_map()
     )
     around = eikonal_samples(moved.detach(), generator)
     around = around[torch.randperm(len(around), generator=generator)[:count].to(around.device)]
 
-    def slope(places: Tensor, code: Tensor) -> tuple[Tensor, ...]:
-        gradient = networks.geometry(places, code, slope=True).sdf_gradient
+    def slope(places: Tensor, geometry: CodedGeometry) -> tuple[Tensor, ...]:
+        gradient = geometry(places, slope=True).sdf_gradient
         assert gradient is not None
         return (gradient,)
 
-    (slopes,) = in_slices(slope, (around,), (code,), situation.parameters)
+    (slopes,) = in_slices(slope, (around,), networks.geometry)
     targets = head_targets(situation.head, canonical, on_head)
     return {
         "eikonal": eikonal(slopes),
