@@ -34,7 +34,7 @@ _SURFACE_BYTES = 256 * 2**20
 """Kept of earlier latent codes, so that going back to one costs nothing."""
 PRECISIONS = ("float32", "bfloat16")
 _MIN_TABLE_POINTS = 16_384
-"""With fewer points the shading network itself costs less than its table."""
+"""With fewer points the shading network itself costs less than its table, the first time."""
 
 
 class Session:
@@ -83,6 +83,8 @@ class Session:
         self._tracker = NearestTracker(self._canonical.vertices)
         self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
         self._tables: Recent[ShadingTable | None] = Recent(0, lambda _: 1)
+        self._shaded: bytes | None = None
+        """the latent code that was shaded last"""
         self._displaced: Recent[Tensor | None] = Recent(0, lambda _: 1)
         self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
         self.precision = precision
@@ -258,9 +260,11 @@ class Session:
     def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
         """Shading (N, 3) of normals (N, 3), from a table where that pays."""
         network = self._networks.shading
-        if self._exact or len(normals) < _MIN_TABLE_POINTS:
+        key, last = _bytes(code), self._shaded
+        self._shaded = key
+        if self._exact or (len(normals) < _MIN_TABLE_POINTS and key != last):
             return network.forward(normals, code)
-        table = self._tables.get(_bytes(code), lambda: bake_shading(network, code))
+        table = self._tables.get(key, lambda: bake_shading(network, code))
         return network.forward(normals, code) if table is None else table(normals)
 
     def _radius(self, camera: Camera, count: int) -> float:

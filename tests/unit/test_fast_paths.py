@@ -102,6 +102,25 @@ def test_a_baked_picture_is_close_to_the_exact_one(
     assert np.abs(exact - baked).max() <= 4 / 255
 
 
+def test_few_points_get_a_table_once_their_code_stays(
+    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baked: list[int] = []
+    monkeypatch.setattr(
+        session_module, "bake_shading", lambda *of: baked.append(0) or bake_shading(*of)
+    )
+    session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((48, 48))
+    params = avatar.neutral()
+    assert len(avatar.points) < session_module._MIN_TABLE_POINTS
+    for step, wanted in ((0.0, 0), (0.1, 1), (0.2, 1)):
+        params.expression[0] = step
+        session.render(params, camera)
+        assert len(baked) == wanted
+    params.latent = np.zeros(avatar.codes.latent_size, np.float32)
+    session.render(params, camera)
+    assert len(baked) == 1
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_table_is_within_its_bound_everywhere(seed: int) -> None:
     torch.manual_seed(seed)
