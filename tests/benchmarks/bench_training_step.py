@@ -2,8 +2,7 @@
 
 Beside the trainer's step stands the step as the method is written down: every point is evaluated
 with gradients, its Jacobian by automatic differentiation. Both see the same frame of a drawn
-capture, in turn, and the median of the paired ratios is printed; memory is measured in a process
-of its own for each.
+capture, in turn, each in a process of its own, and the median of the paired ratios is printed.
 """
 
 from __future__ import annotations
@@ -11,11 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -148,38 +145,53 @@ def _config(options: argparse.Namespace, num_points: int) -> TrainingConfig:
     )
 
 
+class Stepper:
+    """A path in a process of its own, so that neither disturbs the other's memory."""
+
+    def __init__(self, path: str, config: TrainingConfig) -> None:
+        context = get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=_step_when_asked, args=(other, path, config))
+        self._process.start()
+        self.step()  # compiles what is compiled on first use
+
+    def step(self) -> float:
+        """Seconds of one more step."""
+        self._pipe.send(True)
+        return float(self._pipe.recv())
+
+    def stop(self) -> int | None:
+        """End the process; its peak memory in MB."""
+        self._pipe.send(False)
+        peak: int | None = self._pipe.recv()
+        self._process.join()
+        return peak
+
+
+def _step_when_asked(pipe: Any, path: str, config: TrainingConfig) -> None:
+    keep_freed_memory()
+    step = Step(path, config, load_capture(config.data))
+    while pipe.recv():
+        pipe.send(step())
+    pipe.send(peak_memory_mb(choose_device(config.device)))
+
+
 def compare(options: argparse.Namespace, num_points: int) -> dict[str, Any]:
     """Median seconds of both paths and of their paired ratios; memory of each."""
     config = _config(options, num_points)
-    data = load_capture(config.data)
-    steps: dict[str, Callable[[], float]] = {p: Step(p, config, data) for p in PATHS}
-    for step in steps.values():
-        step()
-    pairs = [{path: step() for path, step in steps.items()} for _ in range(options.repeats)]
+    steppers = {path: Stepper(path, config) for path in PATHS}
+    pairs = [
+        {path: stepper.step() for path, stepper in steppers.items()}
+        for _ in range(options.repeats)
+    ]  # fmt: skip
     ratios = [pair["as_written"] / pair["trainer"] for pair in pairs]
     return {
         "points": num_points,
         "seconds": {p: round(statistics.median(x[p] for x in pairs), 3) for p in PATHS},
         "ratio": round(statistics.median(ratios), 1),
         "ratio_range": [round(min(ratios), 1), round(max(ratios), 1)],
-        "memory_mb": {path: _memory_alone(options, num_points, path) for path in PATHS},
+        "memory_mb": {path: stepper.stop() for path, stepper in steppers.items()},
     }
-
-
-def _memory_alone(options: argparse.Namespace, num_points: int, path: str) -> int | None:
-    again = [sys.executable, __file__, "--data", str(options.data), "--device", options.device]
-    again += ["--size", str(options.size), "--width", str(options.width)]
-    again += ["--depth", str(options.depth), "--points", str(num_points), "--memory-of", path]
-    done = subprocess.run(again, capture_output=True, text=True, check=True)
-    found: int | None = json.loads(done.stdout)
-    return found
-
-
-def _print_memory(options: argparse.Namespace) -> None:
-    config = _config(options, options.points[0])
-    step = Step(options.memory_of, config, load_capture(config.data))
-    step(), step()
-    print(json.dumps(peak_memory_mb(choose_device(options.device))))
 
 
 def _options() -> argparse.Namespace:
@@ -192,17 +204,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--data", type=Path, help="a capture; without it one is drawn")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--memory-of", choices=PATHS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure, print, and write the numbers if asked to."""
     options = _options()
-    keep_freed_memory()
-    if options.memory_of:
-        _print_memory(options)
-        return
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:
             options.data = Path(folder)
