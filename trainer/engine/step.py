@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.deformer import DeformerOutput, split_directions
+from pegasus_runtime.avatar.deformer import split_directions
 from pegasus_runtime.avatar.geometry import CodedGeometry
 from pegasus_runtime.avatar.layers import Map
 from pegasus_runtime.avatar.networks import CodedNetworks
@@ -25,8 +25,9 @@ from pegasus_runtime.deform.placing import place_surface
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
     PosedHead,
+    apply_rows,
+    blend_bones,
     evaluate_surface,
-    pose_surface,
     prepare_pose,
 )
 from pegasus_runtime.head import Head
@@ -210,21 +211,25 @@ def find_shown_points(
         at all (N,).
     """
     learner = situation.learner
-    deformer, canonical = learner.networks.deformer, situation.canonical
     networks = learner.networks.at(code)
+    deformer = learner.networks.deformer
+    blend = deformer.blend_map(posed.expression_change, posed.feature_change)
     drawn = situation.drawn(networks)
 
-    def evaluate(points: Tensor, networks: CodedNetworks) -> tuple[Tensor, ...]:
-        part = evaluate_surface(networks, canonical, points, appearance=False, move=False)
-        return part.points, part.rest_points, part.deformer.hidden, part.deformer.skinning
+    def evaluate(points: Tensor, networks: CodedNetworks, blend: Map) -> tuple[Tensor, ...]:
+        part = evaluate_surface(
+            networks, situation.canonical, points, appearance=False, move=False
+        )  # fmt: skip
+        weight, bias = blend
+        bent = part.rest_points + torch.addmm(bias, part.deformer.hidden, weight.T)
+        return part.points, bent, part.deformer.skinning
 
-    moved = drawn.points
-    on_head, rest, hidden, skinning = in_slices(evaluate, (moved,), networks)
-    known = DeformerOutput(hidden, None, skinning, None)
-    surface = CanonicalSurface(moved, on_head, known, rest, None, None)
-    nearest = situation.trackers[frame.record.subject].find(drawn.spread(surface.points))
-    blend = deformer.blend_map(posed.expression_change, posed.feature_change)
-    points = pose_surface(blend, canonical, surface, posed, nearest[drawn.index]).points
+    on_head, bent, skinning = in_slices(evaluate, (drawn.points,), networks, blend)
+    nearest = situation.trackers[frame.record.subject].find(drawn.spread(on_head))
+    if posed.shape_displacements is not None:
+        bent = bent + posed.shape_displacements[nearest[drawn.index]]
+    linear, shift = blend_bones(posed.transforms, skinning)
+    points = apply_rows(linear, bent) + shift
     camera = frame.record.camera
     fragments = rasterize(
         camera.project(points),
