@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -270,6 +271,24 @@ def test_turntable_and_info_and_bench(
     assert set(report["milliseconds"]) >= expected
     assert set(report["times_faster_than_exact"]) < expected
     assert all(duration > 0 for duration in report["milliseconds"].values())
+
+
+def test_info_shows_scores_and_survives_what_is_none(
+    avatar: Avatar, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = {
+        "hair_curly": {"psnr_head": 25.04, "psnr_frame": 27.5, "ssim": 0.9, "mask_iou": None},
+        "source": "very close",
+    }
+    provenance = {"made_by": "trainer", "config": {"name": "mine", "steps": 5}, "scores": scores}
+    path = tmp_path / "scored.avatar"
+    replace(avatar, provenance=provenance).save(path)
+    capsys.readouterr()
+    assert run(["info", str(path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["hair_curly", "25.0", "dB", "27.5", "dB", "0.900", "–"] in lines
+    assert ["source", "–", "–", "–", "–"] in lines
+    assert ["config", "mine", "(all", "of", "it", "with", "--json)"] in lines
 
 
 def test_doctor_says_what_is_missing(
