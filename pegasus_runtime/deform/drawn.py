@@ -14,9 +14,11 @@ from torch import Tensor
 from pegasus_runtime.avatar.deformer import CodedDeformer
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
+from pegasus_runtime.deform.evaluation import SurfaceEvaluation
+from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.deform.patches import MovePatches
 from pegasus_runtime.deform.posing import PosableSurface
-from pegasus_runtime.deform.surface import PosedHead, PosedSurface, evaluate_surface, pose_surface
+from pegasus_runtime.deform.surface import PosedHead, PosedSurface
 from pegasus_runtime.side_by_side import work_through
 
 _SLICE = 65_536
@@ -119,9 +121,11 @@ def pose_waiting(
 ) -> tuple[Tensor, Tensor]:
     """Points and normals (N, 3) of all, given those of the drawn ones; nobody draws the others."""
     waiting = drawn.waiting
-    surface = evaluate_surface(networks.at(code), canonical, drawn.moved[waiting], move=False)
-    blend = networks.deformer.blend_map(head.expression_change, head.feature_change)
-    rest = pose_surface(blend, canonical, surface, head)
+    evaluation = SurfaceEvaluation(networks, networks.at(code), canonical, drawn.moved[waiting])
+    surface, nearest = evaluation.finish(), None
+    if head.shape_displacements is not None:
+        nearest = nearest_vertices(surface.points, canonical.vertices)
+    rest = surface.pose(head, nearest)
     assert posed.normals is not None and rest.normals is not None
     empty = torch.empty_like(drawn.moved)
     points, normals = (

@@ -115,9 +115,10 @@ class PackedSurface:
         posed = torch.empty(2, len(self.points), 3)
         pose_folded(
             self._folds.rows.values, *self._folds.find(weight.numpy()), bias.numpy(),
-            bone_rows(head.transforms),
-            displacements.contiguous().numpy(), index.numpy(), numba.get_num_threads(),
-            posed[0].numpy(), posed[1].numpy(),
+            bone_rows(head.transforms), displacements.contiguous().numpy(),
+            # Numba would compile anew for numbers that do not lie side by side.
+            index.contiguous().numpy(),
+            numba.get_num_threads(), posed[0].numpy(), posed[1].numpy(),
         )  # fmt: skip
         return PosedSurface(posed[0], posed[1])
 

@@ -18,6 +18,7 @@ from pegasus_runtime.avatar.networks import Shading
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.deform import evaluation
 from pegasus_runtime.deform import nearest as nearest_module
+from pegasus_runtime.deform.posing_kernel import pose_folded
 from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.frame import PASSES
@@ -100,6 +101,16 @@ def test_a_baked_picture_is_close_to_the_exact_one(
     squared = float(np.square(exact - baked).mean())
     assert squared < 10 ** (-48 / 10)
     assert np.abs(exact - baked).max() <= 4 / 255
+
+
+def test_the_first_shape_waits_for_no_compiler(avatar: pr.Avatar) -> None:
+    session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((32, 32))
+    params = avatar.neutral()
+    session.render(params, camera)
+    compiled = len(pose_folded.signatures)
+    params.shape[0] = 1.0
+    assert np.isfinite(session.render(params, camera).points).all()
+    assert len(pose_folded.signatures) == compiled == 1
 
 
 def test_few_points_get_a_table_once_their_code_stays(
