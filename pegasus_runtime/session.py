@@ -33,8 +33,8 @@ from pegasus_runtime.passes import finish_pass, point_features
 _SURFACE_BYTES = 256 * 2**20
 """Kept of earlier latent codes, so that going back to one costs nothing."""
 PRECISIONS = ("float32", "bfloat16")
-_MIN_TABLE_POINTS = 16_384
-"""With fewer points the shading network itself costs less than its table, the first time."""
+_MIN_TABLE_POINTS = 4_300
+"""With fewer points the shading network itself costs less than its smallest table."""
 
 
 class Session:
@@ -83,8 +83,6 @@ class Session:
         self._tracker = NearestTracker(self._canonical.vertices)
         self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
         self._tables: Recent[ShadingTable | None] = Recent(0, lambda _: 1)
-        self._shaded: bytes | None = None
-        """the latent code that was shaded last"""
         self._displaced: Recent[Tensor | None] = Recent(0, lambda _: 1)
         self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
         self.precision = precision
@@ -260,11 +258,9 @@ class Session:
     def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
         """Shading (N, 3) of normals (N, 3), from a table where that pays."""
         network = self._networks.shading
-        key, last = _bytes(code), self._shaded
-        self._shaded = key
-        if self._exact or (len(normals) < _MIN_TABLE_POINTS and key != last):
+        if self._exact or len(normals) < _MIN_TABLE_POINTS:
             return network.forward(normals, code)
-        table = self._tables.get(key, lambda: bake_shading(network, code))
+        table = self._tables.get(_bytes(code), lambda: bake_shading(network, code))
         return network.forward(normals, code) if table is None else table(normals)
 
     def _radius(self, camera: Camera, count: int) -> float:
