@@ -41,6 +41,7 @@ def test_yaml_there_and_back(tmp_path: Path) -> None:
         (["steps"], "key=value"),
         (["points.initial=9", "points.maximum=8"], "points.maximum"),
         (["name=a/b"], "file name"),
+        (["model.drawn_per_pixel=0"], "1 to 150"),
     ],
 )
 def test_mistakes_are_named(settings: list[str], says: str) -> None:

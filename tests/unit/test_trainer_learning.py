@@ -125,6 +125,7 @@ def test_avatar_of_a_run_opens_and_renders(
     avatar.save(tmp_path / "a.avatar")
     opened = pr.load_avatar(tmp_path / "a.avatar")
     assert opened.attribute_names == ("hair_a",)
+    assert opened.points_per_pixel == config.model.drawn_per_pixel > config.model.points_per_pixel
     frame = pr.Session(opened, "cpu").render(opened.neutral(), opened.default_camera((48, 48)))
     assert frame["rgb"].shape == (48, 48, 3)
     assert frame["rgb"].min() < 0.9

@@ -68,7 +68,10 @@ class ModelConfig:
     moves_points: bool = True
     """whether attributes may move points; a database avatar has none and needs no such map"""
     points_per_pixel: int = 8
-    """points blended in a pixel, here and in the finished avatar"""
+    """points blended in a pixel while training"""
+    drawn_per_pixel: int = 16
+    """the same of the finished avatar: an edge of the face that is seen from the side is many
+    points deep, and lets what lies behind it through where they are too few"""
     tangent_precision: str = "auto"
     """of derivatives while training: float32, bfloat16, or auto, which measures what is faster on
     the device; values are always float32"""
@@ -81,6 +84,9 @@ class ModelConfig:
             self.tangent_precision,
             " or ".join(known),
         )
+        for name in ("points_per_pixel", "drawn_per_pixel"):
+            count = getattr(self, name)
+            _require(1 <= count <= 150, f"model.{name}", count, "a number from 1 to 150")
 
 
 @dataclass(frozen=True)

@@ -203,5 +203,6 @@ class Learner:
             points=self.points.detach().cpu().clone(),
             radius=self.radius,
             store=self.store,
+            points_per_pixel=self.config.model.drawn_per_pixel,
             provenance=provenance,
         )
