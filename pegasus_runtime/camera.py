@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pegasus_runtime.devices import is_for_loops
 from pegasus_runtime.errors import Refused
 
 MAX_IMAGE_SIDE = 16384
@@ -87,8 +88,8 @@ class Camera:
 
         Points in the plane of the camera get non-finite coordinates, which the rasterisers drop.
         """
-        if _is_plain(points):
-            return self._project_plain(points)
+        if is_for_loops(points):
+            return self._project_in_loop(points)
         rotation, translation, intrinsics = (
             torch.from_numpy(value).to(points)
             for value in (self.rotation, self.translation, self.intrinsics)
@@ -100,7 +101,7 @@ class Camera:
         up = y * intrinsics[1, 1] / depth + intrinsics[1, 2]
         return torch.stack([left, up, depth], dim=1)
 
-    def _project_plain(self, points: Tensor) -> Tensor:
+    def _project_in_loop(self, points: Tensor) -> Tensor:
         import numba
 
         from pegasus_runtime.projection_kernel import project_points
@@ -111,12 +112,6 @@ class Camera:
             self.intrinsics, numba.get_num_threads(), projected.numpy(),
         )  # fmt: skip
         return projected
-
-
-def _is_plain(points: Tensor) -> bool:
-    """Whether points are float32 on a CPU and nobody asks for gradients."""
-    watched = points.requires_grad and torch.is_grad_enabled()
-    return points.device.type == "cpu" and points.dtype == torch.float32 and not watched
 
 
 def ndc_intrinsics(

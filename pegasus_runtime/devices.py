@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from pegasus_runtime.errors import Refused
 
@@ -26,3 +27,11 @@ def choose_device(name: str) -> torch.device:
             f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices."
         )
     return device
+
+
+def is_for_loops(*values: Tensor) -> bool:
+    """Whether compiled loops may take these: float32 on a CPU, and nobody asks for gradients."""
+    watched = torch.is_grad_enabled() and any(value.requires_grad for value in values)
+    return not watched and all(
+        value.device.type == "cpu" and value.dtype == torch.float32 for value in values
+    )

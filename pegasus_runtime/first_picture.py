@@ -8,8 +8,8 @@ from pegasus_runtime.devices import choose_device
 
 _LOOPS = (
     "avatar.softplus_kernel", "deform.folding", "deform.nearest_kernel", "deform.posing_kernel",
-    "deform.patch_kernel", "deform.shading_kernel", "picture_kernel", "projection_kernel",
-    "raster.numba_engine",
+    "deform.patch_kernel", "deform.shading_kernel", "head.skinning_kernel", "picture_kernel",
+    "projection_kernel", "raster.numba_engine",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pegasus_runtime.devices import is_for_loops
 from pegasus_runtime.head.model import NUM_JOINTS, Head
 
 
@@ -54,8 +55,9 @@ def pose_joints(
     Returns:
         joints, transforms and pose feature as in `PosedHead`.
     """
-    if _is_plain(shape, expression, pose):
-        return _pose_joints_plain(head, shape, expression, pose)
+    is_one = shape.ndim == expression.ndim == pose.ndim == 1
+    if is_one and is_for_loops(shape, expression, pose):
+        return _pose_joints_in_loop(head, shape, expression, pose)
     # Not torch.broadcast_shapes, which imports half a second of symbolic algebra.
     lead = np.broadcast_shapes(shape.shape[:-1], expression.shape[:-1], pose.shape[:-1])
     shape, expression, pose = (v.expand(*lead, v.shape[-1]) for v in (shape, expression, pose))
@@ -70,16 +72,7 @@ def pose_joints(
     return joints, transforms, pose_features(rotations)
 
 
-def _is_plain(*values: Tensor) -> bool:
-    """Whether these belong to one frame, are float32 on a CPU, and nobody asks for gradients."""
-    watched = torch.is_grad_enabled() and any(value.requires_grad for value in values)
-    return not watched and all(
-        value.ndim == 1 and value.device.type == "cpu" and value.dtype == torch.float32
-        for value in values
-    )
-
-
-def _pose_joints_plain(
+def _pose_joints_in_loop(
     head: Head, shape: Tensor, expression: Tensor, pose: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     from pegasus_runtime.head.skinning_kernel import pose_joints

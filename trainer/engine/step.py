@@ -23,7 +23,6 @@ from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
 from pegasus_runtime.deform.nearest import NearestTracker
 from pegasus_runtime.deform.placing import place_surface
 from pegasus_runtime.deform.surface import (
-    CanonicalSurface,
     PosedHead,
     apply_rows,
     blend_bones,
@@ -97,20 +96,6 @@ class Situation:
         pose = torch.from_numpy(frame.record.pose).to(device)
         with torch.no_grad():
             return prepare_pose(self.head, self.canonical, expression, pose, self.shape)
-
-    def evaluate(
-        self,
-        points: Tensor,
-        networks: CodedNetworks,
-        *,
-        appearance: bool = True,
-        still: bool = False,
-    ) -> CanonicalSurface:
-        """As `evaluate_surface`, of this training's avatar."""
-        return evaluate_surface(
-            networks, self.canonical, points,
-            appearance=appearance, still=still, move=self.learner.avatar.moves_points,
-        )  # fmt: skip
 
     def drawn(self, networks: CodedNetworks) -> DrawnPoints:
         """The points in a latent code, and which of them are drawn."""
@@ -268,7 +253,9 @@ def _losses_of_some(
     chosen = torch.randint(len(learner.points), (count,), generator=generator).to(learner.device)
 
     def look(points: Tensor, networks: CodedNetworks, directions: Map) -> tuple[Tensor, ...]:
-        surface = situation.evaluate(points, networks, appearance=False)
+        surface = evaluate_surface(
+            networks, canonical, points, appearance=False, move=learner.avatar.moves_points
+        )  # fmt: skip
         weight, bias = directions
         pose, expression = split_directions(torch.addmm(bias, surface.deformer.hidden, weight.T))
         return (
