@@ -8,20 +8,23 @@ none, for as long as the question takes.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-__all__ = ["JOINED", "inner", "lowest_bit", "njit", "prange"]
+__all__ = ["JOINED", "inner", "lowest_bit", "njit", "on_all_cores", "prange"]
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 JOINED = {"contract", "nsz"}
 """``fastmath`` of loops in which products and sums may be joined; NaN stays NaN."""
 _BLAS = "scipy.linalg.cython_blas"
+_POOL = threading.Lock()
 
 
 def inner(**options: Any) -> Callable[[Loop], Loop]:
@@ -31,6 +34,31 @@ def inner(**options: Any) -> Callable[[Loop], Loop]:
         cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
     )
     return decorate
+
+
+def on_all_cores(**options: Any) -> Callable[[Loop], Loop]:
+    """`njit` for loops with a `prange`; one thread at a time runs such a loop, others wait.
+
+    numba's plain pool of threads, which it has where a system brings no OpenMP, ends the program
+    when two threads enter it, as a film beside the live view would. Where two may, they would only
+    fight for the same cores. Other compiled loops cannot call these.
+    """
+    plain: Any = njit
+    decorate = plain(cache=True, nogil=True, parallel=True, **options)
+
+    def guard(loop: Loop) -> Loop:
+        compiled = decorate(loop)
+
+        @wraps(loop)
+        def run(*arguments: Any) -> Any:
+            with _POOL:
+                return compiled(*arguments)
+
+        guarded: Any = run
+        guarded.compiled = compiled
+        return cast(Loop, guarded)
+
+    return guard
 
 
 def _lowest_bit(_context: Any, bits: Any) -> Any:

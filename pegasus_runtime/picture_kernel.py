@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import on_all_cores, prange
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -17,7 +17,7 @@ _NONE, _HALF, _ONE, _TOP = (np.float32(value) for value in (0.0, 0.5, 1.0, 255.0
 _TWICE = np.float32(2.0)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def colour_points(albedo: Floats, shading: Floats, num_workers: int, colours: Floats) -> None:
     """As `passes.point_colours`: albedo (N, 3) and shading (N, 3) to colours (N, 3)."""
     share = (len(albedo) + num_workers - 1) // num_workers
@@ -28,7 +28,7 @@ def colour_points(albedo: Floats, shading: Floats, num_workers: int, colours: Fl
                 colours[point, channel] = min(max(lit, _NONE), _ONE)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def put_before(image: Floats, alpha: Floats, colour: Floats, out: Floats) -> None:
     """A premultiplied picture (H, W, 3) of coverage alpha (H, W, 1) before a colour (3,)."""
     red, green, blue = colour
@@ -40,7 +40,7 @@ def put_before(image: Floats, alpha: Floats, colour: Floats, out: Floats) -> Non
             out[row, column, 2] = image[row, column, 2] + behind * blue
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def to_bytes(values: Floats, out: Bytes) -> None:
     """Values 0 to 1 of a picture's rows (H, C) as bytes; what is no number is 0."""
     for row in prange(len(values)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import on_all_cores, prange
 
 Floats = NDArray[np.float32]
 
 
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+@on_all_cores(error_model="numpy")
 def project_points(
     points: Floats, rotation: Floats, translation: Floats, intrinsics: Floats, num_workers: int,
     projected: Floats,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.avatar.bfloat16_kernel import Numbers, widen
-from pegasus_runtime.numba_start import JOINED, inner, njit, prange
+from pegasus_runtime.numba_start import JOINED, inner, njit, on_all_cores, prange
 
 LANES = 64
 """points that lie side by side"""
@@ -64,7 +64,7 @@ def _fold(block: Numbers, first: int, weight: Floats, folded: Floats) -> None:
                 folded[axis, lane] += u * widen(block[first + row, lane])
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def fold_rows(
     packed: Floats, slopes: Numbers, weight: Floats, num_workers: int, folded: Floats
 ) -> None:

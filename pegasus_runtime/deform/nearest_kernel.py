@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import on_all_cores, prange
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
@@ -66,7 +66,7 @@ def _halves(part: NDArray[np.int64], vertices: Floats) -> list[NDArray[np.int64]
     return [part[order[:middle]], part[order[middle:]]]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def find_two_nearest(
     points: Floats, vertices: Floats, index: Numbers, starts: Numbers, centres: Floats,
     radii: Floats, num_workers: int, distances: Floats, found: Numbers,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.deform.folding_kernel import LANES, Floats
-from pegasus_runtime.numba_start import JOINED, inner, njit, prange
+from pegasus_runtime.numba_start import JOINED, inner, on_all_cores, prange
 
 NUM_BONES = 6
 REST_ROW = 4 * NUM_BONES
@@ -117,7 +117,7 @@ def _combine(folds: Floats, number: int, shares: Floats, block: Floats, combined
                 combined[row, lane] += share * moved[row, lane]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def pose_folded(
     packed: Floats, folds: Floats, shares: Floats, bias: Floats, matrices: Floats,
     displacements: Floats, nearest: Indices, num_workers: int, points: Floats, normals: Floats,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.deform.folding_kernel import Floats
-from pegasus_runtime.numba_start import inner, njit, prange
+from pegasus_runtime.numba_start import inner, on_all_cores, prange
 
 _LANES = 64
 """points that are found on the table together"""
@@ -42,7 +42,7 @@ def _find_cells(
         corner[lane] = (row * np.int32(side) + column) * np.int32(3)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def look_up(values: Floats, normals: Floats, num_workers: int, shading: Floats) -> None:
     """Bilinear look-up on the octahedral map.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import njit, on_all_cores, prange
 from pegasus_runtime.raster.numba_tiles import Floats, Numbers
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def blend(
     index: Numbers, distance2: Floats, features: Floats, radius: np.float32, image: Floats
 ) -> None:
@@ -37,7 +37,7 @@ def blend(
                         image[row, column, channel] += weight * features[point, channel]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def blend_gradients(
     index: Numbers, distance2: Floats, features: Floats, radius: np.float32, grad_image: Floats,
     tables: Floats, grad_distance2: Floats,
@@ -78,7 +78,7 @@ def blend_gradients(
                         behind = alpha * own + (np.float32(1.0) - alpha) * behind
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def scatter_distances(
     points: Floats, index: Numbers, x: Floats, y: Floats, grad_distance2: Floats, tables: Floats
 ) -> None:

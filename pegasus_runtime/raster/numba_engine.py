@@ -23,9 +23,7 @@ from pegasus_runtime.raster import (
 )
 from pegasus_runtime.raster.pixel_grid import pixel_centres
 
-# numba's plain thread pool must not be entered from two threads at once, and a second caller would
-# only fight for the same cores.
-_LOCK = threading.RLock()
+_LOCK = threading.Lock()  # of the workspace
 _SMALLEST_TILE, _LARGEST_TILE = 16, 256
 _MOST_TABLES = 8
 
@@ -82,14 +80,13 @@ def mark_visible(
     visible = torch.zeros(num_points, dtype=torch.bool)
     host_index = index.to("cpu", torch.int32).contiguous()
     host_distance2 = _on_host(distance2.detach())
-    with _LOCK:
-        numba_blending.mark_visible(
-            host_index.numpy(),
-            host_distance2.numpy(),
-            np.float32(radius),
-            np.float32(min_weight),
-            visible.numpy(),
-        )
+    numba_blending.mark_visible(
+        host_index.numpy(),
+        host_distance2.numpy(),
+        np.float32(radius),
+        np.float32(min_weight),
+        visible.numpy(),
+    )
     return visible.to(index.device)
 
 
@@ -108,15 +105,16 @@ def _bin(points: torch.Tensor, image_size: tuple[int, int], radius: float) -> Bi
     tile = _tile_side(image_size, radius)
     tiles_down, tiles_across = -(-height // tile), -(-width // tile)
     workers = numba.get_num_threads()
-    spans = _workspace.spans(len(rows))
     places = np.empty((workers, tiles_down * tiles_across), np.int64)
-    starts = numba_tiles.count_entries(
-        rows, height, width, np.float32(radius), tile.bit_length() - 1, spans, places
-    )
-    unsorted, keys, pairs = _workspace.entries(int(starts[-1]))
-    numba_tiles.fill_tiles(spans, tiles_across, places, unsorted)
-    entries = np.empty(starts[-1], np.int32)
-    numba_sort.sort_tiles(rows.view(np.uint32), starts, unsorted, workers, keys, pairs, entries)
+    with _LOCK:
+        spans = _workspace.spans(len(rows))
+        starts = numba_tiles.count_entries(
+            rows, height, width, np.float32(radius), tile.bit_length() - 1, spans, places
+        )
+        unsorted, keys, pairs = _workspace.entries(int(starts[-1]))
+        numba_tiles.fill_tiles(spans, tiles_across, places, unsorted)
+        entries = np.empty(starts[-1], np.int32)
+        numba_sort.sort_tiles(rows.view(np.uint32), starts, unsorted, workers, keys, pairs, entries)
     return entries, starts, tile
 
 
@@ -166,12 +164,11 @@ class _Rasterize(torch.autograd.Function):
         depth = torch.empty((*image_size, num_kept))
         distance2 = torch.empty((*image_size, num_kept))
         x, y = pixel_centres(image_size)
-        with _LOCK:
-            entries, starts, tile = _bin(points, image_size, radius)
-            numba_kernels.draw_fragments(
-                points.numpy(), entries, starts, x, y, np.float32(radius), tile,
-                numba.get_num_threads(), index.numpy(), depth.numpy(), distance2.numpy(),
-            )  # fmt: skip
+        entries, starts, tile = _bin(points, image_size, radius)
+        numba_kernels.draw_fragments(
+            points.numpy(), entries, starts, x, y, np.float32(radius), tile,
+            numba.get_num_threads(), index.numpy(), depth.numpy(), distance2.numpy(),
+        )  # fmt: skip
         ctx.mark_non_differentiable(index, depth)
         ctx.save_for_backward(points, index)
         ctx.image_size = image_size
@@ -182,11 +179,10 @@ class _Rasterize(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         points, index = ctx.saved_tensors
         x, y = pixel_centres(ctx.image_size)
-        with _LOCK:
-            tables = np.empty((_num_tables(), *points.shape), np.float32)
-            numba_blending.scatter_distances(
-                points.numpy(), index.numpy(), x, y, gradients[2].contiguous().numpy(), tables
-            )
+        tables = np.empty((_num_tables(), *points.shape), np.float32)
+        numba_blending.scatter_distances(
+            points.numpy(), index.numpy(), x, y, gradients[2].contiguous().numpy(), tables
+        )
         return torch.from_numpy(tables.sum(axis=0)), None, None, None
 
 
@@ -200,11 +196,10 @@ class _Composite(torch.autograd.Function):
         radius: float,
     ) -> torch.Tensor:
         image = torch.empty((*index.shape[:2], features.shape[1]))
-        with _LOCK:
-            numba_blending.blend(
-                index.numpy(), distance2.numpy(), features.numpy(), np.float32(radius),
-                image.numpy(),
-            )  # fmt: skip
+        numba_blending.blend(
+            index.numpy(), distance2.numpy(), features.numpy(), np.float32(radius),
+            image.numpy(),
+        )  # fmt: skip
         ctx.save_for_backward(index, distance2, features)
         ctx.radius = radius
         return image
@@ -214,12 +209,11 @@ class _Composite(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         index, distance2, features = ctx.saved_tensors
         grad_distance2 = torch.empty_like(distance2)
-        with _LOCK:
-            tables = np.empty((_num_tables(), *features.shape), np.float32)
-            numba_blending.blend_gradients(
-                index.numpy(), distance2.numpy(), features.numpy(), np.float32(ctx.radius),
-                gradients[0].contiguous().numpy(), tables, grad_distance2.numpy(),
-            )  # fmt: skip
+        tables = np.empty((_num_tables(), *features.shape), np.float32)
+        numba_blending.blend_gradients(
+            index.numpy(), distance2.numpy(), features.numpy(), np.float32(ctx.radius),
+            gradients[0].contiguous().numpy(), tables, grad_distance2.numpy(),
+        )  # fmt: skip
         return None, grad_distance2, torch.from_numpy(tables.sum(axis=0)), None
 
 
@@ -234,13 +228,12 @@ class _Render(torch.autograd.Function):
         num_kept: int,
     ) -> torch.Tensor:
         image = torch.empty((*image_size, features.shape[1]))
-        with _LOCK:
-            bins = _bin(points, image_size, radius)
-            if features.shape[1]:
-                numba_image.draw_image(
-                    *_tile_arguments(points, features, bins, image_size, radius), num_kept,
-                    image.numpy(),
-                )  # fmt: skip
+        bins = _bin(points, image_size, radius)
+        if features.shape[1]:
+            numba_image.draw_image(
+                *_tile_arguments(points, features, bins, image_size, radius), num_kept,
+                image.numpy(),
+            )  # fmt: skip
         ctx.save_for_backward(points, features)
         ctx.bins, ctx.image_size, ctx.radius, ctx.num_kept = bins, image_size, radius, num_kept
         return image
@@ -252,15 +245,14 @@ class _Render(torch.autograd.Function):
         entries = ctx.bins[0]
         grad_points, grad_features = torch.empty_like(points), torch.empty_like(features)
         arguments = _tile_arguments(points, features, ctx.bins, ctx.image_size, ctx.radius)
-        with _LOCK:
-            grad_entries = np.empty((len(entries), 2 + features.shape[1]), np.float32)
-            numba_kernels.draw_gradients(
-                *arguments, ctx.num_kept, gradients[0].contiguous().numpy(), grad_entries
-            )
-            numba_kernels.gather_entries(
-                entries, grad_entries, numba.get_num_threads(), grad_points.numpy(),
-                grad_features.numpy(),
-            )  # fmt: skip
+        grad_entries = np.empty((len(entries), 2 + features.shape[1]), np.float32)
+        numba_kernels.draw_gradients(
+            *arguments, ctx.num_kept, gradients[0].contiguous().numpy(), grad_entries
+        )
+        numba_kernels.gather_entries(
+            entries, grad_entries, numba.get_num_threads(), grad_points.numpy(),
+            grad_features.numpy(),
+        )  # fmt: skip
         return grad_points, grad_features, None, None, None
 
 

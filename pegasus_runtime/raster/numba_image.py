@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import inner, lowest_bit, njit, prange
+from pegasus_runtime.numba_start import inner, lowest_bit, njit, on_all_cores, prange
 from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
 _SIDE, _LANES = 16, 8
@@ -198,7 +198,7 @@ def _write_cell(
                     image[row, column, first_channel + channel] = pixels[colour + channel * _LANES]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def draw_image(
     points: Floats, features: Floats, entries: Numbers, starts: Counts, x: Floats, y: Floats,
     radius: np.float32, tile: int, num_workers: int, num_kept: int, image: Floats,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pegasus_runtime.numba_start import njit, prange
+from pegasus_runtime.numba_start import on_all_cores, prange
 from pegasus_runtime.raster.numba_tiles import (
     Counts,
     Floats,
@@ -14,7 +14,7 @@ from pegasus_runtime.raster.numba_tiles import (
 )
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def draw_fragments(
     points: Floats, entries: Numbers, starts: Counts, x: Floats, y: Floats, radius: np.float32,
     tile: int, num_workers: int, index: Numbers, depth: Floats, distance2: Floats,
@@ -57,7 +57,7 @@ def draw_fragments(
                     pixel += 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def draw_gradients(
     points: Floats, features: Floats, entries: Numbers, starts: Counts, x: Floats, y: Floats,
     radius: np.float32, tile: int, num_workers: int, num_kept: int, grad_image: Floats,
@@ -113,7 +113,7 @@ def draw_gradients(
                     pixel += 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def gather_entries(
     entries: Numbers, grad_entries: Floats, num_workers: int, grad_points: Floats,
     grad_features: Floats,

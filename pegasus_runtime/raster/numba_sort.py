@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import inner, njit, prange
+from pegasus_runtime.numba_start import inner, on_all_cores, prange
 from pegasus_runtime.raster.numba_tiles import Counts, Numbers
 
 Keys = NDArray[np.uint32]
@@ -88,7 +88,7 @@ def _put_right(pairs: Pairs, fullest: Whole) -> None:
         gap //= _LONG_THREE
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def sort_tiles(
     point_bits: Keys, starts: Counts, unsorted: Numbers, num_workers: int, keys: Keys,
     pairs: Pairs, entries: Numbers,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import inner, njit, prange
+from pegasus_runtime.numba_start import inner, njit, on_all_cores, prange
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
@@ -45,7 +45,7 @@ def pixel_range(centre: Scalar, radius: Scalar, size: int, other: int) -> tuple[
     return first, int(high) - 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def _mark_tiles(
     points: Floats, height: int, width: int, radius: np.float32, bits: int, tiles_across: int,
     spans: Spans, places: Counts,
@@ -74,7 +74,7 @@ def _mark_tiles(
                             mine[row * tiles_across + column] += 1
 
 
-@inner()
+@njit(cache=True, nogil=True)
 def _reserve(places: Counts, starts: Counts) -> None:
     """Turn counts into the place of each worker's first entry in each tile; fill ``starts``."""
     total = 0
@@ -87,7 +87,7 @@ def _reserve(places: Counts, starts: Counts) -> None:
     starts[-1] = total
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@on_all_cores()
 def fill_tiles(spans: Spans, tiles_across: int, places: Counts, unsorted: Numbers) -> None:
     """Write every point's row into its tiles; a worker's share follows that of the one before.
 
@@ -110,7 +110,6 @@ def fill_tiles(spans: Spans, tiles_across: int, places: Counts, unsorted: Number
                     unsorted[np.uint64(place)] = point
 
 
-@njit(cache=True, nogil=True)
 def count_entries(
     points: Floats, height: int, width: int, radius: np.float32, bits: int, spans: Spans,
     places: Counts,

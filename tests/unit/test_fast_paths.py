@@ -107,10 +107,10 @@ def test_the_first_shape_waits_for_no_compiler(avatar: pr.Avatar) -> None:
     session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((32, 32))
     params = avatar.neutral()
     session.render(params, camera)
-    compiled = len(pose_folded.signatures)
+    compiled = len(pose_folded.compiled.signatures)
     params.shape[0] = 1.0
     assert np.isfinite(session.render(params, camera).points).all()
-    assert len(pose_folded.signatures) == compiled == 1
+    assert len(pose_folded.compiled.signatures) == compiled == 1
 
 
 @pytest.mark.parametrize("fewest", [0, 4_300])
