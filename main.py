@@ -11,15 +11,14 @@ from contextlib import suppress
 from typing import NoReturn
 
 from app.commands.command_line import run
+from pegasus_runtime.memory import keep_freed_memory
 
 _MANY_OBJECTS = 1_000_000
 
 
 def main() -> int:
     """Run the command line; returns the exit status."""
-    # Torch asks for pages of 2 MiB then; large pictures are new memory each time, and cleared page
-    # by page: at 2048² a frame took twice as long.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    keep_freed_memory()
     # Imports make half a million objects and no garbage. Looking for it among them takes a quarter
     # of the time until the first picture.
     gc.set_threshold(_MANY_OBJECTS, 10, 10)

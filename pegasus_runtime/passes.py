@@ -11,6 +11,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.geometry import GeometryOutput
 from pegasus_runtime.deform.surface import PosedSurface
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.memory import new_picture
 
 _OVER_BACKGROUND = ("rgb", "albedo", "shading", "normal")
 _WIDTHS = dict.fromkeys(_OVER_BACKGROUND, 3)
@@ -80,7 +81,7 @@ def _put_before(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
         return image + (1 - alpha) * colour
     from pegasus_runtime.picture_kernel import put_before
 
-    finished = torch.empty(image.shape)
+    finished = new_picture(*image.shape)
     put_before(image.numpy(), alpha.numpy(), colour.numpy(), finished.numpy())
     return finished
 

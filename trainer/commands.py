@@ -14,11 +14,11 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head import Head, load_free_head, load_head
+from pegasus_runtime.memory import keep_freed_memory
 from trainer.config.loading import load_config, to_yaml
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, load_capture
 from trainer.made_with import made_with
-from trainer.memory import keep_freed_memory
 
 
 def run_capture(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
+from pegasus_runtime.memory import new_picture
 from pegasus_runtime.raster import (
     numba_blending,
     numba_image,
@@ -161,8 +162,7 @@ class _Rasterize(torch.autograd.Function):
         ctx: Any, points: torch.Tensor, image_size: tuple[int, int], radius: float, num_kept: int
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         index = torch.empty((*image_size, num_kept), dtype=torch.int32)
-        depth = torch.empty((*image_size, num_kept))
-        distance2 = torch.empty((*image_size, num_kept))
+        depth, distance2 = (new_picture(*image_size, num_kept) for _ in range(2))
         x, y = pixel_centres(image_size)
         entries, starts, tile = _bin(points, image_size, radius)
         numba_kernels.draw_fragments(
@@ -195,7 +195,7 @@ class _Composite(torch.autograd.Function):
         features: torch.Tensor,
         radius: float,
     ) -> torch.Tensor:
-        image = torch.empty((*index.shape[:2], features.shape[1]))
+        image = new_picture(*index.shape[:2], features.shape[1])
         numba_blending.blend(
             index.numpy(), distance2.numpy(), features.numpy(), np.float32(radius),
             image.numpy(),
@@ -227,7 +227,7 @@ class _Render(torch.autograd.Function):
         radius: float,
         num_kept: int,
     ) -> torch.Tensor:
-        image = torch.empty((*image_size, features.shape[1]))
+        image = new_picture(*image_size, features.shape[1])
         bins = _bin(points, image_size, radius)
         if features.shape[1]:
             numba_image.draw_image(

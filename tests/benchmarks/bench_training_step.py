@@ -26,7 +26,7 @@ from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.deform.surface import CanonicalSurface, evaluate_surface
 from pegasus_runtime.devices import choose_device
 from pegasus_runtime.head import load_free_head
-from pegasus_runtime.memory import peak_memory_mb
+from pegasus_runtime.memory import keep_freed_memory, peak_memory_mb
 from pegasus_runtime.passes import point_colours
 from pegasus_runtime.raster import render_points
 from trainer.config.training import (
@@ -41,7 +41,6 @@ from trainer.engine.learner import Learner
 from trainer.engine.step import CHANNELS, Situation, losses_of_step, weigh
 from trainer.losses.pictures import make_targets, picture_losses
 from trainer.losses.points import eikonal, eikonal_samples, head_targets, supervise_deformer
-from trainer.memory import keep_freed_memory
 from trainer.stages.blank import blank_avatar
 from trainer.stages.head_samples import sample_head
 from trainer.synthesis.capture import CaptureConfig, capture

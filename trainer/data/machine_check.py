@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.memory import free_memory_bytes
 from trainer.config.training import TrainingConfig
 from trainer.data.pictures import BYTES_PER_PIXEL, PictureCache
 from trainer.data.preflight_report import Report
-from trainer.memory import free_memory_bytes
 
 _SESSION_BYTES = 2 << 30
 _GAIN, _USED_CORES = 0.77, 8

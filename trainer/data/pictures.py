@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainer.memory import free_memory_bytes
+from pegasus_runtime.memory import free_memory_bytes
 
 Bytes = npt.NDArray[np.uint8]
 BYTES_PER_PIXEL = 9
