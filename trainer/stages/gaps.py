@@ -23,17 +23,25 @@ from trainer.stages.spread import throw_darts
 _NUM_MOTIONS = 24
 _BEYOND = 1.5
 """how much farther than the frames sliders are drawn"""
-_ROUNDS = 3
-"""a gap three points wide is halved, and halved again"""
-_NEIGHBOURS, _NEAR = 8, 1.5
+_NEIGHBOURS, _NEAR = 16, 3.2
 """of a point, and how far they lie at most, in the usual distance"""
-_WIDE = 1.35
-"""times the usual distance between neighbours is too far: discs overlap no longer"""
-_PULLED = 1.25
-"""times as far apart as they are stored is due to the motion"""
-_APART = 0.5
-"""of the usual distance, between points that are added, and from the others"""
-_SAME_COLOUR, _SAME_SIDE = 0.08, 0.8
+_APART = (0.5, 0.5, 0.25)
+"""of the usual distance, between points that are added, and from the others; round by round"""
+_WIDE = 1.7
+"""radii between neighbours that may have a gap between them"""
+_BETWEEN = np.array([4, 2, 6, 1, 3, 5, 7], np.float32) / 8
+"""where between two neighbours points are tried: skin may be pulled apart near one of them"""
+_FRONT = 0.01
+"""Of all points, this share lies before what is taken for the head's front."""
+_COVERING = 6
+"""discs that may cover a place"""
+_OPEN, _MORE_OPEN = 0.45, 0.2
+"""Share of what lies behind that shows through a gap, and by how much more than at rest: what is
+open at rest the training has seen."""
+_DETOUR = 1.25
+"""A place that comes to lie farther off, on the way from one neighbour to the other, is not between
+them any more."""
+_SAME_COLOUR, _SAME_SIDE = 0.08, 0.7
 """Neighbours of unlike colour or direction are an edge, which is not to be blurred."""
 
 Floats = npt.NDArray[np.float32]
@@ -41,11 +49,15 @@ Indices = npt.NDArray[np.int64]
 
 
 def far_motions(capture: Capture, avatar: Avatar) -> list[Parameters]:
-    """The source person at rest and in the frames that differ most, going a little beyond them."""
+    """The source person at rest and in the frames that differ most, going a little beyond them.
+
+    Each of those comes once as it is, and once with the jaw as open as in any frame.
+    """
     neutral = avatar.neutral()
     frames = [frame.record for frame in capture.training[capture.source]]
     moves = np.array([np.concatenate([r.expression, r.pose[6:9]]) for r in frames], np.float32)
     moves -= np.concatenate([neutral.expression, neutral.pose[6:9]])
+    widest = max(frames, key=lambda frame: float(np.abs(frame.pose[6:9]).max())).pose[6:9]
     moves /= moves.std(axis=0) + 1e-3
     chosen, distance = [], np.linalg.norm(moves, axis=1)
     for _ in range(min(_NUM_MOTIONS, len(frames))):
@@ -53,10 +65,11 @@ def far_motions(capture: Capture, avatar: Avatar) -> list[Parameters]:
         distance = np.minimum(distance, np.linalg.norm(moves - moves[chosen[-1]], axis=1))
     motions = [neutral]
     for index in chosen:
-        moved = neutral.copy()
-        moved.expression += _BEYOND * (frames[index].expression - neutral.expression)
-        moved.pose[6:9] = frames[index].pose[6:9]  # the jaw
-        motions.append(moved)
+        for jaw in (frames[index].pose[6:9], widest):
+            moved = neutral.copy()
+            moved.expression += _BEYOND * (frames[index].expression - neutral.expression)
+            moved.pose[6:9] = jaw
+            motions.append(moved)
     return motions
 
 
@@ -71,31 +84,80 @@ def fill_gaps(avatar: Avatar, motions: list[Parameters], device: str = "auto") -
     """
     if avatar.num_points <= _NEIGHBOURS:
         return avatar
-    usual = grown = 0.0
-    for number in range(_ROUNDS):
-        seen = _drawn_at_rest(avatar)
-        places = avatar.points[seen].numpy()
-        distances, near = _neighbours(places)
-        if number == 0:
-            usual = float(np.median(distances[:, :4]))
-        first, second, distance = _pairs(distances, near, _NEAR * usual)
-        session = Session(replace(avatar, points=avatar.points[seen], store=None), device)
-        points, normals = _pose(session, motions[0])
-        alike = _are_alike(avatar, places, normals, first, second)
-        if number == 0:
-            grown = float(np.median(_lengths(points, first, second) / distance))
-        first, second, distance = first[alike], second[alike], distance[alike]
-        widest = np.zeros(len(first), np.float32)
-        for motion in motions:
-            widest = np.maximum(widest, _lengths(_pose(session, motion)[0], first, second))
-        apart = widest > grown * np.maximum(_WIDE * usual, _PULLED * distance)
-        order = np.flatnonzero(apart)[np.argsort(-widest[apart])]
-        between = (places[first[order]] + places[second[order]]) / 2
-        added = _apart_from(places, between, _APART * usual)
-        if not len(added):
-            break
+    distances, _ = _neighbours(avatar.points[_drawn_at_rest(avatar)].numpy())
+    usual, radius = float(np.median(distances[:, :4])), _drawn_radius(avatar)
+    for share in _APART:
+        added = _find_gaps(avatar, motions, usual, radius, share * usual, device)
         avatar = replace(avatar, points=torch.cat([avatar.points, torch.from_numpy(added)]))
     return avatar
+
+
+def _find_gaps(
+    avatar: Avatar,
+    motions: list[Parameters],
+    usual: float,
+    radius: float,
+    apart: float,
+    device: str,
+) -> Floats:
+    """Places (M, 3) that points are missing at.
+
+    Args:
+        avatar: the one with gaps.
+        motions: the first one is the face at rest.
+        usual: distance between neighbours, where they are stored.
+        radius: of points where they are drawn.
+        apart: how far places lie at least from each other and from points, where they are stored.
+        device: where the avatar is posed.
+    """
+    places = avatar.points[_drawn_at_rest(avatar)].numpy()
+    posed, normals = _pose(avatar, places, motions, device)
+    first, second = _pairs(places, _NEAR * usual)
+    longest = np.max([_lengths(points, first, second) for points in posed], axis=0)
+    wide = (longest > _WIDE * radius) & _are_alike(avatar, places, normals, first, second)
+    first, second, between = _tried(places, first[wide], second[wide], apart)
+    if not len(between):
+        return between
+    at_rest = widest = np.zeros(len(between), np.float32)
+    for number, points in enumerate(_pose(avatar, between, motions, device)[0]):
+        ends = posed[number][first], posed[number][second]
+        way = sum(np.linalg.norm(points - end, axis=1) for end in ends)
+        fits = way < _DETOUR * np.linalg.norm(ends[0] - ends[1], axis=1)
+        opened = np.where(fits, _openness(posed[number], points, radius), 0)
+        at_rest = opened if number == 0 else at_rest
+        widest = np.maximum(widest, opened)
+    gaps = np.flatnonzero((widest > _OPEN) & (widest > at_rest + _MORE_OPEN))
+    ordered = between[gaps[np.argsort(-widest[gaps])]]
+    return ordered[throw_darts(ordered.astype(np.float64), apart)]
+
+
+def _tried(
+    places: Floats, first: Indices, second: Indices, apart: float
+) -> tuple[Indices, Indices, Floats]:
+    """What might get a point: between which neighbours, and where; clear of all others."""
+    from scipy.spatial import cKDTree
+
+    share = np.tile(_BETWEEN, len(first))[:, None]
+    first, second = np.repeat(first, len(_BETWEEN)), np.repeat(second, len(_BETWEEN))
+    between = places[first] * (1 - share) + places[second] * share
+    clear = cKDTree(places).query(between)[0] > apart
+    return first[clear], second[clear], between[clear]
+
+
+def _drawn_radius(avatar: Avatar) -> float:
+    """Radius of points on the head's front, where they are nearest to the camera."""
+    camera = avatar.default_camera()
+    depth = float(np.quantile(camera.project(avatar.points)[:, 2].numpy(), _FRONT))
+    return avatar.radius_in(camera) * depth / float(camera.intrinsics[1, 1])
+
+
+def _openness(points: Floats, places: Floats, radius: float) -> Floats:
+    """Share of what lies behind each place (M, 3) that the discs of points (N, 3) let through."""
+    from scipy.spatial import cKDTree
+
+    distances, _ = cKDTree(points).query(places, k=_COVERING, workers=-1)
+    passed: Floats = np.minimum((distances / radius) ** 2, 1).prod(axis=1).astype(np.float32)
+    return passed
 
 
 def _drawn_at_rest(avatar: Avatar) -> Indices:
@@ -117,16 +179,22 @@ def _neighbours(places: Floats) -> tuple[Floats, Indices]:
     return distances[:, 1:].astype(np.float32), near[:, 1:]
 
 
-def _pairs(distances: Floats, near: Indices, reach: float) -> tuple[Indices, Indices, Floats]:
-    """Neighbours within reach of each other, each pair once, and how far apart they lie."""
+def _pairs(places: Floats, reach: float) -> tuple[Indices, Indices]:
+    """Neighbours within reach of each other, each pair once."""
+    distances, near = _neighbours(places)
     first, second = np.repeat(np.arange(len(near)), _NEIGHBOURS), near.ravel()
     chosen = (first < second) & (distances.ravel() < reach)
-    return first[chosen], second[chosen], distances.ravel()[chosen]
+    return first[chosen], second[chosen]
 
 
-def _pose(session: Session, motion: Parameters) -> tuple[Floats, Floats]:
-    frame = session.render(motion, session.avatar.default_camera((16, 16)), ("alpha",))
-    return frame.points, frame.normals
+def _pose(
+    avatar: Avatar, places: Floats, motions: list[Parameters], device: str
+) -> tuple[list[Floats], Floats]:
+    """Where points (N, 3) come to lie in every motion, and their normals (N, 3) in the first."""
+    session = Session(replace(avatar, points=torch.from_numpy(places), store=None), device)
+    camera = avatar.default_camera((16, 16))
+    frames = [session.render(motion, camera, ("alpha",)) for motion in motions]
+    return [frame.points for frame in frames], frames[0].normals
 
 
 def _lengths(points: Floats, first: Indices, second: Indices) -> Floats:
@@ -144,11 +212,3 @@ def _are_alike(
     same_side = (normals[first] * normals[second]).sum(axis=1) > _SAME_SIDE
     alike: npt.NDArray[np.bool_] = same_colour & same_side
     return alike
-
-
-def _apart_from(places: Floats, between: Floats, radius: float) -> Floats:
-    """Of new places, the first first, those that are no nearer to each other or to any other."""
-    from scipy.spatial import cKDTree
-
-    between = between[cKDTree(places).query(between)[0] > radius]
-    return between[throw_darts(between.astype(np.float64), radius)]
