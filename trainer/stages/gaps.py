@@ -31,6 +31,8 @@ _WIDE = 1.7
 """radii between neighbours that may have a gap between them"""
 _BETWEEN = np.array([4, 2, 6, 1, 3, 5, 7], np.float32) / 8
 """where between two neighbours points are tried: skin may be pulled apart near one of them"""
+_AT_ONCE = 1 << 16
+"""points that are posed together, for what is known of one takes two kilobytes"""
 _FRONT = 0.01
 """Of all points, this share lies before what is taken for the head's front."""
 _COVERING = 6
@@ -191,10 +193,15 @@ def _pose(
     avatar: Avatar, places: Floats, motions: list[Parameters], device: str
 ) -> tuple[list[Floats], Floats]:
     """Where points (N, 3) come to lie in every motion, and their normals (N, 3) in the first."""
-    session = Session(replace(avatar, points=torch.from_numpy(places), store=None), device)
     camera = avatar.default_camera((16, 16))
-    frames = [session.render(motion, camera, ("alpha",)) for motion in motions]
-    return [frame.points for frame in frames], frames[0].normals
+    parts: list[list[Floats]] = []
+    normals = []
+    for some in torch.from_numpy(places).split(_AT_ONCE):
+        session = Session(replace(avatar, points=some, store=None), device)
+        # A frame holds on to all that is known of its points.
+        parts.append([session.render(motion, camera, ("alpha",)).points for motion in motions])
+        normals.append(session.render(motions[0], camera, ("alpha",)).normals)
+    return [np.concatenate(each) for each in zip(*parts, strict=True)], np.concatenate(normals)
 
 
 def _lengths(points: Floats, first: Indices, second: Indices) -> Floats:
