@@ -20,6 +20,8 @@ from pegasus_runtime.session import Session
 from trainer.data.dataset import Capture
 from trainer.stages.spread import throw_darts
 
+_JAW = slice(6, 9)
+"""of a pose"""
 _NUM_MOTIONS = 24
 _BEYOND = 1.5
 """how much farther than the frames sliders are drawn"""
@@ -57,9 +59,9 @@ def far_motions(capture: Capture, avatar: Avatar) -> list[Parameters]:
     """
     neutral = avatar.neutral()
     frames = [frame.record for frame in capture.training[capture.source]]
-    moves = np.array([np.concatenate([r.expression, r.pose[6:9]]) for r in frames], np.float32)
-    moves -= np.concatenate([neutral.expression, neutral.pose[6:9]])
-    widest = max(frames, key=lambda frame: float(np.abs(frame.pose[6:9]).max())).pose[6:9]
+    widest = max((frame.pose[_JAW] for frame in frames), key=lambda jaw: float(np.abs(jaw).max()))
+    moves = np.array([np.concatenate([r.expression, r.pose[_JAW]]) for r in frames], np.float32)
+    moves -= np.concatenate([neutral.expression, neutral.pose[_JAW]])
     moves /= moves.std(axis=0) + 1e-3
     chosen, distance = [], np.linalg.norm(moves, axis=1)
     for _ in range(min(_NUM_MOTIONS, len(frames))):
@@ -67,10 +69,10 @@ def far_motions(capture: Capture, avatar: Avatar) -> list[Parameters]:
         distance = np.minimum(distance, np.linalg.norm(moves - moves[chosen[-1]], axis=1))
     motions = [neutral]
     for index in chosen:
-        for jaw in (frames[index].pose[6:9], widest):
+        for jaw in (frames[index].pose[_JAW], widest):
             moved = neutral.copy()
             moved.expression += _BEYOND * (frames[index].expression - neutral.expression)
-            moved.pose[6:9] = jaw
+            moved.pose[_JAW] = jaw
             motions.append(moved)
     return motions
 
@@ -120,14 +122,11 @@ def _find_gaps(
     first, second, between = _tried(places, first[wide], second[wide], apart)
     if not len(between):
         return between
-    at_rest = widest = np.zeros(len(between), np.float32)
-    for number, points in enumerate(_pose(avatar, between, motions, device)[0]):
-        ends = posed[number][first], posed[number][second]
-        way = sum(np.linalg.norm(points - end, axis=1) for end in ends)
-        fits = way < _DETOUR * np.linalg.norm(ends[0] - ends[1], axis=1)
-        opened = np.where(fits, _openness(posed[number], points, radius), 0)
-        at_rest = opened if number == 0 else at_rest
-        widest = np.maximum(widest, opened)
+    tried = _pose(avatar, between, motions, device)[0]
+    opened = [
+        _opened(old, new, first, second, radius) for old, new in zip(posed, tried, strict=True)
+    ]
+    at_rest, widest = opened[0], np.max(opened, axis=0)
     gaps = np.flatnonzero((widest > _OPEN) & (widest > at_rest + _MORE_OPEN))
     ordered = between[gaps[np.argsort(-widest[gaps])]]
     return ordered[throw_darts(ordered.astype(np.float64), apart)]
@@ -153,12 +152,20 @@ def _drawn_radius(avatar: Avatar) -> float:
     return avatar.radius_in(camera) * depth / float(camera.intrinsics[1, 1])
 
 
-def _openness(points: Floats, places: Floats, radius: float) -> Floats:
-    """Share of what lies behind each place (M, 3) that the discs of points (N, 3) let through."""
+def _opened(
+    points: Floats, places: Floats, first: Indices, second: Indices, radius: float
+) -> Floats:
+    """Share of what lies behind places (M, 3) that the discs of points (N, 3) let through.
+
+    It is 0 where a place does not lie between its two neighbours any more.
+    """
     from scipy.spatial import cKDTree
 
-    distances, _ = cKDTree(points).query(places, k=_COVERING, workers=-1)
-    passed: Floats = np.minimum((distances / radius) ** 2, 1).prod(axis=1).astype(np.float32)
+    way = sum(np.linalg.norm(places - points[end], axis=1) for end in (first, second))
+    between = way < _DETOUR * _lengths(points, first, second)
+    distances, _ = cKDTree(points).query(places[between], k=_COVERING, workers=-1)
+    passed = np.zeros(len(places), np.float32)
+    passed[between] = np.minimum((distances / radius) ** 2, 1).prod(axis=1)
     return passed
 
 
@@ -198,9 +205,11 @@ def _pose(
     normals = []
     for some in torch.from_numpy(places).split(_AT_ONCE):
         session = Session(replace(avatar, points=some, store=None), device)
+        at_rest = session.render(motions[0], camera, ("alpha",))
         # A frame holds on to all that is known of its points.
-        parts.append([session.render(motion, camera, ("alpha",)).points for motion in motions])
-        normals.append(session.render(motions[0], camera, ("alpha",)).normals)
+        others = [session.render(motion, camera, ("alpha",)).points for motion in motions[1:]]
+        parts.append([at_rest.points, *others])
+        normals.append(at_rest.normals)
     return [np.concatenate(each) for each in zip(*parts, strict=True)], np.concatenate(normals)
 
 
