@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pegasus_runtime.lanes import NUM_LANES, any_less, eight, load, store, where_less
 from pegasus_runtime.numba_start import inner, lowest_bit, njit, on_all_cores, prange
 from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
-_SIDE, _LANES = 16, 8
+_SIDE, _LANES = 16, NUM_LANES
 """pixels of a cell and of a run"""
 _NUM_RUNS = _SIDE * _SIDE // _LANES
 _NUM_FACTS = 8
@@ -29,7 +30,6 @@ _RUN = np.uint64(_NUM_FACTS * _LANES)
 _ROOM, _X, _Y, _RED, _GREEN, _BLUE, _ALPHA = (
     np.uint64(_LANES * fact) for fact in range(1, _NUM_FACTS)
 )
-_EIGHT = np.uint64(_LANES)
 _ONE, _NONE = np.float32(1.0), np.float32(0.0)
 _ALMOST_ONE = np.float32(0.99)
 _MARGIN = np.float32(0.01)
@@ -66,15 +66,12 @@ def _clear(pixels: Floats, x: Floats, y: Floats, box: tuple[int, int, int, int],
             pixels[place + 3 * _LANES] = y[top + row]
 
 
-@inner(fastmath={"reassoc", "nsz"})
+@inner()
 def _runs_with_room(pixels: Floats) -> Runs:
-    runs = _NO_RUN
+    runs, nothing = _NO_RUN, eight(_NONE)
     for run in range(_NUM_RUNS):
-        start = np.uint64(run) * _RUN + _ROOM
-        room = _NONE
-        for place in range(start, start + _EIGHT):
-            room += pixels[place]
-        runs |= _BIT << np.uint32(run) if room > _NONE else _NO_RUN
+        room = load(pixels, np.uint64(run) * _RUN + _ROOM)
+        runs |= _BIT << np.uint32(run) if any_less(nothing, room) else _NO_RUN
     return runs
 
 
@@ -144,8 +141,9 @@ def _blend_cell(
     second, third = min(first_channel + 1, last), min(first_channel + 2, last)
     fourth = min(first_channel + 3, last)
     pixels_per_unit = np.float32(0.5 * min(len(y), len(x)))
-    radius2 = radius * radius
-    per_radius2 = _ONE / radius2
+    radius2 = eight(radius * radius)
+    per_radius2 = eight(_ONE / (radius * radius))
+    one, nothing = eight(_ONE), eight(_NONE)
     reach = radius * pixels_per_unit + _MARGIN
     runs, found = np.empty(_AT_ONCE, np.uint32), np.empty(_AT_ONCE, np.int32)
     for start in range(0, len(entries), _AT_ONCE):
@@ -158,26 +156,28 @@ def _blend_cell(
         )  # fmt: skip
         for turn in range(np.uint64(count)):
             point = np.uint64(found[turn])
-            point_x, point_y = points[point, 0], points[point, 1]
+            point_x, point_y = eight(points[point, 0]), eight(points[point, 1])
             # Where there are fewer than four channels, the last is blended again and never read.
-            red, green = features[point, first_channel], features[point, second]
-            blue, alpha = features[point, third], features[point, fourth]
+            red, green = eight(features[point, first_channel]), eight(features[point, second])
+            blue, alpha = eight(features[point, third]), eight(features[point, fourth])
             left_over = runs[turn]
             while left_over != _NO_RUN:
-                begin = np.uint64(lowest_bit(left_over)) * _RUN
+                run = np.uint64(lowest_bit(left_over)) * _RUN
                 left_over &= left_over - _BIT
-                for pixel in range(begin, begin + _EIGHT):
-                    passed, room = pixels[pixel], pixels[pixel + _ROOM]
-                    delta_x, delta_y = pixels[pixel + _X] - point_x, pixels[pixel + _Y] - point_y
-                    squared = delta_x * delta_x + delta_y * delta_y
-                    covers = (squared < radius2) & (room > _NONE)
-                    weight = (_ONE - squared * per_radius2 if covers else _NONE) * passed
-                    pixels[pixel] = passed - weight
-                    pixels[pixel + _ROOM] = room - (_ONE if covers else _NONE)
-                    pixels[pixel + _RED] += weight * red
-                    pixels[pixel + _GREEN] += weight * green
-                    pixels[pixel + _BLUE] += weight * blue
-                    pixels[pixel + _ALPHA] += weight * alpha
+                passed, room = load(pixels, run), load(pixels, run + _ROOM)
+                delta_x = load(pixels, run + _X) - point_x
+                delta_y = load(pixels, run + _Y) - point_y
+                squared = delta_x * delta_x + delta_y * delta_y
+                # A pixel that is full, or that the disc does not cover, is added nothing.
+                within = where_less(nothing, room, radius2, nothing)
+                coverage = where_less(squared, within, one - squared * per_radius2, nothing)
+                weight = coverage * passed
+                store(pixels, run, passed - weight)
+                store(pixels, run + _ROOM, room - where_less(squared, within, one, nothing))
+                store(pixels, run + _RED, load(pixels, run + _RED) + weight * red)
+                store(pixels, run + _GREEN, load(pixels, run + _GREEN) + weight * green)
+                store(pixels, run + _BLUE, load(pixels, run + _BLUE) + weight * blue)
+                store(pixels, run + _ALPHA, load(pixels, run + _ALPHA) + weight * alpha)
 
 
 @inner()
