@@ -88,30 +88,36 @@ class Camera:
 
         Points in the plane of the camera get non-finite coordinates, which the rasterisers drop.
         """
-        if is_for_loops(points):
-            return self._project_in_loop(points)
-        rotation, translation, intrinsics = (
-            torch.from_numpy(value).to(points)
-            for value in (self.rotation, self.translation, self.intrinsics)
-        )
-        # Rounded as the published program does, for a point on a pixel's edge is in or out by the
-        # last bit; but coordinate by coordinate, for operations along rows of three are slow.
-        x, y, depth = (rotation.T @ points.T + translation[:, None]).unbind(dim=0)
-        left = x * intrinsics[0, 0] / depth + intrinsics[0, 2]
-        up = y * intrinsics[1, 1] / depth + intrinsics[1, 2]
-        return torch.stack([left, up, depth], dim=1)
+        return project(points, *(part.to(points, non_blocking=True) for part in self.tensors))
 
-    def _project_in_loop(self, points: Tensor) -> Tensor:
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotation, translation and intrinsics on the host, as `project` takes them."""
+        rotation, translation, intrinsics = (
+            torch.tensor(value) for value in (self.rotation, self.translation, self.intrinsics)
+        )
+        return rotation, translation, intrinsics
+
+
+def project(points: Tensor, rotation: Tensor, translation: Tensor, intrinsics: Tensor) -> Tensor:
+    """`Camera.project` of a camera that is given as tensors, all on one device."""
+    if is_for_loops(points):
         import numba
 
         from pegasus_runtime.projection_kernel import project_points
 
         projected = torch.empty(len(points), 3)
         project_points(
-            points.detach().contiguous().numpy(), self.rotation, self.translation,
-            self.intrinsics, numba.get_num_threads(), projected.numpy(),
+            points.detach().contiguous().numpy(), rotation.numpy(), translation.numpy(),
+            intrinsics.numpy(), numba.get_num_threads(), projected.numpy(),
         )  # fmt: skip
         return projected
+    # Rounded as the published program does, for a point on a pixel's edge is in or out by the
+    # last bit; but coordinate by coordinate, for operations along rows of three are slow.
+    x, y, depth = (rotation.T @ points.T + translation[:, None]).unbind(dim=0)
+    left = x * intrinsics[0, 0] / depth + intrinsics[0, 2]
+    up = y * intrinsics[1, 1] / depth + intrinsics[1, 2]
+    return torch.stack([left, up, depth], dim=1)
 
 
 def ndc_intrinsics(

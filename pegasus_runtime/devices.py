@@ -29,9 +29,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def has_loops(device: torch.device) -> bool:
+    """Whether the loops that numba compiles work on what lies on a device; elsewhere torch does."""
+    return device.type == "cpu"
+
+
 def is_for_loops(*values: Tensor) -> bool:
     """Whether compiled loops may take these: float32 on a CPU, and nobody asks for gradients."""
     watched = torch.is_grad_enabled() and any(value.requires_grad for value in values)
     return not watched and all(
-        value.device.type == "cpu" and value.dtype == torch.float32 for value in values
+        has_loops(value.device) and value.dtype == torch.float32 for value in values
     )

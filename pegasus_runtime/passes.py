@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pegasus_runtime import devices
 from pegasus_runtime.avatar.geometry import GeometryOutput
 from pegasus_runtime.deform.surface import PosedSurface
 from pegasus_runtime.errors import Refused
@@ -18,18 +19,19 @@ _WIDTHS = dict.fromkeys(_OVER_BACKGROUND, 3)
 """Columns of a pass where that is not 1."""
 
 
+def pass_widths(names: tuple[str, ...]) -> dict[str, int]:
+    """How many columns are blended for each pass, in their order, and always alpha."""
+    return {name: _WIDTHS.get(name, 1) for name in (*names, "alpha")}
+
+
 def point_features(
     geometry: GeometryOutput,
     posed: PosedSurface,
     shading: Tensor,
     depth: Tensor,
     names: tuple[str, ...],
-) -> tuple[Tensor, dict[str, int]]:
-    """What is blended into the picture for each pass, and always alpha.
-
-    Returns:
-        Columns (N, C), and how many of them are whose, in their order.
-    """
+) -> Tensor:
+    """What is blended into the picture: the columns (N, C) of `pass_widths`."""
     normals = posed.normals
     assert normals is not None
     values: dict[str, Callable[[Tensor], object]] = {
@@ -41,15 +43,15 @@ def point_features(
         "segmentation": lambda out: out.copy_((geometry.segmentation > 0)[:, None]),
         "alpha": lambda out: out.fill_(1.0),
     }
-    widths = {name: _WIDTHS.get(name, 1) for name in (*names, "alpha")}
+    widths = pass_widths(names)
     columns = torch.empty(len(depth), sum(widths.values()), device=depth.device, dtype=depth.dtype)
     for name, part in zip(widths, columns.split(list(widths.values()), dim=1), strict=True):
         values[name](part)
-    return columns, widths
+    return columns
 
 
 def _colour_points(albedo: Tensor, shading: Tensor, out: Tensor) -> None:
-    if albedo.device.type != "cpu":
+    if not devices.has_loops(albedo.device):
         out.copy_(point_colours(albedo, shading))
         return
     import numba
@@ -64,7 +66,52 @@ def point_colours(albedo: Tensor, shading: Tensor) -> Tensor:
     return (2 * shading * albedo).clamp(0, 1)
 
 
-def finish_pass(
+def draw_passes(
+    points: Tensor,
+    columns: Tensor,
+    names: tuple[str, ...],
+    image_size: tuple[int, int],
+    radius: float,
+    points_per_pixel: int,
+    background: tuple[float, float, float] | None,
+) -> dict[str, Tensor]:
+    """The pictures by pass, of a size that need not fit in memory before it is finished.
+
+    Args:
+        points: (N, 3) as `Camera.project` gives them.
+        columns: (N, C), from `point_features`.
+        names: passes.
+        image_size: (height, width) in pixels.
+        radius: of a point in NDC.
+        points_per_pixel: how many are blended.
+        background: colour in 0..1, or None for none.
+    """
+    from pegasus_runtime.raster.bands import move_to_band, row_bands
+    from pegasus_runtime.raster.rasterizer import render_features
+
+    height, width = image_size
+    widths = pass_widths(names)
+    bands: list[dict[str, Tensor]] = []
+    for first, end in row_bands(image_size, columns.shape[1]):
+        moved, band_radius = move_to_band(points, radius, image_size, first, end)
+        image = render_features(
+            moved,
+            columns,
+            image_size=(end - first, width),
+            radius=band_radius,
+            points_per_pixel=points_per_pixel,
+        )
+        images = dict(zip(widths, image.split(list(widths.values()), dim=2), strict=True))
+        finished = {name: _finish_pass(name, images, background) for name in names}
+        if end - first == height:
+            return finished
+        # A picture in bands is too large to be kept on the device as a whole.
+        bands.append({name: image.cpu() for name, image in finished.items()})
+    # Each band is let go once it is copied.
+    return {name: torch.cat([band.pop(name) for band in bands]) for name in list(bands[0])}
+
+
+def _finish_pass(
     name: str, images: dict[str, Tensor], background: tuple[float, float, float] | None
 ) -> Tensor:
     """Put a blended pass before its background, or undo the blending where that is its meaning."""
@@ -72,12 +119,12 @@ def finish_pass(
     if name == "depth":
         return torch.where(alpha > 0, image / alpha.clamp_min(1e-6), torch.zeros_like(image))
     if name in _OVER_BACKGROUND and background is not None:
-        return _put_before(image, alpha, _colour(background).to(image))
+        return _put_before(image, alpha, _colour(background).to(image, non_blocking=True))
     return image
 
 
 def _put_before(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
-    if image.device.type != "cpu":
+    if not devices.has_loops(image.device):
         return image + (1 - alpha) * colour
     from pegasus_runtime.picture_kernel import put_before
 

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.cache import Recent
-from pegasus_runtime.camera import Camera
+from pegasus_runtime.camera import Camera, project
+from pegasus_runtime.cuda_graph import GraphedCalls
 from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.deform.drawn import DrawnPoints, DrawnSurface, find_drawn, pose_waiting
 from pegasus_runtime.deform.evaluation import SurfaceEvaluation
 from pegasus_runtime.deform.near_order import near_order
 from pegasus_runtime.deform.nearest import NearestTracker
-from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
+from pegasus_runtime.deform.shading_table import bake_shading
 from pegasus_runtime.deform.surface import (
     PosedHead,
     PosedSurface,
@@ -28,7 +29,7 @@ from pegasus_runtime.devices import choose_device
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.frame import Frame, check_passes
 from pegasus_runtime.parameters import Parameters
-from pegasus_runtime.passes import finish_pass, point_features
+from pegasus_runtime.passes import draw_passes, point_features
 
 _SURFACE_BYTES = 256 * 2**20
 """Kept of earlier latent codes, so that going back to one costs nothing."""
@@ -68,11 +69,12 @@ class Session:
         """
         self.avatar = avatar
         self.device = choose_device(device)
-        self._head = avatar.head.to(self.device)
         self._networks = copy.deepcopy(avatar.networks).to(self.device).freeze()
-        self._canonical = make_canonical_head(
+        # Bones are posed on the host: that is too little to wait for a device.
+        self._rest_head = make_canonical_head(
             avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
-        ).to(self.device)
+        )
+        self._canonical = self._rest_head.to(self.device)
         # Neighbours in a row: they are evaluated and drawn together.
         self._sorted = near_order(avatar.points).to(self.device)
         self._points = avatar.points.to(self.device)[self._sorted]
@@ -82,9 +84,10 @@ class Session:
         self._evaluation: tuple[Hashable, SurfaceEvaluation, DrawnPoints | None] | None = None
         self._tracker = NearestTracker(self._canonical.vertices)
         self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
-        self._tables: Recent[ShadingTable | None] = Recent(0, lambda _: 1)
+        self._shaders: Recent[Callable[[Tensor], Tensor]] = Recent(0, lambda _: 1)
         self._displaced: Recent[Tensor | None] = Recent(0, lambda _: 1)
         self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
+        self._pose_calls, self._view_calls = GraphedCalls(self.device), GraphedCalls(self.device)
         self.precision = precision
 
     @property
@@ -135,7 +138,16 @@ class Session:
         count = self._count(max_points)
         surface = self._surface(code, count, interrupted)
         posed, shading = self._pose(surface, checked, code, count)
-        images = self._draw(surface, posed, shading, camera, names, background, count)
+        projected, columns = self._view(surface, posed, shading, camera, names, code, count)
+        images = draw_passes(
+            projected,
+            columns,
+            names,
+            camera.image_size,
+            self._radius(camera, count),
+            self.avatar.points_per_pixel,
+            background,
+        )
         assert posed.normals is not None
         complete = self._completion(surface, posed, checked, code, count)
         return Frame(images, posed.points, posed.normals, complete)
@@ -145,9 +157,10 @@ class Session:
         return total if max_points is None else min(total, max(1, int(max_points)))
 
     def _code(self, params: Parameters) -> Tensor:
+        """On the host, where it is compared with earlier ones."""
         if params.latent is not None:
-            return torch.from_numpy(params.latent).to(self.device)
-        return self.avatar.codes.compose(params.attributes).detach().to(self.device)
+            return torch.from_numpy(params.latent)
+        return self.avatar.codes.compose(params.attributes).detach()
 
     def _surface(
         self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
@@ -170,7 +183,7 @@ class Session:
         from pegasus_runtime.deform.as_written import WrittenSurface
 
         points, move = self._chosen(count), self.avatar.moves_points
-        drawn = None
+        code, drawn = code.to(self.device), None
         if self._has_waiting:
             drawn = find_drawn(self._networks.deformer.at(code), points, self.avatar.store)
         index = None if drawn is None else drawn.index
@@ -188,7 +201,7 @@ class Session:
         return self._points if whole else self._points[self._order[:count].sort().values]
 
     def _evaluate(self, code: Tensor, count: int) -> tuple[SurfaceEvaluation, DrawnPoints | None]:
-        networks, points = self._networks.at(code), self._chosen(count)
+        networks, points = self._networks.at(code.to(self.device)), self._chosen(count)
         drawn = None
         if self.avatar.moves_points:
             drawn = find_drawn(networks.deformer, points, self.avatar.store)
@@ -200,12 +213,21 @@ class Session:
         self, surface: DrawnSurface, params: Parameters, code: Tensor, count: int
     ) -> tuple[PosedSurface, Tensor]:
         def evaluate() -> tuple[PosedSurface, Tensor]:
-            prepared, nearest = self._prepare(params), None
-            if prepared.shape_displacements is not None and not self._exact:
+            head, nearest = self._prepare(params), None
+            if head.shape_displacements is not None and not self._exact:
                 nearest = self._find_nearest(surface, code, count)
-            posed = surface.surface.pose(prepared, nearest)
-            assert posed.normals is not None
-            return posed, self._shade(posed.normals, code)
+
+            def pose(*head: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+                posed = surface.surface.pose(PosedHead(*head), nearest)
+                assert posed.normals is not None
+                return posed.points, posed.normals, self._shade(posed.normals, code)
+
+            if self._exact:
+                points, normals, shading = pose(*head.to(self.device).tensors())
+            else:
+                key = (_bytes(code), count, nearest is None)
+                points, normals, shading = self._pose_calls(key, pose, *head.tensors())
+            return PosedSurface(points, normals), shading
 
         if self._exact:
             return evaluate()
@@ -213,13 +235,17 @@ class Session:
         return self._posed.get((_bytes(code), count, *state), evaluate)
 
     def _prepare(self, params: Parameters) -> PosedHead:
-        values = (params.expression, params.pose, params.shape)
-        expression, pose, shape = (torch.from_numpy(v).to(self.device) for v in values)
-        # The head is read as a whole for this, and its shape changes seldom.
-        known = self._displaced.get(
-            params.shape.tobytes(), lambda: displace_by_shape(self._head, shape)
+        """On the host, but for what its shape displaces: that is larger, and changes seldom."""
+        expression, pose, shape = (
+            torch.from_numpy(v) for v in (params.expression, params.pose, params.shape)
         )
-        return prepare_pose(self._head, self._canonical, expression, pose, shape, known)
+
+        def displace() -> Tensor | None:
+            displacements = displace_by_shape(self.avatar.head, shape)
+            return None if displacements is None else displacements.to(self.device)
+
+        known = self._displaced.get(params.shape.tobytes(), displace)
+        return prepare_pose(self.avatar.head, self._rest_head, expression, pose, shape, known)
 
     def _completion(
         self,
@@ -238,9 +264,9 @@ class Session:
             assert posed.normals is not None
             points, normals = posed.points, posed.normals
             if drawn is not None:
-                head = self._prepare(kept)
+                head = self._prepare(kept).to(self.device)
                 points, normals = pose_waiting(
-                    self._networks, self._canonical, drawn, worn, head, posed
+                    self._networks, self._canonical, drawn, worn.to(self.device), head, posed
                 )
             if count < len(self._points):
                 return points, normals
@@ -257,58 +283,43 @@ class Session:
 
     def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
         """Shading (N, 3) of normals (N, 3), from a table where that pays."""
-        network = self._networks.shading
-        if self._exact or len(normals) < _MIN_TABLE_POINTS:
-            return network.forward(normals, code)
-        table = self._tables.get(_bytes(code), lambda: bake_shading(network, code))
-        return network.forward(normals, code) if table is None else table(normals)
+        network, bakes = self._networks.shading, len(normals) >= _MIN_TABLE_POINTS
+
+        def make() -> Callable[[Tensor], Tensor]:
+            worn = code.to(self.device)
+            table = bake_shading(network, worn) if bakes and not self._exact else None
+            return table or (lambda normals: network.forward(normals, worn))
+
+        return self._shaders.get((_bytes(code), bakes), make)(normals)
 
     def _radius(self, camera: Camera, count: int) -> float:
         """Of the points drawn; fewer of them are drawn larger, so that they cover as much."""
         share = len(self._points) / max(count, 1)
         return self.avatar.radius_in(camera) * math.sqrt(max(share, 1.0))
 
-    def _draw(
+    def _view(
         self,
         surface: DrawnSurface,
         posed: PosedSurface,
         shading: Tensor,
         camera: Camera,
         names: tuple[str, ...],
-        background: tuple[float, float, float] | None,
+        code: Tensor,
         count: int,
-    ) -> dict[str, Tensor]:
-        """The pictures by pass."""
-        from pegasus_runtime.raster.bands import move_to_band, row_bands
-        from pegasus_runtime.raster.rasterizer import render_features
-
-        projected = camera.project(posed.points)
+    ) -> tuple[Tensor, Tensor]:
+        """The points as a camera sees them (N, 3), and what is blended of them (N, C)."""
         geometry = surface.surface.geometry
-        columns, widths = point_features(geometry, posed, shading, projected[:, 2], names)
-        size, radius = camera.image_size, self._radius(camera, count)
-        bands: list[dict[str, Tensor]] = []
-        for first, end in row_bands(size, columns.shape[1]):
-            points, band_radius = move_to_band(projected, radius, size, first, end)
-            image = render_features(
-                points,
-                columns,
-                image_size=(end - first, size[1]),
-                radius=band_radius,
-                points_per_pixel=self.avatar.points_per_pixel,
-            )
-            parts = image.split(list(widths.values()), dim=2)
-            images = dict(zip(widths, parts, strict=True))
-            finished = {name: finish_pass(name, images, background) for name in names}
-            if end - first == size[0]:
-                return finished
-            # A picture in bands is too large to be kept on the device as a whole.
-            bands.append({name: image.cpu() for name, image in finished.items()})
-        return _stack(bands)
 
+        def view(*given: Tensor) -> tuple[Tensor, Tensor]:
+            points, normals, shading, *camera = given
+            projected = project(points, *camera)
+            posed = PosedSurface(points, normals)
+            return projected, point_features(geometry, posed, shading, projected[:, 2], names)
 
-def _stack(bands: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The pictures of all bands, one below the other; each band is let go once it is copied."""
-    return {name: torch.cat([band.pop(name) for band in bands]) for name in list(bands[0])}
+        assert posed.normals is not None
+        given = posed.points, posed.normals, shading, *camera.tensors
+        projected, columns = self._view_calls((_bytes(code), count, names), view, *given)
+        return projected, columns
 
 
 def _put_back(values: Tensor, order: Tensor) -> Tensor:

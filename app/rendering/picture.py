@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -63,7 +65,9 @@ def _joined(image: Tensor, alpha: Tensor) -> Tensor:
 
 def _shade_depth(depth: Tensor, alpha: Tensor) -> Tensor:
     """Near is bright; premultiplied by alpha."""
-    seen = depth[alpha > 0.5]
-    near, far = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
-    share = ((far - depth) / max(far - near, 1e-6)).clamp(0, 1)
+    # Nothing here waits for a device: where nothing is seen, far is behind near, and all is dark.
+    seen = alpha > 0.5
+    near = torch.where(seen, depth, math.inf).amin()
+    far = torch.where(seen, depth, -math.inf).amax()
+    share = ((far - depth) / (far - near).clamp_min(1e-6)).clamp(0, 1)
     return (_FARTHEST + (1 - _FARTHEST) * share) * alpha

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pegasus_runtime import devices
 from pegasus_runtime.avatar.deformer import CodedDeformer
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
@@ -77,7 +78,7 @@ def find_drawn(deformer: CodedDeformer, points: Tensor, store: Tensor | None) ->
 
 def _move(deformer: CodedDeformer, points: Tensor) -> Tensor:
     """p' (N, 3) of stored points (N, 3)."""
-    if points.device.type == "cpu" and points.dtype == torch.float32:
+    if devices.has_loops(points.device) and points.dtype == torch.float32:
         patches, moved = MovePatches(deformer), torch.empty_like(points)
         slices = list(zip(points.split(_CORE_SLICE), moved.split(_CORE_SLICE), strict=True))
         work_through(slices, lambda part: patches.move(*part))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from pegasus_runtime import devices
 from pegasus_runtime.avatar.geometry import GeometryOutput
 from pegasus_runtime.avatar.networks import AvatarNetworks, CodedNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
@@ -41,7 +42,7 @@ class SurfaceEvaluation:
             canonical: its canonical head.
             points: (N, 3) after the canonical offset.
         """
-        on_cpu = points.device.type == "cpu"
+        on_cpu = devices.has_loops(points.device)
         self._slices = points.split(slice_size(networks, len(points), on_cpu))
         self._waiting = list(range(len(self._slices)))[::-1]
         self._on_cpu = on_cpu

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pegasus_runtime import devices
+
 if TYPE_CHECKING:
     from pegasus_runtime.deform.nearest_kernel import VertexClusters
 
@@ -17,7 +19,7 @@ _CHUNK = 8192
 @torch.no_grad()
 def nearest_vertices(points: Tensor, vertices: Tensor) -> Tensor:
     """Index (N,) of the vertex (V, 3) nearest to each point (N, 3)."""
-    if points.device.type == "cpu":
+    if devices.has_loops(points.device):
         _, index = _look_up(points, _clusters(vertices))
         return index[:, 0]
     found = [torch.cdist(part, vertices).argmin(dim=1) for part in points.split(_CHUNK)]
@@ -44,7 +46,7 @@ class NearestTracker:
     @torch.no_grad()
     def find(self, points: Tensor) -> Tensor:
         """Index (N,) of the vertex nearest to each point (N, 3)."""
-        if points.device.type != "cpu":
+        if not devices.has_loops(points.device):
             return nearest_vertices(points, self._vertices)
         known = self._known
         if known is None or len(known.points) != len(points):

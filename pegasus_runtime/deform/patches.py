@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pegasus_runtime import devices
 from pegasus_runtime.avatar.deformer import CodedDeformer
 from pegasus_runtime.avatar.encoding import encode_position
 from pegasus_runtime.avatar.geometry import CodedGeometry, GeometryOutput, colour_of
@@ -34,7 +35,7 @@ _kept = threading.local()
 def is_for_patches(networks: CodedNetworks, points: Tensor) -> bool:
     """Whether points (N, 3) are evaluated here: on a CPU, with all derivatives in float32."""
     in_float32 = networks.deformer.tangent_dtype == points.dtype == torch.float32
-    return in_float32 and points.device.type == "cpu"
+    return in_float32 and devices.has_loops(points.device)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pegasus_runtime import devices
 from pegasus_runtime.avatar.geometry import GeometryOutput
 from pegasus_runtime.avatar.layers import Map, map_tangents
 from pegasus_runtime.avatar.networks import CodedNetworks
@@ -52,7 +53,7 @@ def place_surface(
         still: let the derivatives from which normals come carry no gradients.
         move: apply the canonical offset (a single person's avatar has none).
     """
-    if points.device.type != "cpu" or points.dtype != torch.float32:
+    if not devices.has_loops(points.device) or points.dtype != torch.float32:
         surface = evaluate_surface(networks, canonical, points, still=still, move=move)
         assert surface.geometry is not None
         return pose_surface(blend, canonical, surface, posed, nearest), surface.geometry

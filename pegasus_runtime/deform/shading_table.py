@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pegasus_runtime import devices
 from pegasus_runtime.avatar.networks import Shading
 
 MAX_ERROR = 1 / 255
@@ -28,7 +29,7 @@ class ShadingTable:
 
     def __call__(self, normals: Tensor) -> Tensor:
         """Shading (N, 3) of unit normals (N, 3)."""
-        if normals.device.type != "cpu":
+        if not devices.has_loops(normals.device):
             return interpolate(self.values, normals)
         import numba
 

@@ -69,10 +69,19 @@ class PosedHead:
     """(50,) from the canonical expression"""
     feature_change: Tensor
     """(36,) from the canonical pose feature"""
-    shape_displacements: Tensor | None
-    """(V, 3) of the head's vertices by its shape, None for shape 0"""
     pose_feature: Tensor
     """(36,)"""
+    shape_displacements: Tensor | None = None
+    """(V, 3) of the head's vertices by its shape, None for shape 0"""
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that there is, in order: ``PosedHead(*head.tensors())`` is the same again."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return tuple(value for value in values if value is not None)
+
+    def to(self, device: torch.device) -> PosedHead:
+        """The same on another device, without waiting for it."""
+        return PosedHead(*(value.to(device, non_blocking=True) for value in self.tensors()))
 
 
 def evaluate_surface(
