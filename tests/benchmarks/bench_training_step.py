@@ -152,6 +152,8 @@ class Stepper:
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_step_when_asked, args=(other, path, config))
         self._process.start()
+        # With it open here too, an answer of a process that has ended would be waited for for ever.
+        other.close()
         self.step()  # compiles what is compiled on first use
 
     def step(self) -> float:
