@@ -71,8 +71,9 @@ class Session:
         self.device = choose_device(device)
         self._networks = copy.deepcopy(avatar.networks).to(self.device).freeze()
         # Bones are posed on the host: that is too little to wait for a device.
+        self._head = avatar.head.to("cpu")
         self._rest_head = make_canonical_head(
-            avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
+            self._head, avatar.canonical_expression.cpu(), avatar.canonical_jaw_rad
         )
         self._canonical = self._rest_head.to(self.device)
         # Neighbours in a row: they are evaluated and drawn together.
@@ -159,8 +160,9 @@ class Session:
     def _code(self, params: Parameters) -> Tensor:
         """On the host, where it is compared with earlier ones."""
         if params.latent is not None:
-            return torch.from_numpy(params.latent)
-        return self.avatar.codes.compose(params.attributes).detach()
+            # The caller's own array, who may go on to the next frame with it.
+            return torch.tensor(params.latent)
+        return self.avatar.codes.compose(params.attributes).detach().cpu()
 
     def _surface(
         self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
@@ -241,11 +243,11 @@ class Session:
         )
 
         def displace() -> Tensor | None:
-            displacements = displace_by_shape(self.avatar.head, shape)
+            displacements = displace_by_shape(self._head, shape)
             return None if displacements is None else displacements.to(self.device)
 
         known = self._displaced.get(params.shape.tobytes(), displace)
-        return prepare_pose(self.avatar.head, self._rest_head, expression, pose, shape, known)
+        return prepare_pose(self._head, self._rest_head, expression, pose, shape, known)
 
     def _completion(
         self,
@@ -257,8 +259,8 @@ class Session:
     ) -> Callable[[], tuple[Tensor, Tensor]]:
         """What gives points and normals of all, drawn or not, in the avatar's own order."""
         drawn = surface.points
-        # Both may be the caller's own arrays, who goes on to the next frame with them.
-        kept, worn = params.copy(), code.clone()
+        # They may be the caller's own arrays, who goes on to the next frame with them.
+        kept = params.copy()
 
         def complete() -> tuple[Tensor, Tensor]:
             assert posed.normals is not None
@@ -266,7 +268,7 @@ class Session:
             if drawn is not None:
                 head = self._prepare(kept).to(self.device)
                 points, normals = pose_waiting(
-                    self._networks, self._canonical, drawn, worn.to(self.device), head, posed
+                    self._networks, self._canonical, drawn, code.to(self.device), head, posed
                 )
             if count < len(self._points):
                 return points, normals
@@ -328,7 +330,7 @@ def _put_back(values: Tensor, order: Tensor) -> Tensor:
 
 
 def _bytes(code: Tensor) -> bytes:
-    return code.cpu().numpy().tobytes()
+    return code.numpy().tobytes()
 
 
 def _even_order(count: int) -> Tensor:

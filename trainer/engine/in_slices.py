@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pegasus_runtime import devices
 from pegasus_runtime.side_by_side import num_workers, work_through
 
 Work = Callable[..., tuple[Tensor, ...]]
@@ -31,7 +32,7 @@ def in_slices(work: Work, rows: Sequence[Tensor], *shared: Any) -> tuple[Tensor,
         rows: tensors (N, …).
         shared: what every row needs: tensors, or lists, tuples and dataclasses that hold some.
     """
-    if rows[0].device.type != "cpu" or not len(rows[0]):
+    if not devices.has_loops(rows[0].device) or not len(rows[0]):
         return work(*rows, *shared)
     held = tensors_in(shared)
 
