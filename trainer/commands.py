@@ -96,11 +96,14 @@ def _finish(
     from trainer.engine.evaluation import evaluate
     from trainer.engine.summary import summarise
     from trainer.stages.gaps import far_motions, fill_gaps
+    from trainer.stages.lining import line_skin
     from trainer.stages.strays import without_strays
 
     avatar = without_strays(avatar)
     if config.points.fill_gaps:
         avatar = fill_gaps(avatar, far_motions(capture, avatar), config.device)
+    if config.points.line_skin:
+        avatar = line_skin(avatar, config.device)
     path = run_dir / f"{config.name}.avatar"
     scores = evaluate(avatar, capture, config.device)
     avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,54 +9,12 @@ import numpy as np
 import torch
 
 import pegasus_runtime as pr
+from tests.skin_sheet import SIDE, skin_sheet
 from trainer.stages.gaps import far_motions, fill_gaps
-
-SIDE = 24
-
-
-def _sheet() -> pr.Avatar:
-    """A square of skin, the right half of which the first expression draws apart to the right."""
-    sizes = pr.NetworkSizes(
-        num_frequencies=0, geometry_width=16, geometry_depth=2, geometry_skip=0,
-        deformer_width=8, deformer_depth=1, shading_width=8,
-    )  # fmt: skip
-    head = pr.load_free_head()
-    along = torch.linspace(-0.1, 0.1, SIDE)
-    points = torch.stack(torch.meshgrid(along, along, torch.zeros(1), indexing="ij"), dim=-1)
-    avatar = pr.initial_avatar(head, points.reshape(-1, 3), 0.07, sizes=sizes)
-    avatar = replace(avatar, moves_points=False, canonical_expression=torch.zeros(50))
-    deformer = avatar.networks.deformer
-    with torch.no_grad():
-        for parameter in (*deformer.parameters(), *avatar.networks.geometry.parameters()):
-            parameter.zero_()
-        # One unit is x where x is positive; every point rides on the ghost bone.
-        _read_one(deformer.layers[0], 0)
-        _read_nothing(deformer.skinning_hidden)
-        deformer.skinning.bias[0] = 10.0
-        deformer.blendshapes.weight[36 * 3, 0] = 1.0
-        # The distance is that from a plane, and the colour is one everywhere.
-        first, second = avatar.networks.geometry.layers
-        _read_one(first, 2)
-        _read_one(second, 0)
-        first.bias[0] = second.bias[0] = 1.0
-        _read_one(avatar.networks.geometry.output, 0)
-        _read_nothing(avatar.networks.geometry.segmentation)
-    return avatar
-
-
-def _read_nothing(layer: torch.nn.Module) -> None:
-    layer.weight_v.fill_(1.0)  # type: ignore[operator]
-
-
-def _read_one(layer: torch.nn.Module, column: int) -> None:
-    """The first unit is one number of the input, and the others are nothing."""
-    _read_nothing(layer)
-    layer.weight_v[0], layer.weight_g[0] = 0.0, 1.0  # type: ignore[operator]
-    layer.weight_v[0, column] = 1.0  # type: ignore[operator]
 
 
 def test_only_what_is_pulled_apart_gets_points() -> None:
-    avatar = _sheet()
+    avatar = skin_sheet()
     rest, pulled = avatar.neutral(), avatar.neutral()
     pulled.expression[0] = 1.0  # x becomes 2 x on the right
     session = pr.Session(avatar, "cpu")
@@ -73,7 +30,7 @@ def test_only_what_is_pulled_apart_gets_points() -> None:
 
 
 def test_skin_that_tears_beside_a_point_gets_points_where_it_tears() -> None:
-    avatar, spacing = _sheet(), 0.2 / (SIDE - 1)
+    avatar, spacing = skin_sheet(), 0.2 / (SIDE - 1)
     first = avatar.networks.deformer.layers[0]
     tear = float(avatar.points[SIDE * SIDE // 2, 0]) + 0.06 * spacing
     with torch.no_grad():
@@ -92,7 +49,7 @@ def test_skin_that_tears_beside_a_point_gets_points_where_it_tears() -> None:
 
 
 def test_every_far_face_comes_with_the_jaw_wide_open_too() -> None:
-    avatar = _sheet()
+    avatar = skin_sheet()
     generator = np.random.default_rng(0)
     records = [
         SimpleNamespace(

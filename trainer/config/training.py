@@ -111,6 +111,8 @@ class PointConfig:
     """drop, before growing, points that were never seen since the last time"""
     fill_gaps: bool = False
     """at the end, add points where the frames' motions pull the skin apart"""
+    line_skin: bool = False
+    """at the end, add points beneath the skin where what lies behind would show through"""
 
     def __post_init__(self) -> None:
         _require(self.initial >= 1, "points.initial", self.initial, "1 or more")

@@ -10,14 +10,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.deform.drawn import find_drawn
 from pegasus_runtime.parameters import Parameters
-from pegasus_runtime.session import Session
 from trainer.data.dataset import Capture
+from trainer.stages.skin import (
+    NUM_NEIGHBOURS,
+    Floats,
+    Indices,
+    are_alike,
+    drawn_at_rest,
+    drawn_radius,
+    find_pairs,
+    lengths,
+    pose_places,
+    usual_distance,
+)
 from trainer.stages.spread import throw_darts
 
 _JAW = slice(6, 9)
@@ -25,18 +34,14 @@ _JAW = slice(6, 9)
 _NUM_MOTIONS = 24
 _BEYOND = 1.5
 """how much farther than the frames sliders are drawn"""
-_NEIGHBOURS, _NEAR = 16, 3.2
-"""of a point, and how far they lie at most, in the usual distance"""
+_NEAR = 3.2
+"""how far neighbours lie at most, in the usual distance"""
 _APART = (0.5, 0.5, 0.25)
 """of the usual distance, between points that are added, and from the others; round by round"""
 _WIDE = 1.7
 """radii between neighbours that may have a gap between them"""
 _BETWEEN = np.array([4, 2, 6, 1, 3, 5, 7], np.float32) / 8
 """where between two neighbours points are tried: skin may be pulled apart near one of them"""
-_AT_ONCE = 1 << 16
-"""points that are posed together, for what is known of one takes two kilobytes"""
-_FRONT = 0.01
-"""Of all points, this share lies before what is taken for the head's front."""
 _COVERING = 6
 """discs that may cover a place"""
 _OPEN, _MORE_OPEN = 0.45, 0.2
@@ -45,11 +50,6 @@ open at rest the training has seen."""
 _DETOUR = 1.25
 """A place that comes to lie farther off, on the way from one neighbour to the other, is not between
 them any more."""
-_SAME_COLOUR, _SAME_SIDE = 0.08, 0.7
-"""Neighbours of unlike colour or direction are an edge, which is not to be blurred."""
-
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 
 
 def far_motions(capture: Capture, avatar: Avatar) -> list[Parameters]:
@@ -86,10 +86,10 @@ def fill_gaps(avatar: Avatar, motions: list[Parameters], device: str = "auto") -
         motions: the first one is the face at rest.
         device: where it is posed.
     """
-    if avatar.num_points <= _NEIGHBOURS:
+    if avatar.num_points <= NUM_NEIGHBOURS:
         return avatar
-    distances, _ = _neighbours(avatar.points[_drawn_at_rest(avatar)].numpy())
-    usual, radius = float(np.median(distances[:, :4])), _drawn_radius(avatar)
+    usual = usual_distance(avatar.points[drawn_at_rest(avatar)].numpy())
+    radius = drawn_radius(avatar)
     for share in _APART:
         added = _find_gaps(avatar, motions, usual, radius, share * usual, device)
         avatar = replace(avatar, points=torch.cat([avatar.points, torch.from_numpy(added)]))
@@ -114,15 +114,15 @@ def _find_gaps(
         apart: how far places lie at least from each other and from points, where they are stored.
         device: where the avatar is posed.
     """
-    places = avatar.points[_drawn_at_rest(avatar)].numpy()
-    posed, normals = _pose(avatar, places, motions, device)
-    first, second = _pairs(places, _NEAR * usual)
-    longest = np.max([_lengths(points, first, second) for points in posed], axis=0)
-    wide = (longest > _WIDE * radius) & _are_alike(avatar, places, normals, first, second)
+    places = avatar.points[drawn_at_rest(avatar)].numpy()
+    posed, normals = pose_places(avatar, places, motions, device)
+    first, second = find_pairs(places, _NEAR * usual)
+    longest = np.max([lengths(points, first, second) for points in posed], axis=0)
+    wide = (longest > _WIDE * radius) & are_alike(avatar, places, normals, first, second)
     first, second, between = _tried(places, first[wide], second[wide], apart)
     if not len(between):
         return between
-    tried = _pose(avatar, between, motions, device)[0]
+    tried = pose_places(avatar, between, motions, device)[0]
     opened = [
         _opened(old, new, first, second, radius) for old, new in zip(posed, tried, strict=True)
     ]
@@ -145,13 +145,6 @@ def _tried(
     return first[clear], second[clear], between[clear]
 
 
-def _drawn_radius(avatar: Avatar) -> float:
-    """Radius of points on the head's front, where they are nearest to the camera."""
-    camera = avatar.default_camera()
-    depth = float(np.quantile(camera.project(avatar.points)[:, 2].numpy(), _FRONT))
-    return avatar.radius_in(camera) * depth / float(camera.intrinsics[1, 1])
-
-
 def _opened(
     points: Floats, places: Floats, first: Indices, second: Indices, radius: float
 ) -> Floats:
@@ -162,69 +155,8 @@ def _opened(
     from scipy.spatial import cKDTree
 
     way = sum(np.linalg.norm(places - points[end], axis=1) for end in (first, second))
-    between = way < _DETOUR * _lengths(points, first, second)
+    between = way < _DETOUR * lengths(points, first, second)
     distances, _ = cKDTree(points).query(places[between], k=_COVERING, workers=-1)
     passed = np.zeros(len(places), np.float32)
     passed[between] = np.minimum((distances / radius) ** 2, 1).prod(axis=1)
     return passed
-
-
-def _drawn_at_rest(avatar: Avatar) -> Indices:
-    """Points that are drawn without attributes where they are stored."""
-    if avatar.store is None or not avatar.moves_points:
-        return np.arange(avatar.num_points)
-    low, high = avatar.store
-    stored = ((avatar.points > low) & (avatar.points < high)).all(dim=1)
-    deformer = avatar.networks.deformer.at(avatar.codes.compose({}))
-    drawn = find_drawn(deformer, avatar.points, avatar.store).index
-    return drawn[~stored[drawn]].numpy()
-
-
-def _neighbours(places: Floats) -> tuple[Floats, Indices]:
-    """Distances (N, K) of each point's nearest, from near to far, and which they are (N, K)."""
-    from scipy.spatial import cKDTree
-
-    distances, near = cKDTree(places).query(places, k=_NEIGHBOURS + 1, workers=-1)
-    return distances[:, 1:].astype(np.float32), near[:, 1:]
-
-
-def _pairs(places: Floats, reach: float) -> tuple[Indices, Indices]:
-    """Neighbours within reach of each other, each pair once."""
-    distances, near = _neighbours(places)
-    first, second = np.repeat(np.arange(len(near)), _NEIGHBOURS), near.ravel()
-    chosen = (first < second) & (distances.ravel() < reach)
-    return first[chosen], second[chosen]
-
-
-def _pose(
-    avatar: Avatar, places: Floats, motions: list[Parameters], device: str
-) -> tuple[list[Floats], Floats]:
-    """Where points (N, 3) come to lie in every motion, and their normals (N, 3) in the first."""
-    camera = avatar.default_camera((16, 16))
-    parts: list[list[Floats]] = []
-    normals = []
-    for some in torch.from_numpy(places).split(_AT_ONCE):
-        session = Session(replace(avatar, points=some, store=None), device)
-        at_rest = session.render(motions[0], camera, ("alpha",))
-        # A frame holds on to all that is known of its points.
-        others = [session.render(motion, camera, ("alpha",)).points for motion in motions[1:]]
-        parts.append([at_rest.points, *others])
-        normals.append(at_rest.normals)
-    return [np.concatenate(each) for each in zip(*parts, strict=True)], np.concatenate(normals)
-
-
-def _lengths(points: Floats, first: Indices, second: Indices) -> Floats:
-    found: Floats = np.linalg.norm(points[first] - points[second], axis=1)
-    return found
-
-
-def _are_alike(
-    avatar: Avatar, places: Floats, normals: Floats, first: Indices, second: Indices
-) -> npt.NDArray[np.bool_]:
-    """Whether neighbours lie on one piece of skin."""
-    geometry = avatar.networks.geometry.at(avatar.codes.compose({}))
-    colours = torch.cat([geometry(p).albedo for p in torch.from_numpy(places).split(8192)]).numpy()
-    same_colour = np.abs(colours[first] - colours[second]).max(axis=1) < _SAME_COLOUR
-    same_side = (normals[first] * normals[second]).sum(axis=1) > _SAME_SIDE
-    alike: npt.NDArray[np.bool_] = same_colour & same_side
-    return alike
