@@ -48,23 +48,27 @@ def read_out(
 
 
 @inner()
-def move_patch(
-    points: Floats, maps: Floats, biases: Floats, offset: Floats, offset_bias: Floats,
-    values: Floats, slopes: Floats, units: Indices, part: Floats, moved: Floats,
-) -> None:  # fmt: skip
-    """The canonical offset of a patch.
+def read_hidden(
+    points: Floats, maps: Floats, biases: Floats, reading: Floats, reading_bias: Floats,
+    values: Floats, slopes: Floats, units: Indices, part: Floats, results: Floats,
+) -> tuple[int, int]:  # fmt: skip
+    """What a map reads from the deformer's hidden layer over a patch.
 
     Args:
         points: (4, WIDE), the last row 0.
         maps: (layers, M, M) of the deformer, the last one for the skinning.
         biases: (layers, M)
-        offset: (4, M)
-        offset_bias: (4,)
+        reading: (R, M), R in fours.
+        reading_bias: (R,)
         values: scratch (3, M, WIDE).
         slopes: scratch (M, WIDE).
         units: scratch (2, M).
         part: scratch for a matrix.
-        moved: (4, WIDE) out.
+        results: (R, WIDE) out.
+
+    Returns:
+        how many units of the layer are left, and a place p: they are in ``values[p]``, and
+        ``units[p]`` says which they are.
     """
     num_rows = biases.shape[1]
     count, old, new = 3, 0, 1
@@ -76,7 +80,30 @@ def move_patch(
             units[new], values[new], slopes,
         )  # fmt: skip
         old, new = new, old
-    read_out(offset, offset_bias, units[old], count, values[old], part, moved)
+    read_out(reading, reading_bias, units[old], count, values[old], part, results)
+    return count, old
+
+
+@inner()
+def place_patch(
+    points: Floats, maps: Floats, biases: Floats, reading: Floats, reading_bias: Floats,
+    skinning: Floats, skinning_bias: Floats, values: Floats, slopes: Floats, units: Indices,
+    part: Floats, results: Floats, weights: Floats,
+) -> None:  # fmt: skip
+    """What a map reads from the hidden layer over a patch, and the weights of the bones.
+
+    Args as for `read_hidden`, and skinning, skinning_bias and weights as for `deform_patch`.
+    """
+    count, old = read_hidden(
+        points, maps, biases, reading, reading_bias, values, slopes, units, part, results
+    )
+    last, new = len(maps) - 1, 1 - old
+    found = next_layer(
+        maps[last], biases[last], biases.shape[1], units[old], count, values[old], part, values[2],
+        units[new], values[new], slopes,
+    )  # fmt: skip
+    read_out(skinning, skinning_bias, units[new], found, values[new], part, weights)
+    _soften(weights)
 
 
 @inner()
@@ -89,7 +116,7 @@ def deform_patch(
 
     Args:
         points: (4, WIDE), the last row 0.
-        maps, biases, values, slopes, units, part: as for `move_patch`.
+        maps, biases, values, slopes, units, part: as for `read_hidden`.
         surface: (4, M) from the hidden layer onto the head's surface.
         surface_bias: (4,)
         skinning: (8, M) to the weights' logits.
@@ -132,13 +159,14 @@ def deform_patch(
     for axis in range(3):
         clear(8, slants[axis])
         multiply(part, 8, in_fours(count), tangents[old, axis], slants[axis])
-    _soften(weights, slants)
+    _soften(weights)
+    _soften_tangents(weights, slants)
     return left, new
 
 
 @inner(fastmath=JOINED, error_model="numpy")
-def _soften(weights: Floats, slants: Floats) -> None:
-    """Softmax of six logits (8, WIDE) in place, and its tangents (3, 8, WIDE)."""
+def _soften(weights: Floats) -> None:
+    """Softmax of six logits (8, WIDE) in place."""
     for lane in range(WIDE):
         highest = weights[0, lane]
         for bone in range(1, 6):
@@ -149,6 +177,11 @@ def _soften(weights: Floats, slants: Floats) -> None:
             total += weights[bone, lane]
         for bone in range(6):
             weights[bone, lane] /= total
+
+
+@inner(fastmath=JOINED, error_model="numpy")
+def _soften_tangents(weights: Floats, slants: Floats) -> None:
+    """Tangents (3, 8, WIDE) of six logits to those of their softmax (8, WIDE), in place."""
     for axis in range(3):
         for lane in range(WIDE):
             mean = _ZERO

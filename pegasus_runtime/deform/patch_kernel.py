@@ -9,7 +9,8 @@ from pegasus_runtime.avatar.patch_kernel import (
     deform_patch,
     geometry_patch,
     lay_in_rows,
-    move_patch,
+    place_patch,
+    read_hidden,
 )
 from pegasus_runtime.avatar.units_kernel import WIDE, Floats, Indices
 from pegasus_runtime.deform.folding_kernel import LANES
@@ -24,13 +25,40 @@ def move_points(
     points: Floats, maps: Floats, biases: Floats, offset: Floats, offset_bias: Floats,
     values: Floats, slopes: Floats, units: Indices, part: Floats, rows: Floats, moved: Floats,
 ) -> None:  # fmt: skip
-    """p' (n, 3) of stored points (n, 3); all else as for `move_patch`, rows (2, 4, WIDE)."""
+    """p' (n, 3) of stored points (n, 3).
+
+    Args as for `read_hidden`, of a map to the offset, and: rows scratch (2, 4, WIDE), moved out.
+    """
     for start in range(0, len(points), WIDE):
         lay_in_rows(points, start, rows[0])
-        move_patch(rows[0], maps, biases, offset, offset_bias, values, slopes, units, part, rows[1])
+        read_hidden(
+            rows[0], maps, biases, offset, offset_bias, values, slopes, units, part, rows[1]
+        )
         for lane in range(min(WIDE, len(points) - start)):
             for axis in range(3):
                 moved[start + lane, axis] = points[start + lane, axis] + rows[1, axis, lane]
+
+
+@njit(cache=True, nogil=True)
+def place_points(
+    points: Floats, maps: Floats, biases: Floats, reading: Floats, reading_bias: Floats,
+    skinning: Floats, skinning_bias: Floats, values: Floats, slopes: Floats, units: Indices,
+    part: Floats, rows: Floats, results: Floats,
+) -> None:  # fmt: skip
+    """Where points p' (n, 3) go: six numbers that are read, and the weights of six bones.
+
+    Args as for `place_patch`, and: rows scratch (20, WIDE), results (n, 12) out.
+    """
+    for start in range(0, len(points), WIDE):
+        lay_in_rows(points, start, rows[:4])
+        place_patch(
+            rows[:4], maps, biases, reading, reading_bias, skinning, skinning_bias, values, slopes,
+            units, part, rows[4:12], rows[12:],
+        )  # fmt: skip
+        for lane in range(min(WIDE, len(points) - start)):
+            for number in range(6):
+                results[start + lane, number] = rows[4 + number, lane]
+                results[start + lane, 6 + number] = rows[12 + number, lane]
 
 
 @njit(cache=True, nogil=True)

@@ -27,6 +27,8 @@ from pegasus_runtime.deform.posing import bone_rows
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.units_kernel import Floats, Indices
 
+CORE_SLICE = 1024
+"""points that one core moves or places at once, a multiple of `units_kernel.WIDE`"""
 _NEVER_ON = -1e3
 """Bias of rows that fill a matrix up: a softplus of it is nothing."""
 _kept = threading.local()
@@ -77,6 +79,33 @@ class MovePatches:
             _scratch("values", 3, size, WIDE), _scratch("slopes", size, WIDE),
             _scratch_units("units", 2, size), _scratch("part", size, size),
             _scratch("rows", 2, 4, WIDE), moved.numpy(),
+        )  # fmt: skip
+
+
+class PlacePatches:
+    """Where points of one latent code go, with no derivatives."""
+
+    def __init__(self, networks: CodedNetworks, blend: Map) -> None:
+        """Lay the deformer out, with ``blend`` from `Deformer.blend_map`."""
+        deformer = networks.deformer
+        self._maps, self._biases = _stack(deformer.maps)
+        size = self._maps.shape[2]
+        both = zip(networks.surface_offset, blend, strict=True)
+        weight, bias = (torch.cat(parts) for parts in both)
+        self._reading = _padded((weight, bias), 8, size)
+        self._skinning = _padded(deformer.skinning, 8, size)
+
+    def find(self, points: Tensor, results: Tensor) -> None:
+        """Write (n, 12) of points p' (n, 3): offset onto the head, the blend, six weights."""
+        from pegasus_runtime.avatar.units_kernel import WIDE
+        from pegasus_runtime.deform.patch_kernel import place_points
+
+        size = self._biases.shape[1]
+        place_points(
+            points.contiguous().numpy(), self._maps, self._biases, *self._reading, *self._skinning,
+            _scratch("values", 3, size, WIDE), _scratch("slopes", size, WIDE),
+            _scratch_units("units", 2, size), _scratch("part", size, size),
+            _scratch("rows", 20, WIDE), results.numpy(),
         )  # fmt: skip
 
 

@@ -194,7 +194,7 @@ def _invert(table: Floats) -> None:
 
 @inner(fastmath=JOINED)
 def _undo_canonical(table: Floats, bones: Floats) -> None:
-    """Rest places and their tangents, as `surface._undo_transforms`."""
+    """Rest places and their tangents, as `surface.undo_transforms`."""
     _blend(table, bones, CANONICAL)
     _invert(table)
     for axis in range(3):

@@ -112,7 +112,9 @@ def evaluate_surface(
     if deformer.hidden_tangents is not None:
         axes = torch.eye(3, device=points.device, dtype=points.dtype)
         tangents = axes[:, None, :] + map_tangents(deformer.hidden_tangents, weight)
-    rest, rest_tangents = _undo_transforms(canonical, deformer, surface_points, tangents)
+    rest, rest_tangents = undo_transforms(
+        canonical, deformer.skinning, surface_points, tangents, deformer.skinning_tangents
+    )
     if still and rest_tangents is not None:
         rest_tangents = rest_tangents.detach()
     return CanonicalSurface(
@@ -125,16 +127,20 @@ def evaluate_surface(
     )
 
 
-def _undo_transforms(
-    canonical: CanonicalHead, deformer: DeformerOutput, points: Tensor, tangents: Tensor | None
+def undo_transforms(
+    canonical: CanonicalHead,
+    skinning: Tensor,
+    points: Tensor,
+    tangents: Tensor | None = None,
+    skinning_tangents: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Invert y ↦ Σ w_b M_b y at the canonical transforms, for points and their tangents."""
-    linear, shift = blend_bones(canonical.transforms, deformer.skinning)
+    linear, shift = blend_bones(canonical.transforms, skinning)
     inverse = invert_3x3(linear)
     rest = apply_rows(inverse, points - shift)
-    if tangents is None or deformer.skinning_tangents is None:
+    if tangents is None or skinning_tangents is None:
         return rest, None
-    drift = _blend_tangents(canonical.transforms, deformer.skinning_tangents, rest)
+    drift = _blend_tangents(canonical.transforms, skinning_tangents, rest)
     return rest, apply_rows(inverse, tangents - drift)
 
 

@@ -22,6 +22,7 @@ from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_
 from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
 from pegasus_runtime.deform.nearest import NearestTracker
 from pegasus_runtime.deform.placing import place_surface
+from pegasus_runtime.deform.positions import find_positions
 from pegasus_runtime.deform.surface import (
     PosedHead,
     apply_rows,
@@ -200,16 +201,7 @@ def find_shown_points(
     deformer = learner.networks.deformer
     blend = deformer.blend_map(posed.expression_change, posed.feature_change)
     drawn = situation.drawn(networks)
-
-    def evaluate(points: Tensor, networks: CodedNetworks, blend: Map) -> tuple[Tensor, ...]:
-        part = evaluate_surface(
-            networks, situation.canonical, points, appearance=False, move=False
-        )  # fmt: skip
-        weight, bias = blend
-        bent = part.rest_points + torch.addmm(bias, part.deformer.hidden, weight.T)
-        return part.points, bent, part.deformer.skinning
-
-    on_head, bent, skinning = in_slices(evaluate, (drawn.points,), networks, blend)
+    on_head, bent, skinning = find_positions(networks, situation.canonical, drawn.points, blend)
     nearest = situation.trackers[frame.record.subject].find(drawn.spread(on_head))
     if posed.shape_displacements is not None:
         bent = bent + posed.shape_displacements[nearest[drawn.index]]
