@@ -1,4 +1,4 @@
-"""What each pass of a picture shows, before and after points are blended into pixels."""
+"""The passes of a picture: what points bring to each, drawing them, and what is done after."""
 
 from __future__ import annotations
 

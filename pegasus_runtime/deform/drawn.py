@@ -17,10 +17,9 @@ from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.evaluation import SurfaceEvaluation
 from pegasus_runtime.deform.nearest import nearest_vertices
-from pegasus_runtime.deform.patches import CORE_SLICE, MovePatches
+from pegasus_runtime.deform.patches import MovePatches, spread_over_cores
 from pegasus_runtime.deform.posing import PosableSurface
 from pegasus_runtime.deform.surface import PosedHead, PosedSurface
-from pegasus_runtime.side_by_side import work_through
 
 _SLICE = 65_536
 """points moved at once: hidden layers of all would take a lot of memory"""
@@ -77,10 +76,7 @@ def find_drawn(deformer: CodedDeformer, points: Tensor, store: Tensor | None) ->
 def _move(deformer: CodedDeformer, points: Tensor) -> Tensor:
     """p' (N, 3) of stored points (N, 3)."""
     if devices.has_loops(points.device) and points.dtype == torch.float32:
-        patches, moved = MovePatches(deformer), torch.empty_like(points)
-        slices = list(zip(points.split(CORE_SLICE), moved.split(CORE_SLICE), strict=True))
-        work_through(slices, lambda part: patches.move(*part))
-        return moved
+        return spread_over_cores(MovePatches(deformer).move, points, torch.empty_like(points))
     return torch.cat([part + deformer.canonical_offset(part) for part in points.split(_SLICE)])
 
 

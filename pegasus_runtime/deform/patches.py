@@ -7,6 +7,7 @@ formulas as torch's operations.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,12 @@ from pegasus_runtime.avatar.networks import CodedNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.folding import PackedRows
 from pegasus_runtime.deform.posing import bone_rows
+from pegasus_runtime.side_by_side import work_through
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.units_kernel import Floats, Indices
 
-CORE_SLICE = 1024
+_CORE_SLICE = 1024
 """points that one core moves or places at once, a multiple of `units_kernel.WIDE`"""
 _NEVER_ON = -1e3
 """Bias of rows that fill a matrix up: a softplus of it is nothing."""
@@ -58,6 +60,15 @@ class Findings:
         """As the network gives it, but for the gradient, which is in the rows."""
         distance, colours, part = self.numbers.split([1, 3, 1], dim=1)
         return GeometryOutput(distance[:, 0], None, colour_of(colours), part[:, 0])
+
+
+def spread_over_cores(
+    work: Callable[[Tensor, Tensor], None], points: Tensor, results: Tensor
+) -> Tensor:
+    """Work from points (N, …) to results (N, …), a slice on each core; returns the results."""
+    parts = zip(points.split(_CORE_SLICE), results.split(_CORE_SLICE), strict=True)
+    work_through(list(parts), lambda part: work(*part))
+    return results
 
 
 class MovePatches:

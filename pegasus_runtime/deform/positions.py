@@ -11,9 +11,8 @@ from pegasus_runtime import devices
 from pegasus_runtime.avatar.layers import Map
 from pegasus_runtime.avatar.networks import CodedNetworks
 from pegasus_runtime.deform.canonical_head import CanonicalHead
-from pegasus_runtime.deform.patches import CORE_SLICE, PlacePatches
+from pegasus_runtime.deform.patches import PlacePatches, spread_over_cores
 from pegasus_runtime.deform.surface import evaluate_surface, undo_transforms
-from pegasus_runtime.side_by_side import work_through
 
 
 class Positions(NamedTuple):
@@ -44,9 +43,8 @@ def find_positions(
         weight, bias = blend
         bent = part.rest_points + torch.addmm(bias, part.deformer.hidden, weight.T)
         return Positions(part.points, bent, part.deformer.skinning)
-    patches, found = PlacePatches(networks, blend), torch.empty(len(points), 12)
-    slices = list(zip(points.split(CORE_SLICE), found.split(CORE_SLICE), strict=True))
-    work_through(slices, lambda part: patches.find(*part))
+    patches = PlacePatches(networks, blend)
+    found = spread_over_cores(patches.find, points, torch.empty(len(points), 12))
     offset, change, skinning = found.split([3, 3, 6], dim=1)
     on_head = points + offset
     rest, _ = undo_transforms(canonical, skinning, on_head)

@@ -25,6 +25,7 @@ def avatar() -> pr.Avatar:
         num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0,
         deformer_width=16, deformer_depth=2, shading_width=8,
     )  # fmt: skip
+    torch.manual_seed(0)
     made = pr.initial_avatar(
         head, torch.cat([head.template, 0.01 * torch.rand(200, 3)]), 0.05, sizes=sizes,
         attribute_names=["hair_a"],

@@ -34,8 +34,6 @@ _JAW = slice(6, 9)
 _NUM_MOTIONS = 24
 _BEYOND = 1.5
 """how much farther than the frames sliders are drawn"""
-_NEAR = 3.2
-"""how far neighbours lie at most, in the usual distance"""
 _APART = (0.5, 0.5, 0.25)
 """of the usual distance, between points that are added, and from the others; round by round"""
 _WIDE = 1.7
@@ -116,7 +114,7 @@ def _find_gaps(
     """
     places = avatar.points[drawn_at_rest(avatar)].numpy()
     posed, normals = pose_places(avatar, places, motions, device)
-    first, second = find_pairs(places, _NEAR * usual)
+    first, second = find_pairs(places, usual)
     longest = np.max([lengths(points, first, second) for points in posed], axis=0)
     wide = (longest > _WIDE * radius) & are_alike(avatar, places, normals, first, second)
     first, second, between = _tried(places, first[wide], second[wide], apart)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.deform.drawn import find_drawn
+from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
 from pegasus_runtime.export.turntable import avatar_centre, turned
 from pegasus_runtime.raster import Fragments, rasterize
 from pegasus_runtime.session import Session
@@ -30,6 +30,7 @@ from trainer.stages.skin import (
     are_alike,
     drawn_at_rest,
     drawn_radius,
+    find_albedo,
     find_pairs,
     lengths,
     pose_places,
@@ -47,8 +48,6 @@ _SHEET = 4.0
 """radii behind the first point of a pixel within which points belong to the same skin"""
 _APART, _FARTHEST = 0.9, 2.5
 """radii between neighbours beneath the middle of which a point may be needed"""
-_NEAR = 3.2
-"""how far neighbours lie at most where they are stored, in the usual distance"""
 _ON_TOP = 2.0
 """radii from the first point of a pixel within which a place is seen"""
 _FACING = 0.5
@@ -58,7 +57,6 @@ _BELOW = 1.0
 _CLEAR = 0.5
 """of the usual distance, between points that are added and from all others"""
 _ROUNDS = 2
-_AT_ONCE = 8192
 
 
 @dataclass
@@ -102,7 +100,7 @@ def _find_lining(avatar: Avatar, usual: float, radius: float, device: str) -> Fl
 
     places = avatar.points[drawn_at_rest(avatar)].numpy()
     (posed,), normals = pose_places(avatar, places, [avatar.neutral()], device)
-    first, second = find_pairs(places, _NEAR * usual)
+    first, second = find_pairs(places, usual)
     apart = lengths(posed, first, second) / radius
     chosen = (apart > _APART) & (apart < _FARTHEST)
     chosen &= are_alike(avatar, places, normals, first, second)
@@ -154,13 +152,11 @@ def _see(avatar: Avatar, device: str) -> _Seen:
     session = Session(avatar, device)
     points = session.render(avatar.neutral(), avatar.default_camera((16, 16)), ("alpha",)).points
     networks = avatar.networks.at(avatar.codes.compose({}))
+    drawn = DrawnPoints.all_of(avatar.points)
     if avatar.moves_points:
         drawn = find_drawn(networks.deformer, avatar.points, avatar.store)
-        moved, index = drawn.points, drawn.index
-    else:
-        moved, index = avatar.points, torch.arange(avatar.num_points)
-    albedo = torch.cat([networks.geometry(part).albedo for part in moved.split(_AT_ONCE)])
-    return _Seen(torch.from_numpy(points)[index], albedo)
+    albedo = find_albedo(networks.geometry, drawn.points)
+    return _Seen(torch.from_numpy(points)[drawn.index], albedo)
 
 
 def _views(avatar: Avatar) -> Iterator[Camera]:

@@ -7,16 +7,20 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.geometry import CodedGeometry
 from pegasus_runtime.deform.drawn import find_drawn
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.session import Session
 
 NUM_NEIGHBOURS, _NEAREST = 16, 4
 """of a point, and of those that say how far apart they usually are"""
-_AT_ONCE = 1 << 16
-"""points that are posed together, for what is known of one takes two kilobytes"""
+_NEAR = 3.2
+"""how far neighbours lie at most, in the usual distance"""
+_AT_ONCE, _COLOURED_AT_ONCE = 1 << 16, 8192
+"""points that are posed together, for what is known of one takes two kilobytes; and coloured"""
 _FRONT = 0.01
 """Of all points, this share lies before what is taken for the head's front."""
 _SAME_COLOUR, _SAME_SIDE = 0.08, 0.7
@@ -58,11 +62,11 @@ def _neighbours(places: Floats) -> tuple[Floats, Indices]:
     return distances[:, 1:].astype(np.float32), near[:, 1:]
 
 
-def find_pairs(places: Floats, reach: float) -> tuple[Indices, Indices]:
-    """Neighbours within reach of each other, each pair once."""
+def find_pairs(places: Floats, usual: float) -> tuple[Indices, Indices]:
+    """Neighbours that lie near for their usual distance, each pair once."""
     distances, near = _neighbours(places)
     first, second = np.repeat(np.arange(len(near)), NUM_NEIGHBOURS), near.ravel()
-    chosen = (first < second) & (distances.ravel() < reach)
+    chosen = (first < second) & (distances.ravel() < _NEAR * usual)
     return first[chosen], second[chosen]
 
 
@@ -89,12 +93,17 @@ def lengths(points: Floats, first: Indices, second: Indices) -> Floats:
     return found
 
 
+def find_albedo(geometry: CodedGeometry, places: Tensor) -> Tensor:
+    """Colours (N, 3) without light at places (N, 3)."""
+    return torch.cat([geometry(part).albedo for part in places.split(_COLOURED_AT_ONCE)])
+
+
 def are_alike(
     avatar: Avatar, places: Floats, normals: Floats, first: Indices, second: Indices
 ) -> npt.NDArray[np.bool_]:
     """Whether neighbours lie on one piece of skin."""
     geometry = avatar.networks.geometry.at(avatar.codes.compose({}))
-    colours = torch.cat([geometry(p).albedo for p in torch.from_numpy(places).split(8192)]).numpy()
+    colours = find_albedo(geometry, torch.from_numpy(places)).numpy()
     same_colour = np.abs(colours[first] - colours[second]).max(axis=1) < _SAME_COLOUR
     same_side = (normals[first] * normals[second]).sum(axis=1) > _SAME_SIDE
     alike: npt.NDArray[np.bool_] = same_colour & same_side
