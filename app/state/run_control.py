@@ -10,11 +10,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from app.state.process_identity import ProcessIdentity
 from app.state.run_guard import PROCESS_FILE, REQUEST_FILE, send
 from app.state.runs import Run, Status
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
+from pegasus_runtime.process_identity import ProcessIdentity
 
 ROOT = Path(__file__).resolve().parents[2]
 """where the trainer can be imported from"""

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from app.state.process_identity import ProcessIdentity, this_process
+from pegasus_runtime.process_identity import ProcessIdentity, this_process
 
 PROCESS_FILE, REQUEST_FILE, LOG_FILE = "process.json", "request", "run.log"
 _SIZE = 4096

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from app.state.process_identity import ProcessIdentity
 from app.state.run_events import EVENTS_FILE, EventReader
 from app.state.run_guard import LOG_FILE, PROCESS_FILE, REQUEST_FILE
+from pegasus_runtime.process_identity import ProcessIdentity
 
 _FRESH_S = 90.0
 """without a process to ask: a run that wrote nothing for so long, or for 20 steps, has ended"""

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from app.state import run_control
-from app.state.process_identity import ProcessIdentity, this_process
 from app.state.run_events import EventReader
 from app.state.run_list import RunList
 from app.state.runs import Run, Status, advice
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.process_identity import ProcessIdentity, this_process
 
 TRAINER = """
 import json, pathlib, sys, time
