@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +48,8 @@ def new_picture(*shape: int) -> Tensor:
 
 
 def free_memory_bytes() -> int:
-    """Memory that processes may still take; 0 where the system does not say."""
-    return 1024 * (_kilobytes(Path("/proc/meminfo"), "MemAvailable") or 0)
+    """Memory that processes may still take."""
+    return int(psutil.virtual_memory().available)
 
 
 def peak_memory_mb(device: torch.device) -> int | None:
@@ -55,21 +58,14 @@ def peak_memory_mb(device: torch.device) -> int | None:
         import torch
 
         return torch.cuda.max_memory_reserved(device) >> 20
-    if sys.platform == "win32":
-        return None
-    # Linux hands what getrusage says down from the process that started this one.
-    if (kilobytes := _kilobytes(Path("/proc/self/status"), "VmHWM")) is not None:
-        return kilobytes >> 10
+    platform: str = sys.platform
+    if platform == "linux":
+        # What getrusage says is handed down from the process that started this one.
+        status = Path("/proc/self/status").read_text("ascii", errors="replace")
+        found = re.search(r"^VmHWM:\s*(\d+)", status, re.MULTILINE)
+        return int(found[1]) >> 10 if found else None
+    if platform == "win32":
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0)) >> 20
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak >> (20 if sys.platform == "darwin" else 10)
-
-
-def _kilobytes(table: Path, name: str) -> int | None:
-    """A line of one of the system's tables of memory."""
-    try:
-        lines = table.read_text("ascii", errors="replace").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), None)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20

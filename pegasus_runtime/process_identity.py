@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
+import math
 import os
 import socket
-import subprocess
-import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_QUERY_LIMITED = 0x1000
+import psutil
+
+_SAME_START_S = 2.0
+"""Start times are told by a clock that may be set meanwhile, by fractions of a second."""
+_FIRST_NAMESPACE = 0xEFFFFFFC
+"""the inode that Linux gives the process numbers outside of all containers"""
 
 
 @dataclass(frozen=True)
@@ -19,62 +21,49 @@ class ProcessIdentity:
     """A process that cannot be mistaken for a later one with the same number."""
 
     pid: int
-    started: str
-    """when, as the system tells it; empty where the process is not there"""
+    started: float
+    """seconds since 1970; 0 where the process is not there"""
     host: str
+    """the machine, and the container where process numbers are its own"""
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.started, int | float) and math.isfinite(self.started)
+        if not (isinstance(self.pid, int) and number and isinstance(self.host, str)):
+            raise TypeError("that is no process's identity")
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
         """That of a process of this machine."""
-        return cls(pid, _start_time(pid), socket.gethostname())
+        return cls(pid, _start_time(pid), _host())
 
     @property
     def is_here(self) -> bool:
         """Whether it is a process of this machine."""
-        return self.host == socket.gethostname()
+        return self.host == _host()
 
     @property
     def is_alive(self) -> bool:
         """Whether it is running on this machine."""
-        return self.is_here and bool(self.started) and _start_time(self.pid) == self.started
+        if not self.is_here or self.started <= 0:
+            return False
+        return abs(_start_time(self.pid) - self.started) < _SAME_START_S
 
 
-def _start_time(pid: int) -> str:
-    platform: str = sys.platform
-    if platform == "win32":
-        return _start_time_windows(pid)
-    if platform == "linux":
-        return _start_time_linux(pid)
-    # The others have no files on processes, but all have ps.
-    asked = ["ps", "-o", "lstart=", "-p", str(pid)]
-    with suppress(OSError):
-        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    return ""
-
-
-def _start_time_linux(pid: int) -> str:
+def _start_time(pid: int) -> float:
     try:
-        line = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except (psutil.Error, ValueError, OverflowError):
+        return 0.0
+
+
+def _host() -> str:
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
-        return ""
-    # The program's name, in brackets, may hold spaces and brackets.
-    state, *rest = line.rpartition(")")[2].split()
-    return "" if state in "ZX" else f"{boot}:{rest[18]}"
-
-
-def _start_time_windows(pid: int) -> str:
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
-    handle = kernel.OpenProcess(_QUERY_LIMITED, False, pid)
-    if not handle:
-        return ""
-    times = [ctypes.c_ulonglong() for _ in range(4)]
-    try:
-        known = kernel.GetProcessTimes(handle, *(ctypes.byref(time) for time in times))
-    finally:
-        kernel.CloseHandle(handle)
-    # An ended process stays known while somebody holds it; then its exit time is set.
-    return str(times[0].value) if known and not times[1].value else ""
+        namespace = _FIRST_NAMESPACE
+    name = socket.gethostname()
+    return name if namespace == _FIRST_NAMESPACE else f"{name}/{namespace}"
 
 
 def this_process() -> ProcessIdentity:

@@ -18,6 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
 
 PROCESS_FILE, REQUEST_FILE, LOG_FILE = "process.json", "request", "run.log"
@@ -72,27 +74,17 @@ def _wait(folder: Path, child: subprocess.Popen[bytes]) -> int:
 
 def send(pid: int, wanted: str) -> None:
     """Pass on a request, "pause", "stop" or "kill", to a process."""
-    with suppress(OSError):
-        if os.name == "nt":
-            if wanted == "kill":
-                subprocess.run(["taskkill", "/T", "/F", "/PID", str(pid)], check=False)
-            else:
-                os.kill(0, signal.CTRL_C_EVENT)  # type: ignore[attr-defined]
-        elif wanted == "kill":
-            for number in (pid, *_below(pid)):
-                os.kill(number, signal.SIGKILL)
+    with suppress(OSError, psutil.NoSuchProcess):
+        if wanted == "kill":
+            # torchrun puts each worker into a group of its own.
+            for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        elif os.name == "nt":
+            os.kill(0, signal.CTRL_C_EVENT)  # type: ignore[attr-defined]
         else:
             # Only the leader: torchrun tells its workers itself.
             os.kill(pid, signal.SIGINT)
-
-
-def _below(pid: int) -> list[int]:
-    """Its children and theirs: torchrun puts each worker into a group of its own."""
-    asked = ["ps", "-A", "-o", "pid=,ppid="]
-    listed = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    children = [child for child, parent in pairs if parent == pid]
-    return [number for child in children for number in (child, *_below(child))]
 
 
 def _write(folder: Path, facts: dict[str, Any]) -> None:

@@ -115,8 +115,9 @@ def test_a_day_of_events_opens_at_once(tmp_path: Path) -> None:
 def test_a_process_is_known_by_more_than_its_number() -> None:
     mine = this_process()
     assert mine.is_alive
-    assert not ProcessIdentity(mine.pid, "another time", mine.host).is_alive
+    assert not ProcessIdentity(mine.pid, mine.started - 60, mine.host).is_alive
     assert not ProcessIdentity(mine.pid, mine.started, "another-host").is_alive
+    assert not ProcessIdentity(1 << 70, mine.started, mine.host).is_alive
 
 
 def test_pause_and_resume(started: Run) -> None:
@@ -191,7 +192,7 @@ def test_runs_of_others_are_judged_by_their_diary(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(event(1) + "\n", "utf-8")
     assert run.state().status is Status.RUNNING
-    facts = {"process": {"pid": 1, "started": "x", "host": "far"}, "began": 0.0}
+    facts = {"process": {"pid": 1, "started": 1.0, "host": "far"}, "began": 0.0}
     facts["guard"] = facts["process"]
     (tmp_path / "process.json").write_text(json.dumps(facts), "utf-8")
     assert run.state().status is Status.RUNNING and run.state().detail == "on far"
