@@ -20,6 +20,21 @@ if not torch.cuda.is_available():
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-seeds",
+        type=int,
+        default=200,
+        help="how many damaged files each fuzz test of a reader makes",
+    )
+
+
+@pytest.fixture
+def fuzz_seeds(request: pytest.FixtureRequest) -> range:
+    """The seeds of a fuzz test; `--fuzz-seeds N` takes more than CI does."""
+    return range(request.config.getoption("--fuzz-seeds"))
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder of reference numbers, which lies beside the repository where it is available."""
