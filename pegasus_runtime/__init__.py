@@ -20,6 +20,7 @@ _HOME = {
     "Parameters": "parameters",
     "Refused": "errors",
     "Session": "session",
+    "blend": "raster",
     "composite": "raster",
     "import_reference": "avatar.reference",
     "initial_avatar": "avatar.avatar",
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from pegasus_runtime.frame import Frame
     from pegasus_runtime.head import Head, load_free_head, load_head
     from pegasus_runtime.parameters import Parameters
-    from pegasus_runtime.raster import Fragments, composite, rasterize
+    from pegasus_runtime.raster import Fragments, blend, composite, rasterize
     from pegasus_runtime.session import Session
 
 

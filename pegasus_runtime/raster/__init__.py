@@ -1,4 +1,4 @@
-"""Point rasteriser: discs of one radius, kept front to back, blended by their distance falloff.
+"""Point rasteriser: discs of one radius, or surfels, each an ellipse of its own, front to back.
 
 Nothing heavy is imported until one of the names below is first used.
 """
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
         render_points,
         visible_points,
     )
+    from pegasus_runtime.raster.surfels import blend, largest_weights
 
 __all__ = [
     "Fragments",
     "available_engines",
+    "blend",
     "choose_engine",
     "composite",
+    "largest_weights",
     "missing_engines",
     "rasterize",
     "render_features",
@@ -34,8 +37,10 @@ __all__ = [
 _MODULES = {
     "Fragments": "fragments",
     "available_engines": "engine",
+    "blend": "surfels",
     "choose_engine": "engine",
     "composite": "rasterizer",
+    "largest_weights": "surfels",
     "missing_engines": "engine",
     "rasterize": "rasterizer",
     "render_features": "rasterizer",

@@ -20,6 +20,7 @@ _ENGINES: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("numba", "pegasus_runtime.raster.numba_engine", frozenset({"cpu", "cuda", "mps"})),
     ("torch", "pegasus_runtime.raster.torch_engine", frozenset({"cpu", "cuda", "mps"})),
 )
+_DISCS_ONLY = frozenset({"pytorch3d"})
 
 
 class Engine(Protocol):
@@ -59,6 +60,25 @@ class Engine(Protocol):
     ) -> torch.Tensor:
         """Points first in a pixel or weighing more than ``min_weight``, (N,) bool."""
 
+    def blend(
+        self,
+        points: torch.Tensor,
+        features: torch.Tensor,
+        conics: torch.Tensor,
+        opacities: torch.Tensor,
+        image_size: tuple[int, int],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Surfels to image (H, W, C) and alpha (H, W); differentiable in all but z."""
+
+    def largest_weights(
+        self,
+        points: torch.Tensor,
+        conics: torch.Tensor,
+        opacities: torch.Tensor,
+        image_size: tuple[int, int],
+    ) -> torch.Tensor:
+        """What every surfel weighs in the pixel where it weighs most, (N,)."""
+
 
 def load_engine(name: str) -> Engine:
     """Import the engine called ``name``.
@@ -82,17 +102,25 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def choose_engine(engine: str, device: torch.device) -> str:
+def choose_engine(engine: str, device: torch.device, surfels: bool = False) -> str:
     """The name of the engine to use: ``engine`` itself, or the best for ``device`` if "auto".
 
+    Args:
+        engine: its name or "auto".
+        device: of the points.
+        surfels: whether it has to draw ellipses, not only discs.
+
     Raises:
-        Refused: a named engine is unknown or does not import, or none does.
+        Refused: a named engine is unknown, does not import or has no surfels, or none does.
     """
+    if surfels and engine in _DISCS_ONLY:
+        raise Refused(f"engine {engine!r}: draws discs only, no surfels; use 'auto'.")
     if engine != "auto":
         load_engine(engine)
         return engine
     for name, _, devices in _ENGINES:
-        if device.type in devices and is_available(name):
+        is_fit = device.type in devices and not (surfels and name in _DISCS_ONLY)
+        if is_fit and is_available(name):
             return name
     raise Refused(f"engine 'auto': there is no rasteriser for {device.type}; use cpu or cuda.")
 

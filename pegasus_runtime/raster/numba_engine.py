@@ -23,6 +23,9 @@ from pegasus_runtime.raster import (
     numba_tiles,
 )
 from pegasus_runtime.raster.pixel_grid import pixel_centres
+from pegasus_runtime.raster.torch_surfels import blend, largest_weights
+
+__all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
 
 _LOCK = threading.Lock()  # of the workspace
 _SMALLEST_TILE, _LARGEST_TILE = 16, 256

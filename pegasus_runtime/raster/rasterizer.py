@@ -8,11 +8,15 @@ Points with z < 0, and points that are not finite, are not drawn.
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.raster.checks import (
+    check_features,
+    check_points,
+    checked_image_size,
+    checked_radius,
+)
 from pegasus_runtime.raster.engine import choose_engine, load_engine
 from pegasus_runtime.raster.fragments import Fragments
 
@@ -63,8 +67,8 @@ def composite(
     Raises:
         Refused: the features are not one row a point.
     """
-    _check_features(features, fragments.num_points)
-    chosen = fragments.radius if radius is None else _checked_radius(radius)
+    check_features(features, fragments.num_points)
+    chosen = fragments.radius if radius is None else checked_radius(radius)
     engine = load_engine(fragments.engine)
     return engine.composite(fragments.index, fragments.distance2, features, chosen)
 
@@ -95,7 +99,7 @@ def render_points(
         Refused: a shape or value is out of range, or the engine cannot be loaded.
     """
     size, radius = _checked(points, image_size, radius, points_per_pixel)
-    _check_features(features, len(points))
+    check_features(features, len(points))
     name = choose_engine(engine, points.device)
     return load_engine(name).render(points, features, size, radius, points_per_pixel)
 
@@ -146,30 +150,8 @@ def visible_points(fragments: Fragments, min_weight: float = 0.5) -> torch.Tenso
 def _checked(
     points: torch.Tensor, image_size: tuple[int, int], radius: float, num_kept: int
 ) -> tuple[tuple[int, int], float]:
-    if points.ndim != 2 or points.shape[1] != 3 or not points.is_floating_point():
-        raise Refused(f"points: {_described(points)}; give (N, 3) floating point.")
-    if len(image_size) != 2 or min(image_size) < 1:
-        raise Refused(f"image_size: {tuple(image_size)} is not a size; give (height, width) ≥ 1.")
+    check_points(points)
+    size = checked_image_size(image_size)
     if num_kept < 1:
         raise Refused(f"points_per_pixel: {num_kept} keeps nothing; give 1 or more.")
-    return (int(image_size[0]), int(image_size[1])), _checked_radius(radius)
-
-
-def _checked_radius(radius: float) -> float:
-    value = float(radius)
-    if not math.isfinite(value) or value <= 0.0:
-        raise Refused(f"radius: {value} is not a radius; give a positive number in NDC.")
-    return value
-
-
-def _check_features(features: torch.Tensor, num_points: int) -> None:
-    if features.ndim != 2 or len(features) != num_points or not features.is_floating_point():
-        raise Refused(
-            f"features: {_described(features)}; give ({num_points}, C) floating point, "
-            "one row a point."
-        )
-
-
-def _described(tensor: torch.Tensor) -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return f"the shape is {tuple(tensor.shape)} and the type {kind}"
+    return size, checked_radius(radius)

@@ -10,6 +10,9 @@ from __future__ import annotations
 import torch
 
 from pegasus_runtime.raster.pixel_grid import pixel_centres
+from pegasus_runtime.raster.torch_surfels import blend, largest_weights
+
+__all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
 
 _PAIRS_PER_CHUNK = 1 << 24
 

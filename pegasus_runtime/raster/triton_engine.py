@@ -14,7 +14,10 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
+from pegasus_runtime.raster.torch_surfels import blend, largest_weights
 from pegasus_runtime.raster.triton_support import is_interpreted, require_triton
+
+__all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
 
 # Before anything imports Triton, which takes its time, and without CUDA for nothing.
 require_triton()

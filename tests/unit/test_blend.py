@@ -1,0 +1,224 @@
+"""Surfels: the rules on cases small enough to work out by hand, and every engine on the oracle."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pegasus_runtime import blend
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.raster import available_engines, largest_weights
+
+SIZE = (9, 9)
+ROUND = (0.5, 0.0, 0.5)
+
+
+@pytest.fixture(params=[name for name in available_engines() if name != "pytorch3d"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def _draw(
+    engine: str,
+    centres: list[list[float]],
+    conics: list[tuple[float, float, float]],
+    opacities: list[float],
+    size: tuple[int, int] = SIZE,
+    features: list[list[float]] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Image and alpha of surfels with features of ones, or those given."""
+    points = torch.tensor(centres).reshape(-1, 3)
+    colours = torch.ones(len(points), 1) if features is None else torch.tensor(features)
+    return blend(
+        points,
+        colours,
+        conics=torch.tensor(conics).reshape(-1, 3),
+        opacities=torch.tensor(opacities),
+        image_size=size,
+        engine=engine,
+    )
+
+
+def _at(column: float, row: float, size: tuple[int, int] = SIZE) -> list[float]:
+    """NDC x and y of a place in pixels."""
+    height, width = size
+    side = min(size)
+    return [(width - 1 - 2 * column) / side, (height - 1 - 2 * row) / side]
+
+
+def test_alpha_falls_off_as_a_gaussian_of_the_conic(engine: str) -> None:
+    size = (7, 12)
+    image, alpha = _draw(engine, [[*_at(4, 3, size), 1.0]], [(0.4, 0.1, 0.3)], [0.8], size)
+    for column, row in ((4, 3), (5, 3), (4, 4), (5, 4), (3, 4), (6, 2)):
+        dx, dy = column - 4, row - 3
+        q = 0.4 * dx * dx + 0.2 * dx * dy + 0.3 * dy * dy
+        assert alpha[row, column].item() == pytest.approx(0.8 * math.exp(-q / 2), rel=1e-5)
+    assert torch.equal(image[..., 0], alpha)
+    # dx rises to the right and dy downwards: with b > 0 it is thin towards lower right.
+    assert alpha[4, 5] < alpha[4, 3]
+
+
+def test_it_ends_at_three_sigma_or_where_it_is_too_faint(engine: str) -> None:
+    _, alpha = _draw(engine, [[*_at(4, 4), 1.0]], [(1.001, 0.0, 0.999)], [1.0])
+    assert alpha[4, 7] == 0.0 and alpha[7, 4] > 0.0
+    assert alpha[4, 4].item() == pytest.approx(0.99)
+    # 0.1 · exp(−q / 2) reaches 1/255 at q = 6.5.
+    _, alpha = _draw(engine, [[*_at(4, 4), 1.0]], [(6.45 / 4, 0.0, 6.55 / 4)], [0.1])
+    assert alpha[4, 6].item() == pytest.approx(1 / 255, rel=0.05) and alpha[6, 4] == 0.0
+    _, alpha = _draw(engine, [[*_at(4, 4), 1.0]], [ROUND], [0.0039])
+    assert not alpha.any()
+
+
+def test_the_nearer_centre_is_in_front_and_ties_go_by_row(engine: str) -> None:
+    middle = _at(4, 4)
+    centres = [[*middle, 3.0], [*middle, 1.0], [*middle, 2.0], [*middle, 1.0]]
+    image, alpha = _draw(engine, centres, [ROUND] * 4, [0.5] * 4, features=torch.eye(4).tolist())
+    assert image[4, 4].tolist() == pytest.approx([0.0625, 0.5, 0.125, 0.25])
+    assert alpha[4, 4].item() == pytest.approx(0.9375)
+
+
+def test_nothing_is_added_once_a_pixel_is_opaque(engine: str) -> None:
+    # After one and a half of these, 0.0001 passes: the second is still added, the third is not.
+    centres = [[*_at(4, 4), 1.0 + i] for i in range(3)]
+    image, alpha = _draw(engine, centres, [ROUND] * 3, [1.0] * 3, features=torch.eye(3).tolist())
+    assert image[4, 4].tolist() == pytest.approx([0.99, 0.0099, 0.0])
+    assert alpha[4, 4].item() == pytest.approx(0.9999)
+    assert image[4, 7, 2] > 0.0
+
+
+def test_what_is_no_surfel_is_not_drawn_and_spoils_nothing(engine: str) -> None:
+    nan, inf = float("nan"), float("inf")
+    place = [*_at(4, 4), 1.0]
+    wrong: list[tuple[list[float], tuple[float, float, float], float]] = [
+        ([0.0, 0.0, 0.0], ROUND, 1.0),
+        ([0.0, 0.0, -1.0], ROUND, 1.0),
+        *(([nan if k == axis else 0.1 for k in range(3)], ROUND, 1.0) for axis in range(3)),
+        ([inf, 0.0, 1.0], ROUND, 1.0),
+        ([0.0, 0.0, inf], ROUND, 1.0),
+        *((place, conic, 1.0) for conic in ((nan, 0, 1), (1, inf, 1), (1, 0, inf), (1, 0, nan))),
+        *((place, conic, 1.0) for conic in ((0, 0, 0), (-1, 0, -1), (1, 1, 1), (1, 0, -1))),
+        *((place, conic, 1.0) for conic in ((1, 0, 0), (0, 0, 1), (1, 2, 1), (1, 0.9999999, 1))),
+        *((place, ROUND, opacity) for opacity in (0.0, -1.0, nan, inf, 0.003)),
+    ]
+    leaves = [
+        torch.tensor([*(entry[0] for entry in wrong), place]),
+        torch.tensor([[nan]] * len(wrong) + [[1.0]]),
+        torch.tensor([*(entry[1] for entry in wrong), ROUND]),
+        torch.tensor([*(entry[2] for entry in wrong), 0.5]),
+    ]
+    for leaf in leaves:
+        leaf.requires_grad_()
+    points, features, conics, opacities = leaves
+    image, alpha = blend(
+        points, features, conics=conics, opacities=opacities, image_size=SIZE, engine=engine
+    )
+    (image.sum() + alpha.square().sum()).backward()
+    expected, _ = _draw(engine, [place], [ROUND], [0.5])
+    torch.testing.assert_close(image, expected)
+    for leaf in leaves:
+        assert leaf.grad is not None and torch.isfinite(leaf.grad).all()
+        assert not leaf.grad[:-1].any()
+
+
+def test_huge_ellipses_cover_the_picture_and_those_beyond_it_nothing(engine: str) -> None:
+    size = (20, 37)
+    conics = [(1e-12, 0.0, 1e-12), (1e-30, 0.0, 1e-30), ROUND, ROUND]
+    centres = [[0.3, 0.2, 1.0], [100.0, 0.0, 2.0], [1e30, 0.0, 1.0], [0.0, 5.0, 1.0]]
+    _, alpha = _draw(engine, centres, conics, [0.5] * 4, size)
+    torch.testing.assert_close(alpha, torch.full(size, 0.75))
+
+
+def test_surfels_at_the_edges_are_drawn_in_part(engine: str) -> None:
+    size = (17, 40)
+    for column, row in ((-2, 8), (41, 8), (20, -1), (20, 18), (-1, -1), (40, 17)):
+        _, alpha = _draw(engine, [[*_at(column, row, size), 1.0]], [ROUND], [0.9], size)
+        distance2 = (torch.arange(40) - column) ** 2 + (torch.arange(17)[:, None] - row) ** 2
+        expected = torch.where(distance2 <= 18, 0.9 * torch.exp(-0.25 * distance2), 0.0)
+        torch.testing.assert_close(alpha, expected)
+
+
+@pytest.mark.parametrize("num_channels", [0, 1, 3])
+def test_without_surfels_the_picture_is_empty(engine: str, num_channels: int) -> None:
+    points = torch.zeros(0, 3, requires_grad=True)
+    features, conics = torch.zeros(0, num_channels, requires_grad=True), torch.zeros(0, 3)
+    image, alpha = blend(
+        points, features, conics=conics, opacities=conics[:, 0], image_size=(3, 5), engine=engine
+    )
+    assert image.shape == (3, 5, num_channels) and alpha.shape == (3, 5)
+    assert not image.any() and not alpha.any()
+    (image.sum() + alpha.sum()).backward()
+    assert features.grad is not None
+
+
+def test_the_largest_weight_says_how_much_is_seen(engine: str) -> None:
+    centres = [[*_at(4, 4), 2.0], [*_at(4, 4), 1.0], [*_at(4, 4), 3.0], [0.0, 0.0, -1.0]]
+    weights = largest_weights(
+        torch.tensor(centres),
+        conics=torch.tensor([(0.5, 0.0, 0.5), (2.0, 0.0, 2.0), (0.5, 0.0, 0.5), ROUND]),
+        opacities=torch.tensor([1.0, 0.9, 0.9, 1.0]),
+        image_size=SIZE,
+        engine=engine,
+    )
+    # The second lets 1 − 0.9 · exp(−1) through beside its centre, exp(−0.25) of which is taken.
+    best = max(
+        math.exp(-0.25 * d) * (1 - 0.9 * math.exp(-d) * (2 * d <= 9)) for d in (0, 1, 2, 4, 5)
+    )
+    assert weights[:2].tolist() == pytest.approx([best, 0.9], rel=1e-5)
+    assert 0.0 < weights[2] < weights[0] and weights[3] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("points", torch.zeros(3, 2), "points: the shape is (3, 2)"),
+        ("points", torch.zeros(3, 3, dtype=torch.int32), "give (N, 3) floating point"),
+        ("features", torch.zeros(2, 1), "features: the shape is (2, 1)"),
+        ("conics", torch.zeros(3, 2), "give (3, 3) floating point"),
+        ("conics", torch.zeros(3, 3, dtype=torch.int64), "the type int64"),
+        ("conics", torch.zeros(3, 3, device="meta"), "conics: on meta, the points on cpu"),
+        ("opacities", torch.zeros(3, 1), "opacities: the shape is (3, 1)"),
+        ("opacities", torch.zeros(2), "give (3,) floating point"),
+        ("image_size", (0, 4), "image_size: (0, 4) is not a size"),
+        ("engine", "pytorch3d", "draws discs only, no surfels; use 'auto'"),
+        ("engine", "opengl", "there is no such rasteriser"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(name: str, value: object, says: str) -> None:
+    arguments: dict[str, object] = {
+        "points": torch.zeros(3, 3),
+        "features": torch.zeros(3, 1),
+        "conics": torch.zeros(3, 3),
+        "opacities": torch.zeros(3),
+        "image_size": (4, 4),
+        name: value,
+    }
+    with pytest.raises(Refused) as refusal:
+        blend(**arguments)  # type: ignore[arg-type]
+    assert says in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_the_oracle_agrees_with_finite_differences() -> None:
+    torch.manual_seed(5)
+    count, size = 10, (6, 9)
+    xy = (torch.rand(count, 2, dtype=torch.float64) * 2 - 1).requires_grad_()
+    features = torch.randn(count, 2, dtype=torch.float64, requires_grad=True)
+    root = torch.randn(count, 2, 2, dtype=torch.float64) * 0.2
+    matrix = root @ root.mT + 0.02 * torch.eye(2, dtype=torch.float64)
+    conics = matrix.reshape(count, 4)[:, [0, 1, 3]].clone().requires_grad_()
+    opacities = (torch.rand(count, dtype=torch.float64) * 0.7 + 0.2).requires_grad_()
+    depth = torch.arange(1.0, count + 1.0, dtype=torch.float64)
+
+    def draw(*leaves: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        placed = torch.cat([leaves[0], depth[:, None]], dim=1)
+        return blend(
+            placed,
+            leaves[1],
+            conics=leaves[2],
+            opacities=leaves[3],
+            image_size=size,
+            engine="torch",
+        )
+
+    assert torch.autograd.gradcheck(draw, (xy, features, conics, opacities))
