@@ -11,7 +11,6 @@ from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -19,7 +18,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -28,6 +26,7 @@ from app.state.activity import Job
 from app.state.export_settings import ExportSettings
 from app.widgets.activity_panel import remaining_text
 from app.widgets.gallery import to_image
+from app.widgets.number_field import WholeNumberField
 
 FORMATS = {
     ".mp4": "MP4 film (H.264)",
@@ -134,18 +133,11 @@ class ExportDialog(QDialog):
             self.background.addItem(title, name)
         self.background.setCurrentIndex(1)
         self.out, self.browse = QLineEdit(str(out)), QPushButton("Browse …")
-        self.side, self.num_frames, self.fps = QSpinBox(), QSpinBox(), QDoubleSpinBox()
-        for box, low, high, value in (
-            (self.side, 16, 4096, 768),
-            (self.num_frames, 1, 10_000, 120),
-        ):
-            box.setRange(low, high)
+        self.side = WholeNumberField(16, 4096, " px")
+        self.num_frames, self.fps = WholeNumberField(1, 10_000), WholeNumberField(1, 120)
+        for box, value in ((self.side, 768), (self.num_frames, 120), (self.fps, 30)):
             box.setValue(value)
         self.side.setSingleStep(64)
-        self.side.setSuffix(" px")
-        self.fps.setRange(1, 120)
-        self.fps.setDecimals(0)
-        self.fps.setValue(30)
 
     def _make_result(self) -> None:
         self.preview, self.status, self.bar = QLabel(), QLabel(), QProgressBar()

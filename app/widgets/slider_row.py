@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from app.widgets.number_field import CompactNumberField
 from app.widgets.slider import ValueSlider
 
 LABEL_WIDTH = 126
 _VALUE_WIDTH = 54
-
-
-class NumberField(QDoubleSpinBox):
-    """A number without arrows; the wheel over it scrolls the panel."""
-
-    def __init__(self, low: float, high: float, decimals: int = 2, suffix: str = "") -> None:
-        super().__init__()
-        self.setObjectName("value")
-        self.setRange(low, high)
-        self.setDecimals(decimals)
-        self.setSuffix(suffix)
-        self.setSingleStep(10.0**-decimals * 5)
-        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.setKeyboardTracking(False)
-        self.setFixedWidth(_VALUE_WIDTH)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()
-
-    def event(self, event: QEvent) -> bool:
-        # A style sheet keeps room for the arrows that are not there: take it back.
-        done = super().event(event)
-        if event.type() in (QEvent.Type.Resize, QEvent.Type.Polish, QEvent.Type.StyleChange):
-            self.lineEdit().setGeometry(self.rect().adjusted(3, 1, -3, -1))
-        return done
 
 
 class ElidedLabel(QLabel):
@@ -90,7 +65,8 @@ class SliderRow(QWidget):
         self.title, self._default = title, default
         origin = min(max(0.0, low), high)
         self.slider = ValueSlider(low, high, origin, beyond)
-        self.number = NumberField(low, high, decimals, suffix)
+        self.number = CompactNumberField(low, high, decimals, suffix)
+        self.number.setFixedWidth(_VALUE_WIDTH)
         self.label = ElidedLabel(title, f"{title}\n{tip}" if tip else title)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

@@ -12,13 +12,13 @@ from PySide6.QtWidgets import (
     QLabel,
     QPlainTextEdit,
     QProgressBar,
-    QSpinBox,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from app.state.runs import Run, Status
+from app.widgets.number_field import WholeNumberField
 from app.widgets.training.curves_plot import CurvesPlot, Line
 from app.widgets.training.preflight_panel import duration_text
 
@@ -47,11 +47,11 @@ class RunView(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.plots = {title: CurvesPlot(title, _UNITS.get(title, "")) for title in _TABS}
-        self.tabs, self.log_axis, self.smoothing = QTabWidget(), QCheckBox("Log axis"), QSpinBox()
+        self.tabs, self.log_axis = QTabWidget(), QCheckBox("Log axis")
+        self.smoothing = WholeNumberField(1, 1000)
         for title, plot in self.plots.items():
             self.tabs.addTab(plot, title)
         self.log_axis.setChecked(True)
-        self.smoothing.setRange(1, 1000)
         self.smoothing.setValue(20)
         self.smoothing.setPrefix("mean of ")
         self.smoothing.setSuffix(" steps")

@@ -7,19 +7,17 @@ from typing import Any
 import yaml
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QLabel,
     QLineEdit,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app.state.training_form import COMMON, UNITS, Setting
+from app.widgets.number_field import NumberField, WholeNumberField
 from app.widgets.section import Section
 
 LABEL_WIDTH = 172
@@ -97,16 +95,12 @@ class SettingsForm(QWidget):
             check.toggled.connect(self.changed)
             return check
         if setting.kind == "int":
-            whole = QSpinBox()
-            whole.setRange(int(low), int(min(high, _MAX_INT)))
-            whole.setSuffix(UNITS.get(setting.key, ""))
-            whole.setGroupSeparatorShown(True)
-            whole.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
+            whole = WholeNumberField(int(low), int(min(high, _MAX_INT)), UNITS.get(setting.key, ""))
+            whole.setStepType(WholeNumberField.StepType.AdaptiveDecimalStepType)
             whole.valueChanged.connect(self.changed)
             return whole
         if setting.kind == "float":
-            number = _Number()
-            number.setRange(low, high)
+            number = NumberField(low, high, None)
             number.valueChanged.connect(self.changed)
             return number
         line = QLineEdit()
@@ -119,7 +113,7 @@ class SettingsForm(QWidget):
             return field.currentText()
         if isinstance(field, QCheckBox):
             return field.isChecked()
-        if isinstance(field, QSpinBox | QDoubleSpinBox):
+        if isinstance(field, NumberField):
             return field.value()
         assert isinstance(field, QLineEdit)
         if setting.kind == "str":
@@ -135,21 +129,9 @@ class SettingsForm(QWidget):
             field.setCurrentText(str(value))
         elif isinstance(field, QCheckBox):
             field.setChecked(bool(value))
-        elif isinstance(field, QSpinBox | QDoubleSpinBox):
+        elif isinstance(field, NumberField):
             field.setValue(value)
         elif isinstance(field, QLineEdit):
             plain = isinstance(value, str)
             text = value if plain else yaml.safe_dump(value, default_flow_style=True).strip()
             field.setText(text)
-
-
-class _Number(QDoubleSpinBox):
-    """Shows as many digits as the value has: learning rates are small."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setDecimals(8)
-        self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-
-    def textFromValue(self, value: float) -> str:
-        return self.locale().toString(value, "g", 6)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import (
     QDialog,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app.state.slurm import SlurmJob
+from app.widgets.number_field import NumberField, WholeNumberField
 
 
 class SlurmBox(QDialog):
@@ -26,15 +25,13 @@ class SlurmBox(QDialog):
         self.setWindowTitle("Submit to SLURM")
         self._batch_size = batch_size
         # The order in which Tab goes through them.
-        self.partition, self.nodes, self.gpus = QLineEdit(), QSpinBox(), QSpinBox()
-        self.hours, self.account, self.further = QDoubleSpinBox(), QLineEdit(), QLineEdit()
+        self.partition = QLineEdit()
+        self.nodes, self.gpus = WholeNumberField(1, 1000), WholeNumberField(0, 64)
+        self.hours = NumberField(0.1, 10_000, 1)
+        self.account, self.further = QLineEdit(), QLineEdit()
         usual = SlurmJob()
-        self.nodes.setRange(1, 1000)
         self.nodes.setValue(usual.nodes)
-        self.gpus.setRange(0, 64)
         self.gpus.setValue(usual.gpus_per_node)
-        self.hours.setRange(0.1, 10_000)
-        self.hours.setDecimals(1)
         self.hours.setValue(usual.hours)
         self.hours.setToolTip("A job whose time is up is queued again and goes on from its save.")
         for line in (self.partition, self.account):
