@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,9 +32,10 @@ class RenderLoop:
         on_opened: Callable[[Avatar, str], None],
         on_error: Callable[[BaseException], None],
         make: SessionMaker = make_session,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._on_picture, self._on_opened, self._on_error = on_picture, on_opened, on_error
-        self._make = make
+        self._make, self._clock = make, clock
         self._wake = threading.Condition()
         self._avatar: Avatar | None = None
         self._request: RenderRequest | None = None
@@ -117,13 +119,17 @@ class RenderLoop:
 
     def _open(self, avatar: Avatar) -> None:
         self._renderer = None
-        self._renderer = Renderer(avatar, self._make)
+        self._renderer = Renderer(avatar, self._make, self._clock)
         self._on_opened(avatar, self._renderer.device)
 
     def _render(self, renderer: Renderer, request: RenderRequest) -> None:
-        slow = renderer.is_slow(request)
-        self._unrefined = request if slow else None
-        self._on_picture(renderer.render_draft(request) if slow else renderer.render_full(request))
+        # Until there is a full picture: one that fails is tried once more.
+        self._unrefined = request
+        if renderer.is_slow(request):
+            self._on_picture(renderer.render_draft(request))
+        else:
+            self._on_picture(renderer.render_full(request))
+            self._unrefined = None
 
     def _refine(self, renderer: Renderer, request: RenderRequest) -> None:
         # Once interrupted nothing is lost: the request that did it has a full picture of its own.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from app.rendering.draft_size import DraftSize
 from app.rendering.picture import passes_for, to_pixels
 from app.rendering.request import Picture, Pixels, RenderRequest, on_host
 from app.state.face import Face
@@ -16,10 +17,7 @@ from pegasus_runtime.frame import Frame
 Interrupted = Callable[[], bool]
 SLOW_S = 0.07
 """A picture that takes longer than this is drawn as a draft first while the user drags."""
-_DRAFT_BUDGET_S = 0.08
 _DRAFT_SIDE = 512
-_MIN_DRAFT_POINTS = 500
-_FIRST_DRAFT_POINTS = 12_000
 _SMALL_AVATAR_POINTS = 24_000
 _THUMBNAIL_POINTS = 100_000
 
@@ -58,12 +56,17 @@ class Renderer:
     A draft must not throw away what the full picture can use again, and a thumbnail neither.
     """
 
-    def __init__(self, avatar: Avatar, make: SessionMaker = make_session) -> None:
+    def __init__(
+        self,
+        avatar: Avatar,
+        make: SessionMaker = make_session,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.avatar = avatar
-        self._make = make
+        self._make, self._clock = make, clock
         self._precision: str | None = None
         self._sessions: dict[str, SessionLike] = {}
-        self._draft_points = min(_FIRST_DRAFT_POINTS, avatar.num_points)
+        self._draft_size = DraftSize(avatar.num_points)
         self._seconds: dict[str, float] = {}
         self._last: RenderRequest | None = None
 
@@ -111,10 +114,9 @@ class Renderer:
     def render_draft(self, request: RenderRequest) -> Picture:
         """Fewer points and pixels; as many as the time allows that a drag leaves."""
         size = _limited(request.image_size, _DRAFT_SIDE)
-        picture = self._render("draft", request, size, self._draft_points)
-        if picture.seconds > _DRAFT_BUDGET_S:
-            fewer = int(self._draft_points * max(_DRAFT_BUDGET_S / picture.seconds, 0.25))
-            self._draft_points = max(min(_MIN_DRAFT_POINTS, self._draft_points), fewer)
+        worn = request.face.attributes
+        picture = self._render("draft", request, size, self._draft_size.count(worn))
+        self._draft_size.learn(worn, picture.seconds)
         return picture
 
     def render_thumbnail(self, face: Face, view: View, side: int) -> Pixels:
@@ -131,7 +133,7 @@ class Renderer:
         max_points: int | None,
         interrupted: Interrupted | None = None,
     ) -> Picture:
-        started = time.perf_counter()
+        started = self._clock()
         name = request.pass_name
         frame = self._session(use).render(
             request.face.parameters(),
@@ -142,7 +144,7 @@ class Renderer:
             interrupted=interrupted,
         )
         pixels = to_pixels(frame, name)
-        seconds = time.perf_counter() - started
+        seconds = self._clock() - started
         return Picture(pixels, request, max_points is not None, seconds, frame.num_points)
 
     def _kind(self, request: RenderRequest) -> str:
