@@ -43,3 +43,12 @@ class Display:
             return _CHECKER
         plain = _PLAIN.get(self.background, self.colour)
         return plain, plain
+
+
+def display_label(old: Display, new: Display) -> str:
+    """What a change of the display is called in the history."""
+    if old.pass_name != new.pass_name:
+        return f"Show {PASS_TITLES[new.pass_name].lower()}"
+    if old.background != new.background:
+        return f"Background: {BACKGROUNDS[new.background].lower()}"
+    return "Background colour"

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from app.state.display import Display
+from app.state.display import Display, display_label
 from app.state.events import Event
+from app.state.export_settings import ExportSettings
 from app.state.face import Face, Wear
-from app.state.history import History
-from app.state.view import View
+from app.state.history import Entry, History, Part
+from app.state.view import View, view_label
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a project keeps of a document, at one moment."""
+
+    face: Face
+    view: View
+    display: Display
+    export: ExportSettings | None = None
+    """what the last film was to be; None before the first"""
 
 
 class Document:
@@ -23,21 +37,91 @@ class Document:
         self.face_changed: Event[[]] = Event()
         self.view_changed: Event[[]] = Event()
         self.display_changed: Event[[]] = Event()
+        self.saved_changed: Event[[]] = Event()
+        """whether something is unsaved, or where it is saved, may have changed"""
         self.history = History()
         self.avatar: Avatar | None = None
         self.face = Face()
         self.neutral = Face()
         self.view = View()
         self.display = Display()
+        self.export: ExportSettings | None = None
+        self.undoes_camera = True
+        """Whether camera and display belong to undo."""
+        self.project: Path | None = None
+        """where it was saved or opened from"""
+        self.unknown: dict[str, Any] = {}
+        """what the project says that this avatar does not have; saved again as it is"""
+        self._saved: Snapshot | None = None
+        for changed in (self.face_changed, self.view_changed, self.display_changed):
+            changed.connect(self.saved_changed.emit)
 
     def open(self, avatar: Avatar) -> None:
         """Show another avatar, neutral and framed."""
+        self._show(avatar, Snapshot(Face.of(avatar.neutral()), View.framing(avatar), self.display))
+
+    def open_project(
+        self, avatar: Avatar, project: Path | None, kept: Snapshot, unknown: dict[str, Any]
+    ) -> None:
+        """Show an avatar as a project says; None for one that was never saved."""
+        self._show(avatar, kept, project, unknown)
+
+    def close(self) -> None:
+        """Nothing is open any more."""
+        self._show(None, Snapshot(Face(), View(), self.display))
+
+    def _show(
+        self,
+        avatar: Avatar | None,
+        kept: Snapshot,
+        project: Path | None = None,
+        unknown: dict[str, Any] | None = None,
+    ) -> None:
         self.avatar = avatar
-        self.neutral = self.face = Face.of(avatar.neutral())
-        self.view = View.framing(avatar)
+        self.neutral = Face.of(avatar.neutral()) if avatar is not None else Face()
+        self.face, self.view, self.export = kept.face, kept.view, kept.export
+        display_changed, self.display = kept.display != self.display, kept.display
+        self.project, self.unknown = project, unknown or {}
+        self._saved = kept if project is not None else None
         self.history.clear()
         for event in (self.avatar_changed, self.face_changed, self.view_changed):
             event.emit()
+        if display_changed:
+            self.display_changed.emit()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """All of it as it is now."""
+        return Snapshot(self.face, self.view, self.display, self.export)
+
+    @property
+    def is_modified(self) -> bool:
+        """Whether closing would lose something.
+
+        Of what was never saved only the face counts: to have looked around is no work.
+        """
+        if self.avatar is None:
+            return False
+        if self._saved is None:
+            return self.face != self.neutral
+        return self.snapshot != self._saved
+
+    def mark_saved(self, project: Path, saved: Snapshot) -> None:
+        """It has been written as it was then."""
+        self.project, self._saved = project, saved
+        self.saved_changed.emit()
+
+    def restore(self, kept: Snapshot, entries: tuple[Entry, ...], position: int) -> None:
+        """Go on from where an earlier session broke off; the avatar is open already."""
+        self.export = kept.export
+        for part in (kept.face, kept.view, kept.display):
+            self._set(part)
+        self.history.load(entries, position)
+
+    def set_export(self, settings: ExportSettings) -> None:
+        """The film that was asked for last."""
+        self.export = settings
+        self.saved_changed.emit()
 
     def set_expression(self, values: Mapping[int, float], label: str) -> None:
         """Change expression coefficients by index."""
@@ -73,46 +157,73 @@ class Document:
         self.history.end_gesture()
 
     def set_view(self, view: View) -> None:
-        """Look from somewhere else. Undo takes back edits of the face and leaves the view."""
-        if view != self.view:
-            self.view = view
-            self.view_changed.emit()
+        """Look from somewhere else."""
+        label = view_label(self.view, view)
+        self._change(view, label, label, self.undoes_camera)
 
     def frame_head(self) -> None:
         """Bring the head back to the middle, from where the user looks now."""
         if self.avatar is not None:
             framed = View.framing(self.avatar)
             now = self.view
-            self.set_view(
-                View(framed.target, framed.reach, now.yaw_deg, now.pitch_deg, 0.0, now.fov_deg)
-            )
+            view = View(framed.target, framed.reach, now.yaw_deg, now.pitch_deg, 0.0, now.fov_deg)
+            self._change(view, "Frame head", "frame head", self.undoes_camera)
+            self.end_gesture()
 
     def reset_view(self) -> None:
         """The avatar's default view."""
         if self.avatar is not None:
-            self.set_view(View.framing(self.avatar))
+            view = View.framing(self.avatar)
+            self._change(view, "Reset camera", "reset camera", self.undoes_camera)
+            self.end_gesture()
 
     def set_display(self, display: Display) -> None:
         """Show another pass or background."""
-        if display != self.display:
-            self.display = display
-            self.display_changed.emit()
+        label = display_label(self.display, display)
+        self._change(display, label, label, self.undoes_camera and self.avatar is not None)
 
     def undo(self) -> None:
-        """Take the last change of the face back."""
+        """Take the last change back."""
         self._restore(self.history.undo())
 
     def redo(self) -> None:
         """Do it again."""
         self._restore(self.history.redo())
 
-    def _change(self, face: Face, label: str, key: str) -> None:
-        if face != self.face:
-            before, self.face = self.face, face
-            self.history.record(label, before, face, key)
-            self.face_changed.emit()
+    def go_to(self, position: int) -> None:
+        """Take changes back or do them again, until so many are done."""
+        self._restore(self.history.go_to(position))
 
-    def _restore(self, face: Face | None) -> None:
-        if face is not None:
-            self.face = face
-            self.face_changed.emit()
+    def _change(self, part: Part, label: str, key: str, recorded: bool = True) -> None:
+        before = self._part(type(part))
+        if part != before:
+            self._assign(part)
+            if recorded:
+                self.history.record(label, before, part, key)
+            self._event(part).emit()
+
+    def _restore(self, parts: list[Part]) -> None:
+        # Of each part only where it ends: a hundred steps are one change to see.
+        for part in {type(part): part for part in parts}.values():
+            self._set(part)
+
+    def _set(self, part: Part) -> None:
+        self._assign(part)
+        self._event(part).emit()
+
+    def _part(self, kind: type[Part]) -> Part:
+        parts: dict[type[Part], Part] = {Face: self.face, View: self.view, Display: self.display}
+        return parts[kind]
+
+    def _assign(self, part: Part) -> None:
+        if isinstance(part, Face):
+            self.face = part
+        elif isinstance(part, View):
+            self.view = part
+        else:
+            self.display = part
+
+    def _event(self, part: Part) -> Event[[]]:
+        if isinstance(part, Face):
+            return self.face_changed
+        return self.view_changed if isinstance(part, View) else self.display_changed

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from app.state.records import read_choice, read_keys, read_number, read_numbers
+
+_FORMATS = {"mp4": ".mp4", "webm": ".webm", "mov": ".mov", "gif": ".gif", "png": ""}
+_TRANSPARENT = "transparent"
+_KEYS = ("format", "size", "frames", "fps", "background")
 
 
 @dataclass(frozen=True)
@@ -23,3 +30,42 @@ class ExportSettings:
     def seconds(self) -> float:
         """How long the film plays."""
         return self.num_frames / self.fps
+
+
+def export_record(settings: ExportSettings) -> dict[str, Any]:
+    """A film's settings as plain values; where it was written is no part of them."""
+    names = {suffix: name for name, suffix in _FORMATS.items()}
+    colour = settings.background
+    return {
+        "format": names.get(settings.out.suffix.lower(), "png"),
+        "size": list(settings.image_size),
+        "frames": settings.num_frames,
+        "fps": settings.fps,
+        "background": _TRANSPARENT if colour is None else list(colour),
+    }
+
+
+def read_export(record: Any, where: str, beside: Path) -> ExportSettings | None:
+    """The settings of a record; None where there are none.
+
+    Raises:
+        Refused: something in it no film can be.
+    """
+    if record is None:
+        return None
+    values = read_keys(record, _KEYS, where)
+    kind = read_choice(values.get("format", "mp4"), _FORMATS, f"{where}.format")
+    stem = beside.name.partition(".")[0] or "film"
+    height, width = read_numbers(values.get("size", [768, 768]), 2, f"{where}.size", 4096)
+    colour = values.get("background", [1.0, 1.0, 1.0])
+    background = None
+    if colour != _TRANSPARENT:
+        red, green, blue = read_numbers(colour, 3, f"{where}.background", 1.0)
+        background = (abs(red), abs(green), abs(blue))
+    return ExportSettings(
+        beside.with_name(f"{stem}-turntable{_FORMATS[kind]}"),
+        (max(16, int(height)), max(16, int(width))),
+        int(read_number(values.get("frames", 120), f"{where}.frames", 1, 100_000)),
+        read_number(values.get("fps", 30), f"{where}.fps", 1, 120),
+        background,
+    )

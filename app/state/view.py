@@ -97,3 +97,14 @@ class View:
         """From one of the named sides."""
         yaw, pitch = PRESETS[preset]
         return replace(self, yaw_deg=yaw, pitch_deg=pitch, roll_deg=0.0)
+
+
+def view_label(old: View, new: View) -> str:
+    """What a change of the view is called in the history."""
+    if (old.yaw_deg, old.pitch_deg) != (new.yaw_deg, new.pitch_deg):
+        return "Turn camera"
+    if old.target != new.target:
+        return "Move camera"
+    if old.fov_deg != new.fov_deg:
+        return "Field of view"
+    return "Roll camera" if old.roll_deg != new.roll_deg else "Zoom"
