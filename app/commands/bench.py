@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from app.commands.avatar_source import AVATAR_HELP
 from app.commands.picture_options import add_device_option, add_head_option, read_size
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
@@ -31,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
         help="time this machine",
         description="Time the pieces of a render: medians in milliseconds.",
     )
-    parser.add_argument("avatar", nargs="?", default="demo", metavar="AVATAR")
+    parser.add_argument("avatar", nargs="?", default="demo", metavar="AVATAR", help=AVATAR_HELP)
     parser.add_argument("--points", metavar="N", help="number of points (the avatar's own)")
     parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
     parser.add_argument("--repeats", default=5, type=int, metavar="N", help="of each piece (5)")
@@ -57,10 +58,11 @@ def bench(options: argparse.Namespace) -> int:
     import torch
 
     import pegasus_runtime as pr
+    from app.commands.avatar_source import load_source, read_source
     from pegasus_runtime.memory import peak_memory_mb
     from pegasus_runtime.precision import choose_precision
 
-    avatar = pr.load_avatar(options.avatar, head=options.head)
+    avatar, _ = load_source(options.avatar, read_source(options.avatar), options.head)
     if num_points is not None:
         avatar = with_num_points(avatar, num_points)
     precision = options.precision

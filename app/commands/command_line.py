@@ -50,8 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="pegasus-editor",
         description="Edit, animate and film head avatars. Without a command the editor opens: "
         "pegasus-editor [AVATAR].",
-        epilog="AVATAR is the path of an .avatar file, or demo. A file that has the name of a "
-        "command opens with: pegasus-editor edit NAME.",
+        epilog="AVATAR is the path of an .avatar file or of a project, or demo. A file that has "
+        "the name of a command opens with: pegasus-editor edit NAME.",
     )
     parser.add_argument("--version", action="version", version=f"pegasus-editor {VERSION}")
     subparsers = parser.add_subparsers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.commands.nearest_names import find_name, refuse_name
 from app.state.controls import Control, combined_controls, single_controls
@@ -18,7 +18,11 @@ _POSE_NAMES = {**JOINTS, "eyes": (3, 4)}
 
 
 def face_parameters(
-    avatar: Avatar, attributes: Sequence[str], expressions: Sequence[str], poses: Sequence[str]
+    avatar: Avatar,
+    attributes: Sequence[str],
+    expressions: Sequence[str],
+    poses: Sequence[str],
+    start: Parameters,
 ) -> Parameters:
     """Parameters of the options --attribute, --expression and --pose.
 
@@ -27,13 +31,16 @@ def face_parameters(
         attributes: each ``CATEGORY=NAME`` or ``CATEGORY=NAME:STRENGTH``.
         expressions: each ``NAME=VALUE`` or ``INDEX=VALUE``; a name of a slider of the editor too.
         poses: each ``JOINT=X,Y,Z``, an axis-angle in radians.
+        start: the face that they change, neutral or a project's.
 
     Raises:
         Refused: a text cannot be read or names something that the avatar does not have.
     """
-    params = avatar.neutral()
+    params = start.copy()
+    worn: dict[str, Any] = {}
     for text in attributes:
-        _wear(avatar, params, text)
+        _wear(avatar, worn, text)
+    params.attributes.update(worn)
     for text in expressions:
         name, value = split_option("--expression", text, "smile=0.8")
         moved = _expression(name, avatar.head.expression_names)
@@ -47,10 +54,10 @@ def face_parameters(
     return params
 
 
-def _wear(avatar: Avatar, params: Parameters, text: str) -> None:
+def _wear(avatar: Avatar, worn: dict[str, Any], text: str) -> None:
     name, value = split_option("--attribute", text, "hair=curly:0.7")
     category = avatar.categories[find_name("category", name, avatar.categories)]
-    if category in params.attributes:
+    if category in worn:
         raise Refused(f"--attribute {text}: {category} was given before; give it once.")
     wanted, _, strength = value.partition(":")
     known = avatar.attributes_of(category)
@@ -59,7 +66,7 @@ def _wear(avatar: Avatar, params: Parameters, text: str) -> None:
         refuse_name(f"{category} attribute", wanted, avatar.attribute_names)
     chosen = known[find_name(f"{category} attribute", full, known)]
     amount = read_number("--attribute", text, strength) if ":" in value else 1.0
-    params.attributes[category] = avatar.codes.resolve(category, (chosen, amount))
+    worn[category] = avatar.codes.resolve(category, (chosen, amount))
 
 
 def _expression(name: str, known: Sequence[str]) -> Control:

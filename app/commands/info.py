@@ -6,7 +6,12 @@ import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from app.commands.avatar_source import AVATAR_HELP, avatar_of, read_source
+
+if TYPE_CHECKING:
+    from app.state.project import Project
 
 _SCORES = {
     "psnr_head": "{:.1f} dB", "psnr_frame": "{:.1f} dB", "ssim": "{:.3f}", "mask_iou": "{:.3f}",
@@ -19,23 +24,49 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "info", help="what is in an avatar", description="Say what is in an avatar file."
     )
-    parser.add_argument("avatar", metavar="AVATAR", help="path of an .avatar file, or demo")
+    parser.add_argument("avatar", metavar="AVATAR", help=AVATAR_HELP)
     parser.add_argument("--json", action="store_true", help="print the file's header as JSON")
     parser.set_defaults(run=info)
 
 
 def info(options: argparse.Namespace) -> int:
     """Print the header; the head and the networks need not be there."""
-    facts = _facts(options.avatar)
+    project = read_source(options.avatar)
+    facts = _facts(avatar_of(options.avatar, project))
     if options.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        kept = {} if project is None else {"project": _project_facts(project)}
+        print(json.dumps({**facts, **kept}, indent=2, ensure_ascii=False))
         return 0
+    if project is not None:
+        _print_project(project)
     print(f"{facts['name']}  (avatar version {facts['version']}, {facts['bytes'] / 1e6:.1f} MB)")
     for label, value in _contents(facts):
         print(f"{label:<18} {value}")
     for line in _scores(facts["provenance"].get("scores")):
         print(line)
     return 0
+
+
+def _print_project(project: Project) -> None:
+    """What was chosen, in the names that the file uses."""
+    print(f"{project.path}  (a project with the avatar {project.avatar.name})")
+    parts = {**project.face, "view": project.view or {}, "display": project.display or {}}
+    for part, values in parts.items():
+        print(f"{part:<18} {', '.join(f'{k} {_brief(v)}' for k, v in values.items()) or '–'}")
+    print()
+
+
+def _project_facts(project: Project) -> dict[str, Any]:
+    view, display = project.view or {}, project.display or {}
+    return {"path": str(project.path), **project.face, "view": view, "display": display}
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return " ".join(_brief(item) for item in value.values())
+    return f"({', '.join(map(_brief, value))})" if isinstance(value, list) else str(value)
 
 
 def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from app.commands.avatar_source import AVATAR_HELP
 from pegasus_runtime.errors import Refused
 
 
@@ -18,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         "edit", help="open the editor (also without a command)", description="Open the editor."
     )
     parser.add_argument(
-        "avatar", nargs="?", default="demo", metavar="AVATAR", help="path of an .avatar file (demo)"
+        "avatar", nargs="?", default="demo", metavar="AVATAR", help=f"{AVATAR_HELP} (demo)"
     )
     parser.add_argument(
         "--screenshot", metavar="OUT.png", help="save a picture of the window and quit"
@@ -33,7 +34,7 @@ def open_editor(options: argparse.Namespace) -> int:
     """Open the window; returns when it is closed."""
     require_display(options.avatar)
     if options.avatar != "demo" and not Path(options.avatar).exists():
-        raise FileNotFoundError(f"{options.avatar}: no such avatar file.")
+        raise FileNotFoundError(f"{options.avatar}: no such avatar or project file.")
     try:
         # Before Qt for Python, which reads the source of every module that comes after it.
         import_module("pegasus_runtime.first_picture").load()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from app.commands.avatar_source import AVATAR_HELP, carries_alpha, load_source, read_source
 from app.commands.face_options import face_parameters, read_numbers
 from app.commands.nearest_names import refuse_name
 from pegasus_runtime.errors import Refused
 
 if TYPE_CHECKING:
+    from app.state.project import Project
+    from app.state.view import View
     from pegasus_runtime import Avatar, Camera, Parameters, Session
 
 Colour = tuple[float, float, float]
@@ -35,14 +38,13 @@ class PictureRequest:
 
 def add_picture_options(parser: argparse.ArgumentParser) -> None:
     """Describe the options to a parser."""
-    parser.add_argument("avatar", metavar="AVATAR", help="path of an .avatar file, or demo")
+    parser.add_argument("avatar", metavar="AVATAR", help=AVATAR_HELP)
     parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
     parser.add_argument(
         "--pass",
-        default="rgb",
         dest="image_pass",
         metavar="PASS",
-        help=f"one of {', '.join(PASSES)}",
+        help=f"one of {', '.join(PASSES)} (rgb, or the project's)",
     )
     parser.add_argument(
         "--attribute",
@@ -67,12 +69,14 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--view",
-        default="0,0",
         metavar="YAW,PITCH",
-        help="degrees; 0,0 looks at the face, positive yaw goes to the person's left",
+        help="degrees; 0,0 looks at the face, positive yaw goes to the person's left (0,0, or the "
+        "project's)",
     )
     parser.add_argument(
-        "--background", default="#ffffff", metavar="COLOUR", help="transparent or #rrggbb (#ffffff)"
+        "--background",
+        metavar="COLOUR",
+        help="transparent or #rrggbb (#ffffff, or the project's)",
     )
     add_device_option(parser)
     add_head_option(parser)
@@ -90,23 +94,55 @@ def add_head_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_picture_options(options: argparse.Namespace) -> PictureRequest:
+def read_defaults(options: argparse.Namespace) -> Project | None:
+    """Fill in what was not given: from the project, if AVATAR is one, or the usual.
+
+    Raises:
+        FileNotFoundError: there is no such project.
+        Refused: it cannot be read.
+    """
+    from app.state.display import Display
+
+    project = read_source(options.avatar)
+    usual = Display(background="white")
+    display = project.read_display(usual) if project is not None else usual
+    if options.image_pass is None:
+        options.image_pass = display.pass_name
+    if options.background is None:
+        is_checker = display.background == "checker"
+        transparent = is_checker and carries_alpha(options.out)
+        colour = display.background_colours()[0]
+        options.background = TRANSPARENT if transparent else _hexadecimal(colour)
+    return project
+
+
+def read_picture_options(
+    options: argparse.Namespace, project: Project | None = None
+) -> PictureRequest:
     """Open the avatar and turn the options into what the runtime takes.
+
+    Args:
+        options: with nothing missing; see `read_defaults`.
+        project: the one that AVATAR names.
 
     Raises:
         FileNotFoundError: there is no such avatar or head.
         Refused: an option or a file cannot be used.
     """
     size = read_size(options.size)
-    yaw_deg, pitch_deg = read_view(options.view)
+    angles = None if options.view is None else read_view(options.view)
     background = read_background(options.background)
     image_pass = read_pass(options.image_pass)
     # Everything that is quick to refuse has been; torch is loaded from here on.
-    from pegasus_runtime import Session, load_avatar
+    from pegasus_runtime import Session
 
-    avatar = load_avatar(options.avatar, head=options.head)
-    params = face_parameters(avatar, options.attribute, options.expression, options.pose)
-    camera = view_camera(avatar, yaw_deg, pitch_deg, size)
+    avatar, kept = load_source(options.avatar, project, options.head)
+    start = avatar.neutral() if kept is None else kept.face.parameters()
+    params = face_parameters(avatar, options.attribute, options.expression, options.pose, start)
+    if kept is None:
+        camera = view_camera(avatar, *(angles or (0.0, 0.0)), size)
+    else:
+        camera = _turned(kept.view, angles).camera((size, size))
     return PictureRequest(
         Session(avatar, device=options.device), params, camera, image_pass, background
     )
@@ -124,6 +160,17 @@ def view_camera(avatar: Avatar, yaw_deg: float, pitch_deg: float, size: int) -> 
     target = front.centre + front.rotation[:, 2] * depth
     fov_deg = 2 * math.degrees(math.atan(1 / abs(float(front.intrinsics[1, 1]))))
     return Camera.orbit(target, depth, yaw_deg, pitch_deg, fov_deg, (size, size))
+
+
+def _turned(view: View, angles: tuple[float, float] | None) -> View:
+    """A project's view; angles that were given win, and the distance stays."""
+    if angles is None:
+        return view
+    return replace(view, yaw_deg=angles[0], pitch_deg=angles[1])
+
+
+def _hexadecimal(colour: Colour) -> str:
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in colour)
 
 
 def read_size(text: str) -> int:

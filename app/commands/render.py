@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from app.commands.picture_options import TRANSPARENT, add_picture_options, read_picture_options
+from app.commands.picture_options import (
+    TRANSPARENT,
+    add_picture_options,
+    read_defaults,
+    read_picture_options,
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,9 +27,10 @@ def render(options: argparse.Namespace) -> int:
     """Write the picture that the options describe."""
     from pegasus_runtime.export.image import check_image_path, to_picture, write_image
 
+    project = read_defaults(options)
     transparent = options.background.lower() == TRANSPARENT
     check_image_path(options.out, with_alpha=transparent)
-    request = read_picture_options(options)
+    request = read_picture_options(options, project)
     frame = request.session.render(
         request.params,
         request.camera,

@@ -9,6 +9,7 @@ from typing import Any
 from app.commands.picture_options import (
     TRANSPARENT,
     add_picture_options,
+    read_defaults,
     read_picture_options,
     read_size,
 )
@@ -42,9 +43,10 @@ def turntable(options: argparse.Namespace) -> int:
 
     num_frames, fps = _read_frames(options.frames), _read_fps(options.fps)
     size = read_size(options.size)
+    project = read_defaults(options)
     transparent = options.background.lower() == TRANSPARENT
     check_film(options.out, (size, size), num_frames, fps, with_alpha=transparent)
-    request = read_picture_options(options)
+    request = read_picture_options(options, project)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(f"{options.out}", total=num_frames)

@@ -81,6 +81,7 @@ def test_face_options(avatar: Avatar) -> None:
         ["hair=curly:0.7", "hat=hat_cap"],
         [f"{second.upper()}=0.8", "7=-1"],
         ["jaw=0.2,0,-.1", "eyes=0,0.3,0"],
+        avatar.neutral(),
     )
     assert params.attributes["hair"] == pr.AttributeBlend("hair_curly", 0.7)
     assert params.attributes["hat"] == pr.AttributeBlend("hat_cap", 1.0)
@@ -92,7 +93,7 @@ def test_face_options(avatar: Avatar) -> None:
 def test_a_slider_of_the_editor_is_an_expression_too(avatar: Avatar) -> None:
     names = list(avatar.head.expression_names)
     sides = [names.index("smile left"), names.index("smile right")]
-    params = face_parameters(avatar, [], ["smile=0.8"], [])
+    params = face_parameters(avatar, [], ["smile=0.8"], [], avatar.neutral())
     assert np.flatnonzero(params.expression).tolist() == sorted(sides)
     assert np.allclose(params.expression[sides], 0.8)
 

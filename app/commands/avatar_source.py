@@ -1,0 +1,71 @@
+"""What AVATAR on a command line stands for: an avatar, or a project and what is chosen in it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.state.project import OtherAvatar, Project, find_avatar, is_project, read_project
+
+if TYPE_CHECKING:
+    from app.state.document import Snapshot
+    from pegasus_runtime import Avatar
+
+AVATAR_HELP = "path of an .avatar file or of a project, NAME.pegasus.yaml, or demo"
+
+
+def read_source(source: str) -> Project | None:
+    """The project that ``source`` names; None where it is an avatar.
+
+    Raises:
+        FileNotFoundError: there is no such project.
+        Refused: it cannot be read.
+    """
+    return read_project(source) if is_project(source) else None
+
+
+def avatar_of(source: str, project: Project | None) -> str:
+    """What to load: ``source`` itself, or the project's avatar; says so when it is another one.
+
+    Raises:
+        FileNotFoundError: the project's avatar is nowhere.
+    """
+    if project is None:
+        return source
+    try:
+        return find_avatar(project)
+    except OtherAvatar as other:
+        _note(str(other))
+        return str(other.found)
+
+
+def load_source(
+    source: str, project: Project | None, head: str | None
+) -> tuple[Avatar, Snapshot | None]:
+    """The avatar, and what the project has chosen about it; tells what had to be left out.
+
+    Raises:
+        FileNotFoundError: there is no such avatar or head.
+        Refused: the avatar, its head or the project cannot be used.
+    """
+    from app.state.display import Display
+    from pegasus_runtime import load_avatar
+
+    avatar = load_avatar(avatar_of(source, project), head=head)
+    if project is None:
+        return avatar, None
+    kept, reading = project.snapshot(avatar, Display())
+    if reading.missing:
+        _note(f"{project.path}: {avatar.name} has no {', '.join(reading.missing)}; left out.")
+    return avatar, kept
+
+
+def carries_alpha(out: str, opaque: Sequence[str] = (".jpg", ".jpeg", ".mp4", ".gif")) -> bool:
+    """Whether what is written there can be transparent, by its ending."""
+    return Path(out).suffix.lower() not in opaque
+
+
+def _note(text: str) -> None:
+    print(f"pegasus-editor: note: {' '.join(text.split())}", file=sys.stderr)
