@@ -71,7 +71,7 @@ def save_window(window: EditorWindow, out: Path) -> None:
         Refused: the file cannot be written.
     """
     image = grab_window(window)
-    with replace_file(out.with_suffix(out.suffix or ".png")) as partial:
+    with replace_file(out) as partial:
         if not image.save(str(partial)):
             raise Refused(f"{out}: cannot be written as a picture; end the name in .png.")
 

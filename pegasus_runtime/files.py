@@ -1,86 +1,275 @@
-"""Writing without ever leaving half a file: write beside, then rename."""
+"""Writing files and folders: nothing half-written, and nothing replaced that is not ours.
+
+1. `output_file` and `output_folder` say where a name leads, and refuse what is no place for output.
+   Whoever works long before it writes asks them first.
+2. `replace_file` and `replace_folder` write beside the place under a hidden name, then rename.
+3. That name tells whose it is. What a killed process has left is removed by `sweep_leftovers`,
+   before the next write beside it and when the editor starts.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
 import shutil
+import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.process_identity import ProcessIdentity, this_process
+
+AnyPath = str | os.PathLike[str]
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a link that leads nowhere",
+}
+_PARTIAL = re.compile(
+    r"\.pegasus-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,9})-(?P<started>\d{1,15})-[0-9a-f]{8}"
+    r"(?P<ending>-old-(?P<old>.+)|\.\w+)?",
+    re.DOTALL,
+)
+_MAX_SUGGESTED = 80
+"""characters of a suggested name: with an ending it fits every file system"""
+
+
+def output_file(path: AnyPath) -> Path:
+    """Where a file of that name is to be written: the file itself, or the one a link leads to.
+
+    Raises:
+        Refused: it is empty or impossible as a name, or leads to something that is no regular file
+            or is write-protected; or its folder is missing or cannot be written.
+    """
+    target = _resolved(path)
+    mode = _mode_of(path, target)
+    if mode is not None and not stat.S_ISREG(mode):
+        raise Refused(f"{path}: is {_kind(mode)}; give the name of a file.")
+    if mode is not None and not os.access(target, os.W_OK):
+        raise Refused(f"{path}: is write-protected; choose another name.")
+    _require_folder(path, target)
+    return target
+
+
+def output_folder(path: AnyPath, own: Sequence[str]) -> Path:
+    """Where a folder of that name is to be written, which may be there if nothing in it is lost.
+
+    Args:
+        path: the folder, or a link to it.
+        own: patterns of what a folder that is there may hold: names of files, and names of folders
+            with a slash behind them.
+
+    Raises:
+        Refused: it is empty or impossible as a name, or there is something that is not ours; or its
+            own folder is missing or cannot be written.
+    """
+    target = _resolved(path)
+    mode = _mode_of(path, target)
+    if mode is not None and not stat.S_ISDIR(mode):
+        kind = "a file" if stat.S_ISREG(mode) else _kind(mode)
+        raise Refused(f"{path}: is {kind}, not a folder; choose another name.")
+    _require_folder(path, target)
+    if mode is None:
+        return target
+    if os.path.ismount(target) or target == Path.cwd():
+        raise Refused(f"{path}: is in use and cannot be replaced; name a folder in it.")
+    try:
+        with os.scandir(target) as entries:
+            foreign = next((e.name for e in entries if not _is_own(e, own)), None)
+    except OSError as error:
+        raise Refused(_unwritable(path, error)) from error
+    if foreign is not None:
+        raise Refused(
+            f"{path}: the folder holds other files ({_shortened(foreign)}); name a new or an "
+            "empty one."
+        )
+    return target
 
 
 @contextmanager
-def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replace_file(path: AnyPath) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block succeeds.
 
     The temporary file keeps the suffix, so that writers which choose a format by it work. When the
-    block raises, whatever it wrote is removed and ``path`` is as it was.
+    block raises, whatever it wrote is removed and ``path`` is as it was. A link stays a link, and a
+    file keeps its permissions.
 
     Raises:
-        Refused: the folder is missing or cannot be written, or the disk is full.
+        Refused: see `output_file`; or the disk is full.
     """
-    target = Path(path)
-    partial = _beside(target)
+    target = output_file(path)
+    sweep_leftovers(target.parent)
+    partial = _beside(target, target.suffix)
     try:
-        _require_folder(target)
         yield partial
         if partial.exists():
-            partial.replace(target)
+            _take_permissions(target, partial)
+            partial.replace(output_file(path))
     except OSError as error:
-        raise Refused(_unwritable(target, error)) from error
+        raise Refused(_unwritable(path, error)) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replace_folder(path: AnyPath, own: Sequence[str]) -> Iterator[Path]:
     """Yield a new empty folder beside ``path`` that takes its place when the block succeeds.
 
-    A folder that was at ``path`` is moved aside first and removed only after the rename, so at
-    every moment one complete version exists on disk.
+    Args:
+        path: the folder, or a link to it.
+        own: see `output_folder`.
 
     Raises:
-        Refused: the parent folder is missing or cannot be written, or the disk is full.
+        Refused: see `output_folder`; or the disk is full.
     """
-    target = Path(path)
-    partial = _beside(target)
+    target = output_folder(path, own)
+    sweep_leftovers(target.parent)
+    partial = _beside(target, "")
     try:
-        _require_folder(target)
         partial.mkdir()
         yield partial
-        _swap_folder(partial, target)
+        _take_permissions(target, partial)
+        _swap_folder(partial, output_folder(path, own))
     except OSError as error:
-        raise Refused(_unwritable(target, error)) from error
+        raise Refused(_unwritable(path, error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def sweep_leftovers(folder: Path) -> None:
+    """Remove what processes of ours that were killed have left in a folder.
+
+    A folder that was moved aside and whose place is still empty is put back.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _PARTIAL.fullmatch(entry.name)
+            if found is None or not _owner_is_dead(found):
+                continue
+            leftover = Path(entry.path)
+            with suppress(OSError):
+                if found["old"] and not os.path.lexists(folder / found["old"]):
+                    leftover.rename(folder / found["old"])
+                elif entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                else:
+                    leftover.unlink()
+
+
+def suggested_name(name: str) -> str:
+    """A name from a file, which may hold anything, as part of a file name on every system."""
+    plain = re.sub(r"[^\w .,()+-]+", "_", name).strip(" ._")[:_MAX_SUGGESTED].strip(" ._")
+    return "avatar" if not plain or _is_reserved(plain) else plain
+
+
+def _is_own(entry: os.DirEntry[str], own: Sequence[str]) -> bool:
+    if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+        return False
+    name = f"{entry.name}/" if entry.is_dir() else entry.name
+    return any(fnmatchcase(name, pattern) for pattern in own)
+
+
 def _swap_folder(partial: Path, target: Path) -> None:
-    old = _beside(target)
-    if target.exists():
-        target.rename(old)
-    try:
+    if not target.exists():
         partial.rename(target)
-    except OSError:
-        if old.exists():
+        return
+    old = _beside(target, f"-old-{target.name}")
+    try:
+        target.rename(old)
+        partial.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
             old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.stem}-{uuid.uuid4().hex[:8]}{target.suffix}")
+def _beside(target: Path, ending: str) -> Path:
+    # Nothing of the target's name: it may be as long as a name can be, and hold what encoders take
+    # for a pattern or a protocol.
+    us = this_process()
+    owner = f"{_short_hash(us.host)}-{us.pid}-{us.started * 1000:.0f}"
+    name = f".pegasus-{owner}-{uuid.uuid4().hex[:8]}"
+    return target.with_name(name + ending if _PARTIAL.fullmatch(name + ending) else name)
 
 
-def _require_folder(target: Path) -> None:
-    if not target.parent.is_dir():
-        raise Refused(f"{target}: the folder {target.parent} does not exist; create it first.")
+def _owner_is_dead(found: re.Match[str]) -> bool:
+    us = this_process()
+    # Processes of other machines, and of other containers, cannot be asked after.
+    if found["host"] != _short_hash(us.host):
+        return False
+    return not ProcessIdentity(int(found["pid"]), int(found["started"]) / 1000, us.host).is_alive
 
 
-def _unwritable(target: Path, error: OSError) -> str:
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def _take_permissions(old: Path, new: Path) -> None:
+    with suppress(OSError):
+        facts = old.stat()
+        if hasattr(os, "chown"):
+            with suppress(OSError):
+                os.chown(new, facts.st_uid, facts.st_gid)
+        new.chmod(stat.S_IMODE(facts.st_mode))
+
+
+def _resolved(path: AnyPath) -> Path:
+    text = os.fspath(path)
+    if not text.strip():
+        raise Refused("the name of the output is empty; give the name of a file or a folder.")
+    if "\0" in text:
+        raise Refused(f"{_shortened(text)!r}: no name can hold a NUL character; choose another.")
+    if os.name == "nt" and _is_reserved(Path(text).name):
+        raise Refused(f"{text}: is a name of a device on Windows; choose another.")
+    try:
+        return Path(os.path.realpath(text))
+    except OSError as error:
+        raise Refused(_unwritable(path, error)) from error
+
+
+def _is_reserved(name: str) -> bool:
+    stem = name.partition(".")[0].rstrip()
+    return re.fullmatch(r"(?i)con|prn|aux|nul|(com|lpt)[0-9¹²³]", stem) is not None
+
+
+def _mode_of(path: AnyPath, target: Path) -> int | None:
+    """Type and permissions of what a name leads to, None where nothing is."""
+    for follow, place in ((True, path), (False, target)):
+        try:
+            # Followed first: what /dev/stdout leads to has no name of its own.
+            return os.stat(place, follow_symlinks=follow).st_mode
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise Refused(_unwritable(path, error)) from error
+    return None
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "no regular file")
+
+
+def _require_folder(path: AnyPath, target: Path) -> None:
+    folder = target.parent
+    if not folder.is_dir():
+        raise Refused(f"{path}: the folder {folder} does not exist; create it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Refused(f"{path}: the folder {folder} cannot be written; choose another.")
+
+
+def _unwritable(path: AnyPath, error: OSError) -> str:
     reason = error.strerror or str(error)
-    return f"{target}: cannot be written ({reason}); choose another folder or free some space."
+    return f"{path}: cannot be written ({reason}); choose another folder or free some space."
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _MAX_SUGGESTED else f"{name[:_MAX_SUGGESTED]}…"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from app.commands.avatar_source import AVATAR_HELP
 from app.commands.picture_options import add_device_option, add_head_option, read_size
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.files import replace_file
+from pegasus_runtime.files import output_file, replace_file
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,7 @@ def bench(options: argparse.Namespace) -> int:
     size, num_points = read_size(options.size), _read_points(options.points)
     if options.repeats < 1:
         raise Refused(f"--repeats {options.repeats}: give 1 or more.")
+    output_file(options.json)
     import torch
 
     import pegasus_runtime as pr

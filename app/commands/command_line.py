@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +17,7 @@ from typing import NoReturn
 from pegasus_runtime.errors import Refused
 
 EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
+_EXIT_SIGNAL = 128
 EDIT = "edit"
 _STOPPED = "stopped; nothing half-written is left."
 _MODULES = {
@@ -33,6 +37,14 @@ _MISTAKES = (
     IsADirectoryError,
     NotADirectoryError,
 )
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asks to stop; what Ctrl+C cleans up is cleaned up here too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = _EXIT_SIGNAL + number
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -74,23 +86,26 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command.
 
     Returns:
-        0 when it worked, 2 for a mistake of the user's, 130 when interrupted, 1 for anything else.
+        0 when it worked, 2 for a mistake of the user's, 130 when interrupted, 128 and the signal's
+        number when terminated, 1 for anything else.
     """
+    _stop_on_signals()
+    _print_any_name()
     try:
         options = parse(arguments)
         status = int(options.run(options))
         return 0 if _reader_has_gone("") else status
     except _MISTAKES as error:
         return _complain(str(error), EXIT_MISTAKE)
-    except KeyboardInterrupt:
-        return _complain(_STOPPED, EXIT_INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        return _complain(_STOPPED, _exit_status(stop))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_FAILURE
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _reader_has_gone("\n"):
             return 0
-        if _was_interrupted(error):
-            return _complain(_STOPPED, EXIT_INTERRUPTED)
+        if (stopped := _interruption(error)) is not None:
+            return _complain(_STOPPED, _exit_status(stopped))
         if os.environ.get("PEGASUS_DEBUG"):
             traceback.print_exc()
         name = type(error).__name__
@@ -117,13 +132,38 @@ def _reader_has_gone(probe: str) -> bool:
     return False
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl+C is behind an error: inside a compiled kernel it comes out as SystemError."""
+def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The Ctrl+C behind an error: inside a compiled kernel it comes out as SystemError."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
-            return True
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None
+
+
+def _exit_status(stop: KeyboardInterrupt) -> int:
+    return stop.status if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+
+
+def _stop_on_signals() -> None:
+    """End on SIGTERM and SIGHUP as on Ctrl+C, unless whoever started us has them ignored."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise Terminated(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)
+
+
+def _print_any_name() -> None:
+    """Let a console that lacks a letter show it as a number instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(message: str, status: int) -> int:

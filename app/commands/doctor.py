@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 _Check = tuple[bool, str]
-_ENCODERS = ("libx264", "libvpx-vp9", "prores_ks", "gif")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -109,19 +108,18 @@ def _upload() -> _Check:
 
 
 def _codecs() -> _Check:
-    import subprocess
-
     import imageio_ffmpeg
 
-    program = imageio_ffmpeg.get_ffmpeg_exe()
-    listing = subprocess.run(
-        [program, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=30
-    ).stdout.split()
-    missing = [name for name in _ENCODERS if name not in listing]
+    from pegasus_runtime.export.ffmpeg import find_ffmpeg, list_encoders
+    from pegasus_runtime.export.film import FILM_FORMATS
+
+    program = find_ffmpeg()
+    wanted = [known.codec for known in FILM_FORMATS if known.suffix]
+    missing = [name for name in wanted if name not in list_encoders(program)]
     version = imageio_ffmpeg.get_ffmpeg_version()
     if missing:
         return False, f"ffmpeg {version} has no {', '.join(missing)}; reinstall imageio-ffmpeg"
-    return True, f"ffmpeg {version} with {', '.join(_ENCODERS)}"
+    return True, f"ffmpeg {version} with {', '.join(wanted)}"
 
 
 def _threads() -> _Check:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.files import output_file
 
 
 def add_parser(subparsers: Any) -> None:
@@ -31,6 +32,7 @@ def import_reference(options: argparse.Namespace) -> int:
     """Import the run and write the avatar."""
     if Path(options.out).suffix != ".avatar":
         raise Refused(f"{options.out}: end the name of an avatar file in .avatar.")
+    output_file(options.out)
     import pegasus_runtime as pr
 
     avatar = pr.import_reference(

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.commands.avatar_source import AVATAR_HELP
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.export.image import check_image_path
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,6 +36,8 @@ def open_editor(options: argparse.Namespace) -> int:
     require_display(options.avatar)
     if options.avatar != "demo" and not Path(options.avatar).exists():
         raise FileNotFoundError(f"{options.avatar}: no such avatar or project file.")
+    if options.screenshot is not None:
+        check_image_path(options.screenshot)
     try:
         # Before Qt for Python, which reads the source of every module that comes after it.
         import_module("pegasus_runtime.first_picture").load()
@@ -46,7 +49,7 @@ def open_editor(options: argparse.Namespace) -> int:
                 f"python main.py render {options.avatar} --out picture.png"
             ) from error
         raise
-    screenshot = Path(options.screenshot) if options.screenshot else None
+    screenshot = Path(options.screenshot) if options.screenshot is not None else None
     head = Path(options.head) if options.head else None
     return open_window(options.avatar, screenshot=screenshot, head=head)
 

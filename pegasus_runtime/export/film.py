@@ -9,18 +9,23 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.export.image import Picture, write_image
-from pegasus_runtime.files import replace_file, replace_folder
+from pegasus_runtime.export.ffmpeg import find_ffmpeg, require_encoder, start_ffmpeg
+from pegasus_runtime.export.image import Picture, encode_picture
+from pegasus_runtime.files import output_file, output_folder, replace_file, replace_folder
 
-MAX_FPS = 240
-_FRAME_PATTERN = "frame_*.png"
+MIN_FPS, MAX_FPS = 0.01, 240
+_OWN_NAMES = ("frame_[0-9]*.png",)
+_MAX_COMPLAINT = 500
 _SPARE_BYTES = 16 * 2**20
 _TO_BT709 = ["-vf", "scale=out_color_matrix=bt709:out_range=tv"]
 _BT709_TAGS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
@@ -99,11 +104,11 @@ def film_format(out: str | os.PathLike[str]) -> FilmFormat:
     Raises:
         Refused: there is no such format.
     """
-    path = Path(out)
-    suffix = "" if path.is_dir() else path.suffix.lower()
-    for known in FILM_FORMATS:
-        if known.suffix == suffix:
-            return known
+    text, by_suffix = os.fspath(out), {known.suffix: known for known in FILM_FORMATS}
+    suffix = Path(text).suffix.lower()
+    names_folder = text.endswith(("/", os.sep)) or (suffix not in by_suffix and Path(text).is_dir())
+    if names_folder or suffix in by_suffix:
+        return by_suffix["" if names_folder else suffix]
     endings = ", ".join(f.suffix for f in FILM_FORMATS if f.suffix)
     raise Refused(f"{out}: unknown kind of film; end it in {endings}, or name a folder for PNGs.")
 
@@ -119,32 +124,32 @@ def check_film(
     """Everything that would end a film badly, asked before it is begun.
 
     Raises:
-        Refused: unknown format, no alpha in it, a bad rate, a folder that is missing or holds
-            other files, or too little space on the disk.
+        Refused: unknown format, no alpha in it, a bad rate, a place that is not for output (see
+            `files.output_file`), no encoder, or too little space on the disk.
     """
-    chosen, path = film_format(out), Path(out)
+    chosen = film_format(out)
     if with_alpha and not chosen.carries_alpha:
         raise Refused(
             f"{out}: {chosen.title} cannot carry transparency; use .webm, .mov or a folder of "
             "PNGs, or choose a background colour."
         )
-    if not 0 < fps <= chosen.max_fps:
+    if not MIN_FPS <= fps <= chosen.max_fps:
         raise Refused(
-            f"{fps} frames a second: {chosen.title} takes more than 0 up to {chosen.max_fps}."
+            f"{fps} frames a second: {chosen.title} takes from {MIN_FPS} up to {chosen.max_fps}."
         )
-    if not path.parent.is_dir():
-        raise Refused(f"{out}: the folder {path.parent} does not exist; create it first.")
-    if path.is_dir() and any(not p.match(_FRAME_PATTERN) for p in path.iterdir()):
-        raise Refused(f"{out}: the folder holds other files; name a new or an empty one.")
-    _check_space(path, image_size[0] * image_size[1] * num_frames * chosen.bytes_per_pixel)
+    target = output_file(out) if chosen.suffix else output_folder(out, _OWN_NAMES)
+    if chosen.suffix:
+        require_encoder(chosen.codec)
+    num_bytes = image_size[0] * image_size[1] * num_frames * chosen.bytes_per_pixel
+    _check_space(out, target, num_bytes)
     return chosen
 
 
-def _check_space(path: Path, num_bytes: float) -> None:
-    free = shutil.disk_usage(path.parent).free
+def _check_space(out: str | os.PathLike[str], target: Path, num_bytes: float) -> None:
+    free = shutil.disk_usage(target.parent).free
     if free < num_bytes + _SPARE_BYTES:
         raise Refused(
-            f"{path}: the film may take {num_bytes / 2**20:.0f} MB and the disk has "
+            f"{out}: the film may take {num_bytes / 2**20:.0f} MB and the disk has "
             f"{free / 2**20:.0f} MB left; free some space or choose another folder."
         )
 
@@ -172,7 +177,7 @@ def open_film(
     """
     chosen = check_film(out, image_size, 1, fps, with_alpha=with_alpha)
     if not chosen.suffix:
-        with replace_folder(out) as folder:
+        with replace_folder(out, _OWN_NAMES) as folder:
             yield _numbered_writer(folder)
         return
     with (
@@ -187,8 +192,8 @@ def _numbered_writer(folder: Path) -> Callable[[Picture], None]:
 
     def add(picture: Picture) -> None:
         nonlocal written
-        alpha = picture[..., 3] if picture.shape[2] == 4 else None
-        write_image(folder / f"frame_{written:05d}.png", picture[..., :3], alpha)
+        # The folder is nobody else's yet: no need to write beside and rename.
+        (folder / f"frame_{written:05d}.png").write_bytes(encode_picture(picture, ".png"))
         written += 1
 
     return add
@@ -203,39 +208,46 @@ def _encoder(
     fps: float,
     with_alpha: bool,
 ) -> Iterator[Callable[[Picture], None]]:
-    import imageio_ffmpeg
-
     height, width = image_size
     pad = (height % 2, width % 2) if chosen.even_size else (0, 0)
-    process = imageio_ffmpeg.write_frames(
-        str(path),
-        (width + pad[1], height + pad[0]),
-        pix_fmt_in="rgba" if with_alpha else "rgb24",
-        pix_fmt_out=chosen.alpha_pixels if with_alpha else chosen.pixels,
-        fps=fps,
-        codec=chosen.codec,
-        quality=None,
-        macro_block_size=1,
-        ffmpeg_log_level="quiet",
-        output_params=list(chosen.options),
-    )
-    process.send(None)
+    command = [
+        find_ffmpeg(),
+        *("-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgba" if with_alpha else "rgb24"),
+        *("-s", f"{width + pad[1]}x{height + pad[0]}"),
+        # 24000/1001 and the like are kept as they are.
+        *("-r", str(Fraction(fps).limit_denominator()), "-i", "-"),
+        *("-c:v", chosen.codec, "-pix_fmt", chosen.alpha_pixels if with_alpha else chosen.pixels),
+        *(*chosen.options, str(path)),
+    ]
+    with TemporaryFile() as complaints:
+        process = start_ffmpeg(command, complaints)
+        assert process.stdin is not None
+        pipe = process.stdin
 
-    def add(picture: Picture) -> None:
-        padded = np.pad(picture, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="edge")
-        process.send(np.ascontiguousarray(padded))
+        def add(picture: Picture) -> None:
+            padded = np.pad(picture, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="edge")
+            try:
+                pipe.write(np.ascontiguousarray(padded).data)
+            except OSError as error:
+                raise Refused(_stopped(out, path, complaints)) from error
 
-    try:
-        yield add
-    except OSError as error:
-        raise Refused(_stopped(out)) from error
-    finally:
-        process.close()
-    if not path.exists() or not path.stat().st_size:
-        raise Refused(_stopped(out))
+        try:
+            yield add
+            with suppress(OSError):
+                pipe.close()
+            if process.wait() or not path.exists():
+                raise Refused(_stopped(out, path, complaints))
+        finally:
+            process.kill()
+            with suppress(OSError):
+                pipe.close()
+            process.wait()
 
 
-def _stopped(out: str | os.PathLike[str]) -> str:
-    free = shutil.disk_usage(Path(out).parent).free
-    reason = "the disk is full" if free < _SPARE_BYTES else "the encoder stopped before its end"
+def _stopped(out: str | os.PathLike[str], path: Path, complaints: IO[bytes]) -> str:
+    complaints.seek(0)
+    said = complaints.read(_MAX_COMPLAINT).decode("utf-8", "replace").split("\n")[0].strip()
+    reason = f"the encoder stopped before its end ({said or 'without a word'})"
+    if shutil.disk_usage(path.parent).free < _SPARE_BYTES:
+        reason = "the disk is full"
     return f"{out}: not written, {reason}; free some space or try another format (see doctor)."

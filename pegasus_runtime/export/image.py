@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.files import replace_file
+from pegasus_runtime.files import output_file, replace_file
 
 if TYPE_CHECKING:
     from pegasus_runtime.frame import Frame
@@ -27,18 +27,15 @@ def check_image_path(path: str | os.PathLike[str], *, with_alpha: bool = False) 
     """Whether a picture can be written under this name, asked before anything is rendered.
 
     Raises:
-        Refused: the format is not known or cannot carry the alpha wanted, or there is no such
-            folder.
+        Refused: the format is not known or cannot carry the alpha wanted, or the place is not for
+            output (see `files.output_file`).
     """
+    output_file(path)
     suffix = Path(path).suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise Refused(f"{path}: unknown kind of picture; end the name in .png or .jpg.")
     if with_alpha and suffix in _WITHOUT_ALPHA:
         raise Refused(f"{path}: {suffix} cannot carry transparency; use .png or a background.")
-    if Path(path).is_dir():
-        raise Refused(f"{path}: is a folder; name a file in it.")
-    if not Path(path).parent.is_dir():
-        raise Refused(f"{path}: the folder {Path(path).parent} does not exist; create it first.")
 
 
 def write_image(
@@ -57,7 +54,7 @@ def write_image(
     """
     check_image_path(path, with_alpha=alpha is not None)
     picture = _stacked(_bytes8(rgb), None if alpha is None else _bytes8(alpha), path)
-    encoded = _encode(picture, Path(path).suffix.lower())
+    encoded = encode_picture(picture, Path(path).suffix.lower())
     with replace_file(path) as partial:
         partial.write_bytes(encoded)
 
@@ -114,7 +111,8 @@ def _stacked(colour: Picture, alpha: Picture | None, name: Any) -> Picture:
     return np.concatenate([colour, alpha], axis=2)
 
 
-def _encode(picture: Picture, suffix: str) -> bytes:
+def encode_picture(picture: Picture, suffix: str) -> bytes:
+    """A picture (H, W, 3 or 4) as the bytes of a .png or .jpg file."""
     import cv2
 
     swapped = picture[..., [2, 1, 0, *range(3, picture.shape[2])]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -125,3 +126,57 @@ def test_no_display_names_render() -> None:
         pytest.skip("only Linux runs without a display")
     status, _, complaint = run(environment=bare)
     assert status == 2 and complaint.count("\n") == 1 and "main.py render" in complaint
+
+
+def start_film(out: Path) -> subprocess.Popen[str]:
+    """A film that would take long, once something of it has been written."""
+    arguments = ["turntable", "demo", "--out", str(out), "--frames", "5000", "--size", "64"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "main.py"), *arguments],
+        env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while set(out.parent.iterdir()) <= {out} and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_cleans_up_as_ctrl_c_does(tmp_path: Path, name: str) -> None:
+    process = start_film(tmp_path / "turn.mp4")
+    number = getattr(signal, name)
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert complaint.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["turn.mp4", "frames"])
+def test_killed_at_any_moment_the_old_film_stays_and_the_next_run_sweeps(
+    tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
+    assert run("turntable", "demo", "--out", out, "--frames", 2, "--size", 32)[0] == 0
+    old = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for moment_s in (0.0, random.random()):
+        process = start_film(out)
+        time.sleep(moment_s)
+        process.kill()
+        process.communicate()
+        assert {path: path.read_bytes() for path in old} == old
+        assert len(list(tmp_path.iterdir())) == 2
+    assert run("turntable", "demo", "--out", out, "--frames", 3, "--size", 32)[0] == 0
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_console_that_lacks_a_letter(tmp_path: Path) -> None:
+    for encoding, name in (("ascii", "头像.avatar"), ("cp1252", "头像.avatar"), ("utf-8", b"\xff")):
+        environment = {**ENVIRONMENT, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        path = os.fsencode(tmp_path) + b"/" + os.fsencode(name)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "main.py"), "info", path],
+            env=environment, capture_output=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+        assert b"no such avatar" in done.stderr

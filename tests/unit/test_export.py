@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -228,7 +229,7 @@ def test_a_full_disk_is_seen_before_the_first_frame(
 
 def test_an_encoder_that_dies_is_refused_in_one_line(tmp_path: Path) -> None:
     picture = np.zeros((48, 48, 3), np.uint8)
-    broken = film_module.FilmFormat(".mp4", "mp4", "no_such_codec", "yuv420p")
+    broken = film_module.FilmFormat(".mp4", "mp4", "libx264", "yuv420p", options=("-crf", "x"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(film_module, "FILM_FORMATS", (broken,))
         with pytest.raises(Refused) as refusal, open_film(tmp_path / "a.mp4", (48, 48)) as add:
@@ -236,6 +237,63 @@ def test_an_encoder_that_dies_is_refused_in_one_line(tmp_path: Path) -> None:
                 add(picture)
     assert "\n" not in str(refusal.value) and "a.mp4" in str(refusal.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("program", ["missing", "text", "fails"])
+def test_an_ffmpeg_that_does_not_work_is_refused_before_any_work(
+    tmp_path: Path, camera: Camera, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    (tmp_path / "text").write_text("no program")
+    fails = tmp_path / "fails"
+    fails.write_text("#!/bin/sh\nexit 1\n")
+    fails.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / program))
+    session: Any = DrawnSession()
+    with pytest.raises(Refused, match="films need") as refusal:
+        export_turntable(session, Parameters(), camera, tmp_path / "turn.mp4", num_frames=2)
+    assert "\n" not in str(refusal.value) and program in str(refusal.value)
+    assert session.views == []
+    export_turntable(session, Parameters(), camera, tmp_path / "pngs", num_frames=2)
+
+
+def test_an_encoder_that_is_missing_is_refused_before_any_work(
+    tmp_path: Path, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = film_module.FilmFormat(".mp4", "mp4", "no_such_codec", "yuv420p")
+    monkeypatch.setattr(film_module, "FILM_FORMATS", (missing,))
+    with pytest.raises(Refused, match="has no encoder no_such_codec"):
+        export(tmp_path / "turn.mp4", camera)
+
+
+@pytest.mark.parametrize("name", ["12:30 take.mp4", "shot_%03d.webm", "-turn.mov", "ä 'b\".gif"])
+def test_names_that_mean_something_to_an_encoder(
+    tmp_path: Path, camera: Camera, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    if os.name == "nt":
+        pytest.skip("Windows has no such names")
+    monkeypatch.chdir(tmp_path)
+    export(Path(name), camera)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(decode(tmp_path / name)) == NUM_FRAMES
+
+
+@pytest.mark.parametrize("name", ["turn.mp4", "turn", "turn.v2", "turn.mp4/"])
+def test_what_is_there_is_looked_at_before_the_first_frame(
+    tmp_path: Path, camera: Camera, name: str
+) -> None:
+    place = tmp_path / name.rstrip("/")
+    place.mkdir()
+    (place / "letter.txt").write_text("dear")
+    session: Any = DrawnSession()
+    with pytest.raises(Refused, match="folder"):
+        export_turntable(session, Parameters(), camera, f"{tmp_path}/{name}", num_frames=2)
+    assert session.views == [] and (place / "letter.txt").read_text() == "dear"
+
+
+def test_frames_again_replace_the_old_ones(tmp_path: Path, camera: Camera) -> None:
+    export(tmp_path / "turn", camera, num_frames=5)
+    export(tmp_path / "turn", camera, num_frames=3)
+    assert len(decode(tmp_path / "turn")) == 3
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4.txt"])

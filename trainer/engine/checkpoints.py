@@ -24,7 +24,7 @@ def save_checkpoint(run_dir: Path, step: int, state: dict[str, Any], keep: int) 
     folder = run_dir / "checkpoints"
     folder.mkdir(exist_ok=True)
     path = folder / f"{_PREFIX}{step:08d}"
-    with replace_folder(path) as partial:
+    with replace_folder(path, own=(_STATE_FILE,)) as partial:
         try:
             torch.save({"step": step, **state}, partial / _STATE_FILE)
         except RuntimeError as error:

@@ -19,7 +19,7 @@ from pegasus_runtime.files import replace_file, replace_folder
 from pegasus_runtime.head import load_free_head
 from trainer.synthesis.config import CaptureConfig
 from trainer.synthesis.drawing import Painter, open_context
-from trainer.synthesis.layout import make_folders, write_drawing, write_parameters
+from trainer.synthesis.layout import OWN_NAMES, make_folders, write_drawing, write_parameters
 from trainer.synthesis.motion import Moment, draw_moment
 from trainer.synthesis.person import make_person
 from trainer.synthesis.sheet import write_contact_sheet
@@ -62,7 +62,7 @@ def capture(config: CaptureConfig, out: Path, progress: Progress) -> None:
     progress(0, total)
     with _workers(config, len(missing)) as run:
         for subject in missing:
-            with replace_folder(out / subject) as folder:
+            with replace_folder(out / subject, OWN_NAMES) as folder:
                 make_folders(folder)
                 for count in run(_jobs(config, subject, folder)):
                     done += count

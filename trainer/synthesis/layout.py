@@ -15,6 +15,8 @@ from trainer.synthesis.motion import Moment
 from trainer.synthesis.person import Person
 
 _FOLDERS = ("image", "mask", "mask_object", "normal_rendering", "normal_original", "semantic")
+OWN_NAMES = (*(f"{name}/" for name in _FOLDERS), "*.json")
+"""what a subject's folder holds"""
 
 
 def make_folders(folder: Path) -> None:
