@@ -14,6 +14,7 @@ from app.binding import Binding
 from app.help_menu import HelpMenu
 from app.state.view import PRESETS
 from app.widgets.theme import colours
+from pegasus_runtime.files import suggested_name
 
 OPEN_FILTER = "Avatars (*.avatar);;All files (*)"
 PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg)"
@@ -151,7 +152,10 @@ class Actions:
             return
         folder = Path(self._editor.preferences.last_folder or Path.home())
         chosen, _ = QFileDialog.getSaveFileName(
-            self._window, "Save picture", str(folder / f"{avatar.name}.png"), PICTURE_FILTER
+            self._window,
+            "Save picture",
+            str(folder / f"{suggested_name(avatar.name)}.png"),
+            PICTURE_FILTER,
         )
         if chosen:
             self._binding.save_picture(Path(chosen))

@@ -16,6 +16,7 @@ from app.state.export_settings import ExportSettings
 from app.state.face import Wear
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
+from pegasus_runtime.files import suggested_name
 
 _NOTHING_OPEN = "Open an avatar (Ctrl+O), or train one:\nTraining > New training …"
 
@@ -97,7 +98,9 @@ class Binding:
             return
         folder = Path(self.editor.preferences.last_folder or Path.home())
         colour = self.editor.document.display.background_colours()[0]
-        dialog = self._export = ExportDialog(folder, avatar.name, colour, self.window)
+        dialog = self._export = ExportDialog(
+            folder, suggested_name(avatar.name), colour, self.window
+        )
         dialog.export_asked.connect(self._start_export)
         dialog.cancel_asked.connect(self._cancel_export)
         if latest is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,7 @@ class Thumbnails:
     def _make(self, avatar: Avatar, name: str, face: Face, view: View, renderer: Renderer) -> None:
         if renderer.avatar is not avatar:
             return
-        file = _file(avatar, name)
+        file = thumbnail_file(avatar, name)
         pixels = _read(file)
         if pixels is None:
             pixels = renderer.render_thumbnail(face, view, SIDE)
@@ -67,14 +68,21 @@ class Thumbnails:
             self.ready.emit(name, pixels)
 
 
-def _file(avatar: Avatar, name: str) -> Path | None:
+def thumbnail_file(avatar: Avatar, name: str) -> Path | None:
+    """Where a thumbnail is kept, None where it cannot be.
+
+    Names come from a file that anyone may have made, and never become part of a path.
+    """
     # An avatar with no file has nothing by which its pictures could be found again.
     if avatar.path is None or not avatar.path.is_file():
         return None
-    folder = cache_folder() / "thumbnails" / f"{file_sha256(avatar.path)[:24]}-v{_VERSION}-{SIDE}"
+    what = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:24]
     with suppress(OSError):
+        version = f"{file_sha256(avatar.path)[:24]}-v{_VERSION}-{SIDE}"
+        folder = cache_folder() / "thumbnails" / version
         folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name or 'source'}.png"
+        return folder / f"{what}.png"
+    return None
 
 
 def _read(file: Path | None) -> Pixels | None:
