@@ -17,9 +17,12 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.devices import is_for_loops
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.limits import check_number
 
 MAX_IMAGE_SIDE = 16384
+MAX_DISTANCE = 1e6
+MAX_TURN_DEG = 1e6
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -58,9 +61,14 @@ class Camera:
         Yaw 0 looks at the face, which looks along +z; a positive yaw moves the camera to the
         person's left (+x), a positive pitch upwards. ``fov_deg`` spans the shorter side.
         """
-        if not (distance > 0 and 0 < fov_deg < 180):
-            raise Refused(f"camera distance {distance}, field of view {fov_deg}: out of range.")
-        yaw, pitch, roll = (math.radians(a) for a in (yaw_deg, pitch_deg, roll_deg))
+        distance = check_number("camera distance", distance, 1e-6, MAX_DISTANCE)
+        fov_deg = check_number("field of view", fov_deg, 1e-3, 179.999, " degrees")
+        given = {"yaw": yaw_deg, "pitch": pitch_deg, "roll": roll_deg}
+        yaw, pitch, roll = (
+            math.radians(check_number(name, angle, -MAX_TURN_DEG, MAX_TURN_DEG, " degrees"))
+            for name, angle in given.items()
+        )
+        target = _array("target", target, (3,))
         away = np.array(
             [math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)]
         )
@@ -131,7 +139,7 @@ def ndc_intrinsics(
     return matrix
 
 
-def check_image_size(size: Any) -> tuple[int, int]:
+def check_image_size(size: Any, name: str = "picture size") -> tuple[int, int]:
     """A picture's (height, width) as two whole numbers.
 
     Raises:
@@ -140,15 +148,27 @@ def check_image_size(size: Any) -> tuple[int, int]:
     try:
         height, width = (int(side) for side in size)
         whole = (height, width) == tuple(size)
-    except (TypeError, ValueError):
-        raise Refused(f"picture size {size!r}: give (height, width) in pixels.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise Refused(f"{name} {quoted(size)}: give (height, width) in pixels.") from None
     if not whole or not (1 <= height <= MAX_IMAGE_SIDE and 1 <= width <= MAX_IMAGE_SIDE):
-        raise Refused(f"picture size {height} × {width}: a side is 1 to {MAX_IMAGE_SIDE} pixels.")
+        raise Refused(f"{name} {quoted(size)}: a side is 1 to {MAX_IMAGE_SIDE} pixels.")
     return height, width
 
 
 def _array(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
-    array = np.asarray(value.cpu() if isinstance(value, Tensor) else value, dtype=np.float32)
+    try:
+        array = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
+        if array.dtype.kind not in "iuf":
+            raise TypeError
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise Refused(
+            f"camera {name} {quoted(value)}: expected numbers of shape {shape}."
+        ) from None
     if array.shape != shape or not np.isfinite(array).all():
-        raise Refused(f"camera {name}: expected finite numbers of shape {shape}.")
+        raise Refused(
+            f"camera {name}: expected finite numbers of shape {shape}, found "
+            f"{quoted(array.tolist()) if array.shape == shape else f'shape {array.shape}'}."
+        )
     return np.ascontiguousarray(array)

@@ -146,29 +146,42 @@ def read_bytes(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         Refused: it is a folder, a device or a pipe, cannot be read, or is larger.
     """
     try:
-        found = os.stat(path)
-        if stat.S_ISDIR(found.st_mode):
-            raise Refused(f"{path}: is a folder; name a file in it.")
-        if not stat.S_ISREG(found.st_mode):
-            raise Refused(f"{path}: is not a regular file; name a file.")
-        if found.st_size > max_bytes:
-            raise Refused(
-                f"{path}: has {found.st_size:,} bytes, more than the {max_bytes:,} that a file of "
-                "its kind may have; is it the right one?"
-            )
-        with Path(path).open("rb") as stream:
+        with require_file(path, max_bytes).open("rb") as stream:
             content = stream.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror or error}).") from None
+    if len(content) > max_bytes:
+        raise Refused(f"{path}: grows while it is read; is it the right file?")
+    return content
+
+
+def require_file(path: str | os.PathLike[str], max_bytes: int) -> Path:
+    """The path of a regular file that is not larger than ``max_bytes``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Refused: it is a folder, a device or a pipe, or is larger.
+    """
+    try:
+        found = os.stat(os.fspath(path))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{one_line(str(path), 1000)}: no such file.") from None
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror or error}).") from None
-    except Refused:
-        raise
     except (ValueError, TypeError) as error:  # a NUL in the path, or not a path at all
         raise Refused(f"{quoted(path)}: not a path ({error}).") from None
-    if len(content) > max_bytes:
-        raise Refused(f"{path}: grows while it is read; is it the right file?")
-    return content
+    if stat.S_ISDIR(found.st_mode):
+        raise Refused(f"{path}: is a folder; name a file.")
+    if not stat.S_ISREG(found.st_mode):
+        raise Refused(f"{path}: is not a regular file; name a file.")
+    if found.st_size > max_bytes:
+        raise Refused(
+            f"{path}: has {found.st_size:,} bytes, more than the {max_bytes:,} that a file of its "
+            "kind may have; is it the right one?"
+        )
+    return Path(path)
 
 
 def _decode(raw: bytes, source: str) -> str:

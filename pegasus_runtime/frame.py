@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
 
 PASSES = ("rgb", "albedo", "shading", "normal", "depth", "alpha", "segmentation")
 FloatArray = npt.NDArray[np.float32]
@@ -102,8 +102,12 @@ def check_passes(passes: object) -> tuple[str, ...]:
     Raises:
         Refused: one of them does not exist.
     """
-    names = (passes,) if isinstance(passes, str) else tuple(passes)  # type: ignore[arg-type]
+    if isinstance(passes, str):
+        passes = (passes,)
+    if not isinstance(passes, Iterable):
+        raise Refused(f"passes {quoted(passes)}: give names, some of {', '.join(PASSES)}.")
+    names = tuple(passes)
     for name in names:
-        if name not in PASSES:
-            raise Refused(f"pass {name!r}: use one of {', '.join(PASSES)}.")
+        if not isinstance(name, str) or name not in PASSES:
+            raise Refused(f"pass {quoted(name)}: use one of {', '.join(PASSES)}.")
     return names

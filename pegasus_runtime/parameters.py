@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
 
 POSE_JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
+MAX_COEFFICIENT = 100.0
+"""Of an expression or a shape, in standard deviations; people have less than 5."""
+MAX_ROTATION_RAD = 2 * math.pi
+"""Of an axis-angle's components: beyond it a joint has turned all the way round."""
+MAX_LATENT = 1_000.0
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -42,24 +48,44 @@ class Parameters:
         """The same with arrays of the right type.
 
         Raises:
-            Refused: an array has the wrong length or a number that is not finite.
+            Refused: an array has the wrong length, or a number that is not finite or larger than
+                makes sense.
         """
+        latent = self.latent
         return Parameters(
-            expression=_vector("expression", self.expression, 50),
-            pose=_vector("pose", self.pose, 15),
-            shape=_vector("shape", self.shape, 100),
+            expression=_vector("expression", self.expression, 50, MAX_COEFFICIENT),
+            pose=_vector("pose", self.pose, 15, MAX_ROTATION_RAD),
+            shape=_vector("shape", self.shape, 100, MAX_COEFFICIENT),
             attributes=self.attributes,
-            latent=None if self.latent is None else _vector("latent", self.latent, latent_size),
+            latent=None if latent is None else _vector("latent", latent, latent_size, MAX_LATENT),
         )
 
 
-def _vector(name: str, value: Any, size: int) -> FloatArray:
+def _vector(name: str, value: Any, size: int, limit: float) -> FloatArray:
     try:
-        vector = np.asarray(value, dtype=np.float32).reshape(-1)
-    except (TypeError, ValueError):
-        raise Refused(f"{name}: expected {size} numbers.") from None
+        given = value.detach().cpu() if hasattr(value, "detach") else value
+        array = np.asarray(given)
+        if array.dtype.kind not in "iuf":
+            raise TypeError
+        with np.errstate(over="ignore"):
+            vector = array.astype(np.float32).reshape(-1)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise Refused(f"{name} {quoted(value)}: expected {size} numbers.") from None
     if vector.shape != (size,):
-        raise Refused(f"{name}: expected {size} numbers, got {vector.size}.")
-    if not np.isfinite(vector).all():
-        raise Refused(f"{name}: number {int(np.argmin(np.isfinite(vector)))} is not finite.")
+        raise Refused(f"{name}: expected {size} numbers, got {_found(array)}.")
+    # NaN is not within limits either.
+    fits = np.abs(vector) <= limit
+    if not fits.all():
+        index = int(np.argmin(fits))
+        raise Refused(
+            f"{name}: number {index} is {vector[index]:g}; use one from {-limit:.4g} to "
+            f"{limit:.4g}."
+        )
     return vector
+
+
+def _found(array: npt.NDArray[Any]) -> str:
+    shape = " × ".join(map(str, array.shape))
+    if array.ndim >= 2 and array.shape[-2:] in ((3, 3), (4, 4)):
+        return f"matrices of shape {shape}; give axis-angle in radians, three numbers a joint"
+    return f"{array.size}" if array.ndim <= 1 else f"shape {shape}"

@@ -11,7 +11,8 @@ from torch import Tensor
 from pegasus_runtime import devices
 from pegasus_runtime.avatar.geometry import GeometryOutput
 from pegasus_runtime.deform.surface import PosedSurface
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.limits import check_number
 from pegasus_runtime.memory import new_picture
 
 _OVER_BACKGROUND = ("rgb", "albedo", "shading", "normal")
@@ -119,7 +120,7 @@ def _finish_pass(
     if name == "depth":
         return torch.where(alpha > 0, image / alpha.clamp_min(1e-6), torch.zeros_like(image))
     if name in _OVER_BACKGROUND and background is not None:
-        return _put_before(image, alpha, _colour(background).to(image, non_blocking=True))
+        return _put_before(image, alpha, torch.tensor(background).to(image, non_blocking=True))
     return image
 
 
@@ -133,8 +134,21 @@ def _put_before(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
     return finished
 
 
-def _colour(background: tuple[float, float, float]) -> Tensor:
-    colour = torch.as_tensor(np.asarray(background, dtype=np.float32))
-    if colour.shape != (3,) or not bool(((colour >= 0) & (colour <= 1)).all()):
-        raise Refused(f"background {background}: give three numbers from 0 to 1, or None.")
-    return colour
+def check_background(background: object) -> tuple[float, float, float] | None:
+    """A colour to put behind the head, or None for none.
+
+    Raises:
+        Refused: it is not three numbers from 0 to 1.
+    """
+    if background is None:
+        return None
+    if isinstance(background, Tensor | np.ndarray):
+        background = background.tolist()
+    parts = background if isinstance(background, tuple | list) else ()
+    try:
+        red, green, blue = (check_number("background", part, 0.0, 1.0) for part in parts)
+    except ValueError:
+        raise Refused(
+            f"background {quoted(background)}: give three numbers from 0 to 1, or None."
+        ) from None
+    return red, green, blue

@@ -26,10 +26,11 @@ from pegasus_runtime.deform.surface import (
     prepare_pose,
 )
 from pegasus_runtime.devices import choose_device
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
 from pegasus_runtime.frame import Frame, check_passes
+from pegasus_runtime.limits import check_whole
 from pegasus_runtime.parameters import Parameters
-from pegasus_runtime.passes import draw_passes, point_features
+from pegasus_runtime.passes import check_background, draw_passes, point_features
 
 _SURFACE_BYTES = 256 * 2**20
 """Kept of earlier latent codes, so that going back to one costs nothing."""
@@ -67,6 +68,8 @@ class Session:
         Raises:
             Refused: the device or the precision does not exist.
         """
+        if not isinstance(avatar, Avatar):
+            raise Refused(f"avatar {quoted(avatar)}: open it first, with load_avatar(path).")
         self.avatar = avatar
         self.device = choose_device(device)
         self._networks = copy.deepcopy(avatar.networks).to(self.device).freeze()
@@ -99,7 +102,7 @@ class Session:
     @precision.setter
     def precision(self, name: str) -> None:
         if name not in PRECISIONS:
-            raise Refused(f"precision {name!r}: use one of {', '.join(PRECISIONS)}.")
+            raise Refused(f"precision {quoted(name)}: use one of {', '.join(PRECISIONS)}.")
         self._precision = name
         self._networks.set_tangent_dtype(getattr(torch, name))
         self._evaluation = None
@@ -133,7 +136,12 @@ class Session:
             Refused: a parameter, a pass or the background is not valid.
             Interrupted: ``interrupted`` said so.
         """
-        names = check_passes(passes)
+        if not isinstance(params, Parameters) or not isinstance(camera, Camera):
+            raise Refused(
+                f"render({quoted(params)}, {quoted(camera)}): give Parameters and a Camera, such "
+                "as avatar.neutral() and avatar.default_camera()."
+            )
+        names, background = check_passes(passes), check_background(background)
         checked = params.checked(self.avatar.codes.latent_size)
         code = self._code(checked)
         count = self._count(max_points)
@@ -155,7 +163,9 @@ class Session:
 
     def _count(self, max_points: int | None) -> int:
         total = len(self._points)
-        return total if max_points is None else min(total, max(1, int(max_points)))
+        if max_points is None:
+            return total
+        return min(total, max(1, check_whole("max_points", max_points, 0, 2**53)))
 
     def _code(self, params: Parameters) -> Tensor:
         """On the host, where it is compared with earlier ones."""

@@ -16,6 +16,7 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.latent import LatentCodes
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.avatar.sizes import NetworkSizes
+from pegasus_runtime.documents import require_file
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 FORMAT_NAME = "pegasus-avatar"
 FORMAT_VERSION = 1
 _HEADER_KEY = "pegasus_avatar"
+MAX_FILE_BYTES = 4 << 30
 _MAX_POINTS = 10_000_000
 
 
@@ -120,10 +122,7 @@ def read_avatar(path: str | os.PathLike[str], head: Head | None = None) -> Avata
 def _open(path: str | os.PathLike[str]) -> Any:
     from safetensors import safe_open
 
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such avatar file.")
-    if Path(path).is_dir():
-        raise Refused(f"{path}: is a folder; name an .avatar file.")
+    require_file(path, MAX_FILE_BYTES)
     try:
         return safe_open(str(path), framework="pt")
     except Exception as error:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.limits import check_number
+from pegasus_runtime.names import check_names
 
 CATEGORIES = (
     "identity",
@@ -29,6 +32,9 @@ CATEGORIES = (
 SOURCE_CATEGORIES = ("identity", "ears", "eyebrows", "eyes", "hair", "mouth", "nose")
 CODE_SIZE = 32
 INITIAL_DEVIATION = 0.25
+MAX_CATEGORIES = 48
+"""The latent code grows with their square."""
+MAX_STRENGTH = 10.0
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,10 @@ class LatentCodes(nn.Module):
         source_categories: Sequence[str] = SOURCE_CATEGORIES,
     ) -> None:
         super().__init__()
-        self.categories = tuple(categories)
-        self.source_categories = tuple(source_categories)
-        self.attribute_names = tuple(attribute_names)
-        self._check_names()
+        self.categories = check_names("category", categories)
+        self.source_categories = check_names("source category", source_categories)
+        self.attribute_names = check_names("attribute", attribute_names)
+        self._check_belonging()
         self.zero = nn.Parameter(torch.randn(1, CODE_SIZE) * INITIAL_DEVIATION)
         self.source = nn.Parameter(
             torch.randn(len(self.source_categories), CODE_SIZE) * INITIAL_DEVIATION
@@ -70,7 +76,9 @@ class LatentCodes(nn.Module):
             torch.randn(len(self.attribute_names), CODE_SIZE) * INITIAL_DEVIATION
         )
 
-    def _check_names(self) -> None:
+    def _check_belonging(self) -> None:
+        if not 1 <= len(self.categories) <= MAX_CATEGORIES:
+            raise Refused(f"{len(self.categories)} categories: use 1 to {MAX_CATEGORIES}.")
         for name in self.source_categories:
             if name not in self.categories:
                 raise Refused(f"source category {name!r} is not one of {list(self.categories)}.")
@@ -80,8 +88,6 @@ class LatentCodes(nn.Module):
                     f"attribute {name!r}: the name must be CATEGORY_NAME with one of the "
                     f"categories {', '.join(self.categories)}."
                 )
-        if len(set(self.attribute_names)) != len(self.attribute_names):
-            raise Refused("attribute names: one stands twice; give each attribute its own name.")
 
     @property
     def latent_size(self) -> int:
@@ -108,6 +114,8 @@ class LatentCodes(nn.Module):
         Raises:
             Refused: an unknown category or attribute, or a strength that is not finite.
         """
+        if not isinstance(attributes, Mapping | None):
+            raise Refused(f"attributes {quoted(attributes)}: give a dict of category → attribute.")
         chosen = {
             category: self.resolve(category, choice)
             for category, choice in (attributes or {}).items()
@@ -133,20 +141,26 @@ class LatentCodes(nn.Module):
         Raises:
             Refused: it does not exist; the message lists those that do.
         """
-        if category not in self.categories:
-            raise Refused(f"category {category!r}: use one of {', '.join(self.categories)}.")
-        if isinstance(choice, tuple):
-            choice = AttributeBlend(*choice)
-        blend = AttributeBlend(choice) if isinstance(choice, str) else choice
+        if not isinstance(category, str) or category not in self.categories:
+            raise Refused(f"category {quoted(category)}: use one of {', '.join(self.categories)}.")
+        blend = _as_blend(category, choice)
         for name in (blend.name, f"{category}_{blend.name}"):
             if name in self.attribute_names and category_of(name) == category:
-                return AttributeBlend(name, _finite_strength(name, blend.strength))
+                return AttributeBlend(name, self._strength(name, blend.strength))
         known = ", ".join(self.attributes_of(category)) or "none"
-        raise Refused(f"{category} {blend.name!r}: this avatar does not have it; it has {known}.")
+        raise Refused(
+            f"{category} {quoted(blend.name)}: this avatar does not have it; it has {known}."
+        )
+
+    @staticmethod
+    def _strength(name: str, strength: Any) -> float:
+        return check_number(f"strength of {name}", strength, -MAX_STRENGTH, MAX_STRENGTH)
 
 
-def _finite_strength(name: str, strength: float) -> float:
-    value = float(strength)
-    if not -10.0 <= value <= 10.0:
-        raise Refused(f"strength {strength} of {name}: use a number from -10 to 10.")
-    return value
+def _as_blend(category: str, choice: Any) -> AttributeBlend:
+    if isinstance(choice, tuple | list) and len(choice) == 2:
+        choice = AttributeBlend(*choice)
+    blend = AttributeBlend(choice) if isinstance(choice, str) else choice
+    if not isinstance(blend, AttributeBlend) or not isinstance(blend.name, str):
+        raise Refused(f"{category} {quoted(choice)}: give a name, or a name and a strength.")
+    return blend

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.assets import file_sha256
+from pegasus_runtime.documents import require_file
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head.checks import MAX_FACES, check_head, check_landmarks
 from pegasus_runtime.head.file import read_head_file
@@ -22,7 +23,7 @@ from pegasus_runtime.head.model import (
     Head,
     LandmarkEmbedding,
 )
-from pegasus_runtime.head.pickles import as_array, read_pickle
+from pegasus_runtime.head.pickles import MAX_FILE_BYTES, as_array, read_pickle
 
 _FIRST_EXPRESSION = 300
 """FLAME stores 300 identity directions, then 100 expression directions."""
@@ -37,9 +38,7 @@ def load_head(path: str | os.PathLike[str]) -> Head:
         FileNotFoundError: there is no such file.
         Refused: the file is damaged, is not a head, or holds anything but numbers.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(f"{path}: no such head file.")
+    source = require_file(path, MAX_FILE_BYTES)
     with source.open("rb") as stream:
         start = stream.read(9)
     # safetensors: the length of a JSON header, then the header.

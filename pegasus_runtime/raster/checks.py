@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.camera import check_image_size
+from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.limits import check_number
 
 
 def check_points(points: torch.Tensor) -> None:
     """Refuse what is not (N, 3) floating point."""
-    if points.ndim != 2 or points.shape[1] != 3 or not points.is_floating_point():
+    if not _is_floats(points) or points.ndim != 2 or points.shape[1] != 3:
         raise Refused(f"points: {_described(points)}; give (N, 3) floating point.")
 
 
 def check_features(features: torch.Tensor, num_points: int) -> None:
     """Refuse what is not one row of floating point a point."""
-    if features.ndim != 2 or len(features) != num_points or not features.is_floating_point():
+    if not _is_floats(features) or features.ndim != 2 or len(features) != num_points:
         raise Refused(
             f"features: {_described(features)}; give ({num_points}, C) floating point, "
             "one row a point."
@@ -32,7 +34,7 @@ def check_surfels(
         ("conics", conics, (num_points, 3)),
         ("opacities", opacities, (num_points,)),
     ):
-        if values.shape != shape or not values.is_floating_point():
+        if not _is_floats(values) or values.shape != shape:
             raise Refused(f"{name}: {_described(values)}; give {shape} floating point.")
         if values.device != device:
             raise Refused(f"{name}: on {values.device}, the points on {device}; give one device.")
@@ -40,19 +42,20 @@ def check_surfels(
 
 def checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
     """Height and width as whole numbers; refuse what is not a size."""
-    if len(image_size) != 2 or min(image_size) < 1:
-        raise Refused(f"image_size: {tuple(image_size)} is not a size; give (height, width) ≥ 1.")
-    return int(image_size[0]), int(image_size[1])
+    return check_image_size(image_size, "image_size")
 
 
 def checked_radius(radius: float) -> float:
     """A radius as a float; refuse what is none."""
-    value = float(radius)
-    if not math.isfinite(value) or value <= 0.0:
-        raise Refused(f"radius: {value} is not a radius; give a positive number in NDC.")
-    return value
+    return check_number("radius", radius, sys.float_info.min, sys.float_info.max, " in NDC")
 
 
-def _described(tensor: torch.Tensor) -> str:
+def _is_floats(values: object) -> bool:
+    return isinstance(values, torch.Tensor) and values.is_floating_point()
+
+
+def _described(tensor: object) -> str:
+    if not isinstance(tensor, torch.Tensor):
+        return f"{quoted(tensor)} is not a tensor"
     kind = str(tensor.dtype).removeprefix("torch.")
     return f"the shape is {tuple(tensor.shape)} and the type {kind}"

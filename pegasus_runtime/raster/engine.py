@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
 
 # Name, module, and the devices "auto" takes it on; the first that imports is taken. The plain
 # torch engine is the oracle and far slower than bringing CUDA tensors to the host for numba.
@@ -87,9 +87,11 @@ def load_engine(name: str) -> Engine:
         Refused: there is no engine of that name, or what it needs is not installed.
     """
     modules = {known: module for known, module, _ in _ENGINES}
-    if name not in modules:
+    if not isinstance(name, str) or name not in modules:
         known_names = ", ".join(["auto", *modules])
-        raise Refused(f"engine {name!r}: there is no such rasteriser; use one of {known_names}.")
+        raise Refused(
+            f"engine {quoted(name)}: there is no such rasteriser; use one of {known_names}."
+        )
     try:
         return cast(Engine, importlib.import_module(modules[name]))
     except (ImportError, OSError) as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.limits import check_whole
 from pegasus_runtime.raster.checks import (
     check_features,
     check_points,
@@ -21,6 +21,7 @@ from pegasus_runtime.raster.engine import choose_engine, load_engine
 from pegasus_runtime.raster.fragments import Fragments
 
 POINTS_PER_PIXEL = 10
+MAX_POINTS_PER_PIXEL = 10_000
 
 
 def rasterize(
@@ -152,6 +153,5 @@ def _checked(
 ) -> tuple[tuple[int, int], float]:
     check_points(points)
     size = checked_image_size(image_size)
-    if num_kept < 1:
-        raise Refused(f"points_per_pixel: {num_kept} keeps nothing; give 1 or more.")
+    check_whole("points_per_pixel", num_kept, 1, MAX_POINTS_PER_PIXEL)
     return size, checked_radius(radius)

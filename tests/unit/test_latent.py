@@ -66,6 +66,21 @@ def test_what_does_not_exist_is_refused_by_name(
 def test_names_must_begin_with_a_category() -> None:
     with pytest.raises(pr.Refused, match="CATEGORY_NAME"):
         LatentCodes(["beard_long"])
+    for name in (
+        "/tmp/x_a",
+        "hair_a/b",
+        "hair_..\\\\b",
+        "hair_\nb",
+        "hair_\0",
+        "hair_" + 100 * "x",
+        ".hair_a",
+    ):
+        with pytest.raises(pr.Refused, match="use a name") as refusal:
+            LatentCodes([name], ["hair", ".hair", "/tmp/x"], [])
+        assert str(refusal.value).isprintable()
+    for names in ("hair_a", None, [3], [["hair_a"]], ["hair_a"] * 20_000):
+        with pytest.raises(pr.Refused):
+            LatentCodes(names)  # type: ignore[arg-type]
     with pytest.raises(pr.Refused, match="twice"):
         LatentCodes(["hair_a", "hair_a"])
 
