@@ -18,6 +18,8 @@ from pegasus_runtime.process_identity import ProcessIdentity
 
 _FRESH_S = 90.0
 """without a process to ask: a run that wrote nothing for so long, or for 20 steps, has ended"""
+CURRENT_FILE = "current_checkpoint"
+"""of the run folder; names one of its checkpoints"""
 _TAIL_BYTES = 20_000
 _STOPPED_BY_CTRL_C = 130
 _FROM_OUTSIDE = "ended from outside; Resume goes on from the last save"
@@ -139,8 +141,13 @@ class Run:
         return next(iter(sorted(self.folder.glob("*.avatar"))), None)
 
     def checkpoint(self) -> Path | None:
-        """The newest checkpoint."""
-        return max((self.folder / "checkpoints").glob("step-*"), default=None)
+        """The one that the run goes on from: the newest, unless it went back to an older one."""
+        folder = self.folder / "checkpoints"
+        with suppress(OSError, ValueError):
+            name = (self.folder / CURRENT_FILE).read_text("utf-8").strip()
+            if Path(name).name == name and (folder / name).is_dir():
+                return folder / name
+        return max(folder.glob("step-*"), default=None)
 
     def preview(self) -> Path | None:
         """The newest preview picture."""

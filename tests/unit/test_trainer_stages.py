@@ -242,20 +242,25 @@ def test_lpips_is_reported_where_its_weights_are(
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     import resource
 
-    from trainer.engine.checkpoints import find_checkpoint, list_checkpoints, save_checkpoint
+    from trainer.engine.checkpoints import Checkpoints, list_checkpoints
 
-    save_checkpoint(tmp_path, 1, {"value": torch.ones(3)}, keep=1)
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(1, {"value": torch.ones(3)})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
     try:
-        with pytest.raises(Refused, match=r"step-00000002: cannot be written .* free some space"):
-            save_checkpoint(tmp_path, 2, {"value": torch.ones(1 << 20)}, keep=1)
+        with pytest.raises(
+            Refused, match=r"step-00000002: cannot be written \(File too large\).* free some space"
+        ):
+            checkpoints.save(2, {"value": torch.ones(1 << 20)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-00000001"]
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
-    state = find_checkpoint(tmp_path, "auto")
+    state = checkpoints.restore("auto")
     assert state is not None and torch.equal(state["value"], torch.ones(3))
+    checkpoints.save(2, {"value": torch.ones(1 << 20)})
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-00000002"]
 
 
 def test_a_disk_that_fills_up_in_between_is_one_line(

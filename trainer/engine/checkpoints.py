@@ -1,55 +1,131 @@
-"""Checkpoints: folders that appear whole or not at all."""
+"""Checkpoints: folders that appear whole or not at all.
+
+1. `save` writes a folder and then names it as the current one, in a file of the run folder.
+2. "auto" goes on from the current one, or from the one before where it is damaged.
+3. Going back to an older one abandons those after it. They stay until the run has passed them
+   (`to_drop`), so that going back can be taken back.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 
 from pegasus_runtime.errors import Refused
-from pegasus_runtime.files import replace_folder
+from pegasus_runtime.files import replace_file, replace_folder
 
+CURRENT_FILE = "current_checkpoint"
 _STATE_FILE = "state.pt"
 _PREFIX = "step-"
+_NAME = re.compile(rf"{_PREFIX}(\d{{1,12}})")
 
 
-def save_checkpoint(run_dir: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """Write a checkpoint and drop all but the newest ``keep``; its folder.
+class Checkpoints:
+    """Those of one run folder."""
 
-    Raises:
-        Refused: it cannot be written; older checkpoints are as they were.
-    """
-    folder = run_dir / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{_PREFIX}{step:08d}"
-    with replace_folder(path, own=(_STATE_FILE,)) as partial:
+    def __init__(self, run_dir: Path, keep: int, say: Callable[[str], None] = print) -> None:
+        """
+        Args:
+            run_dir: a run folder.
+            keep: how many of the steps done are kept.
+            say: tells people which ones could not be read.
+        """
+        self._run_dir, self._keep, self._say = run_dir, keep, say
+        self._abandoned: set[int] = set()
+
+    def restore(self, resume: str) -> dict[str, Any] | None:
+        """The state to go on from: "auto", "none" or that of a path; None to begin anew.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            Refused: it is damaged; with "auto", all are.
+        """
+        if resume == "none":
+            return None
+        state = self._newest() if resume == "auto" else load_checkpoint(Path(resume))
+        if state is not None:
+            self._abandoned = {step for step in self._steps() if step > state["step"]}
+        return state
+
+    def save(self, step: int, state: dict[str, Any]) -> Path:
+        """Write a checkpoint and drop those that are not kept any more; its folder.
+
+        Raises:
+            Refused: it cannot be written; older checkpoints are as they were.
+        """
+        path = _path(self._run_dir, step)
+        with suppress(FileExistsError):
+            path.parent.mkdir()
+        with replace_folder(path, own=(_STATE_FILE,)) as partial:
+            _write({"step": step, **state}, partial / _STATE_FILE)
+        with replace_file(self._run_dir / CURRENT_FILE) as partial:
+            partial.write_text(path.name + "\n", "utf-8")
+        self._abandoned.discard(step)
+        for old in to_drop(self._steps(), self._abandoned, step, self._keep):
+            shutil.rmtree(_path(self._run_dir, old), ignore_errors=True)
+        return path
+
+    def put_aside(self) -> None:
+        """Move the checkpoints of an earlier training in this folder out of the way."""
+        folder, number = self._run_dir / "checkpoints", 1
+        if not folder.exists():
+            return
+        while (aside := self._run_dir / f"checkpoints-before-{number}").exists():
+            number += 1
         try:
-            torch.save({"step": step, **state}, partial / _STATE_FILE)
-        except RuntimeError as error:
-            raise OSError(f"{error}") from error
-    for old in list_checkpoints(run_dir)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
-    return path
+            folder.rename(aside)
+        except OSError as error:
+            raise Refused(f"{folder}: cannot be put aside ({error.strerror}).") from None
+
+    def _newest(self) -> dict[str, Any] | None:
+        paths = list_checkpoints(self._run_dir)
+        damage = ""
+        for path in reversed(paths):
+            try:
+                state = load_checkpoint(path)
+            except (Refused, FileNotFoundError) as error:
+                damage = damage or str(error)
+                continue
+            if damage:
+                self._say(f"{damage} Going on from {path.name}.")
+            return state
+        if paths:
+            raise Refused(
+                f"{paths[0].parent}: none of the {len(paths)} checkpoints can be read; put a copy "
+                "back, or start over with --resume none, which keeps them."
+            )
+        return None
+
+    def _steps(self) -> list[int]:
+        return [_step(path) for path in list_checkpoints(self._run_dir)]
 
 
-def keep_old_checkpoints(run_dir: Path) -> None:
-    """Put the checkpoints of an earlier training in this folder aside."""
-    folder, number = run_dir / "checkpoints", 1
-    if not folder.exists():
-        return
-    while (aside := run_dir / f"checkpoints-before-{number}").exists():
-        number += 1
-    try:
-        folder.rename(aside)
-    except OSError as error:
-        raise Refused(f"{folder}: cannot be put aside ({error.strerror}).") from None
+def to_drop(steps: Iterable[int], abandoned: Collection[int], done: int, keep: int) -> set[int]:
+    """Which checkpoints go when one has been saved.
+
+    Args:
+        steps: of all that are there.
+        abandoned: steps of those that a training went back from.
+        done: the step that was saved.
+        keep: how many of the training's own are kept.
+    """
+    passed = {step for step in steps if step <= done}
+    own = sorted(passed.difference(abandoned))
+    return passed.intersection(abandoned) | set(own[:-keep])
 
 
 def list_checkpoints(run_dir: Path) -> list[Path]:
-    """The checkpoint folders of a run, oldest first."""
-    return sorted((run_dir / "checkpoints").glob(f"{_PREFIX}*"))
+    """The checkpoint folders of a run: abandoned ones, then the others, each oldest first."""
+    found = [path for path in (run_dir / "checkpoints").glob("*") if _NAME.fullmatch(path.name)]
+    current = _current(run_dir)
+    return sorted(found, key=lambda path: (_step(path) <= current, _step(path)))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -70,15 +146,50 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return dict(state)
 
 
-def find_checkpoint(run_dir: Path, resume: str) -> dict[str, Any] | None:
-    """The state to go on from: the newest valid one ("auto"), none ("none"), or that of a path."""
-    if resume == "none":
-        return None
-    if resume != "auto":
-        return load_checkpoint(Path(resume))
-    for path in reversed(list_checkpoints(run_dir)):
+def _current(run_dir: Path) -> int | float:
+    """Which step the run is at; without a note of it, the last there is."""
+    with suppress(OSError, ValueError):
+        found = _NAME.fullmatch((run_dir / CURRENT_FILE).read_text("utf-8").strip())
+        if found and _path(run_dir, int(found[1])).is_dir():
+            return int(found[1])
+    return float("inf")
+
+
+def _path(run_dir: Path, step: int) -> Path:
+    return run_dir / "checkpoints" / f"{_PREFIX}{step:08d}"
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix(_PREFIX))
+
+
+class _Stream:
+    """A file that remembers why it could not be written, which torch's message does not say."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
         try:
-            return load_checkpoint(path)
-        except (Refused, FileNotFoundError):
-            continue
-    return None
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        stream = _Stream(file)
+        try:
+            torch.save(state, cast("IO[bytes]", stream))
+        except (RuntimeError, OSError):
+            if stream.error is None:
+                raise
+            raise stream.error from None
+        file.flush()
+        # Some systems find out only now that there was no room, or that a server has gone.
+        os.fsync(file.fileno())

@@ -21,7 +21,7 @@ from pegasus_runtime.head import Head
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
-from trainer.engine.checkpoints import find_checkpoint, keep_old_checkpoints, save_checkpoint
+from trainer.engine.checkpoints import Checkpoints
 from trainer.engine.diary import Diary
 from trainer.engine.learner import Learner
 from trainer.engine.previews import preview_frames, write_preview
@@ -68,13 +68,16 @@ def train(
             f"{ranks.size} processes for {capture.num_training} frames: start fewer, or give more."
         )
     torch.set_num_threads(config.threads or torch.get_num_threads())
-    learner, first = _begin(config, capture, head, run_dir, resume, ranks)
+    checkpoints = Checkpoints(
+        run_dir, config.keep_checkpoints, print if ranks.is_first else lambda _: None
+    )
+    learner, first = _begin(config, capture, head, checkpoints, resume, ranks)
     features = find_feature_loss(ranks.device) if config.losses.vgg else None
     situation = Situation.prepare(learner, capture, features)
     with _stop_requests() as stop, Diary(run_dir, config, first, ranks.is_first) as diary:
         if config.losses.vgg and not features:
             diary.say(f"no VGG-19 weights in {asset_folder()}: trained without the feature loss")
-        _Loop(config, situation, run_dir, ranks, stop, diary).run(first)
+        _Loop(config, situation, run_dir, checkpoints, ranks, stop, diary).run(first)
     provenance = _provenance(config, capture) | {
         "num_slots": learner.num_slots,
         "tangent_precision": learner.precision,
@@ -83,27 +86,30 @@ def train(
 
 
 def _begin(
-    config: TrainingConfig, capture: Capture, head: Head, run_dir: Path, resume: str, ranks: Ranks
+    config: TrainingConfig,
+    capture: Capture,
+    head: Head,
+    checkpoints: Checkpoints,
+    resume: str,
+    ranks: Ranks,
 ) -> tuple[Learner, int]:
     """What is trained, and how many steps are done.
 
     The start is made by the first process alone and saved, so that all have the same one, and
     nobody waits for it twice.
     """
-    saved = find_checkpoint(run_dir, resume)
+    saved = checkpoints.restore(resume)
     ranks.wait()
     if saved is None:
         if ranks.is_first:
             avatar, num_slots = start_avatar(config, capture, head)
             learner = Learner(avatar, config, torch.device("cpu"), num_slots)
-            keep_old_checkpoints(run_dir)
-            save_checkpoint(run_dir, 0, learner.snapshot(), config.keep_checkpoints)
+            checkpoints.put_aside()
+            checkpoints.save(0, learner.snapshot())
         ranks.wait()
-        saved = find_checkpoint(run_dir, "auto")
+        saved = checkpoints.restore("auto")
         if saved is None:
-            raise Refused(
-                f"{run_dir}: this process cannot read what the first one has saved there."
-            )
+            raise Refused("this process cannot read the checkpoint that the first one has saved.")
     blank = blank_avatar(config, capture, head, saved["points"])
     learner = Learner(blank, config, ranks.device, saved["num_slots"])
     learner.restore(saved)
@@ -118,15 +124,17 @@ class _Loop:
         config: TrainingConfig,
         situation: Situation,
         run_dir: Path,
+        checkpoints: Checkpoints,
         ranks: Ranks,
         stop: threading.Event,
         diary: Diary,
     ) -> None:
         self._config, self._situation, self._run_dir = config, situation, run_dir
-        self._ranks, self._stop, self._diary = ranks, stop, diary
+        self._checkpoints, self._ranks = checkpoints, ranks
+        self._stop, self._diary = stop, diary
         self._learner = situation.learner
         self._batch = Batch(situation, config, ranks)
-        self._recovery = Recovery(run_dir, self._learner)
+        self._recovery = Recovery(checkpoints, self._learner)
         self._frames = preview_frames(situation.capture)
         self._preview_seconds = 0.0
 
@@ -173,8 +181,7 @@ class _Loop:
         if stop or is_last or step % config.checkpoint_every == 0:
             self._learner.seen = self._ranks.any_of(self._learner.seen)
             if self._ranks.is_first:
-                snapshot = self._learner.snapshot()
-                save_checkpoint(self._run_dir, step, snapshot, config.keep_checkpoints)
+                self._checkpoints.save(step, self._learner.snapshot())
             self._ranks.wait()
         if stop and not is_last:
             raise Interrupted(f"stopped after step {step}; the same command goes on from there")

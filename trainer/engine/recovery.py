@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pegasus_runtime.errors import Refused
-from trainer.engine.checkpoints import find_checkpoint
+from trainer.engine.checkpoints import Checkpoints
 from trainer.engine.learner import Learner
 
 _MAX_ATTEMPTS = 3
@@ -15,8 +13,8 @@ _SLOWER = 0.5
 class Recovery:
     """Goes back to the last checkpoint at half the learning rate, three times at most."""
 
-    def __init__(self, run_dir: Path, learner: Learner) -> None:
-        self._run_dir, self._learner = run_dir, learner
+    def __init__(self, checkpoints: Checkpoints, learner: Learner) -> None:
+        self._checkpoints, self._learner = checkpoints, learner
         self._attempts = 0
         self._furthest = -1
 
@@ -36,7 +34,7 @@ class Recovery:
         # A failure farther on is another one.
         self._attempts = 1 if step > self._furthest else self._attempts + 1
         self._furthest = max(step, self._furthest)
-        saved = find_checkpoint(self._run_dir, "auto")
+        saved = self._checkpoints.restore("auto")
         if self._attempts > _MAX_ATTEMPTS or saved is None:
             raise Refused(
                 f"{what}, after {_MAX_ATTEMPTS} tries at lower rates too; lower "
