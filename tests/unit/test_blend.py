@@ -180,7 +180,7 @@ def test_the_largest_weight_says_how_much_is_seen(engine: str) -> None:
         ("conics", torch.zeros(3, 3, device="meta"), "conics: on meta, the points on cpu"),
         ("opacities", torch.zeros(3, 1), "opacities: the shape is (3, 1)"),
         ("opacities", torch.zeros(2), "give (3,) floating point"),
-        ("image_size", (0, 4), "image_size: (0, 4) is not a size"),
+        ("image_size", (0, 4), "image_size (0, 4): a side is 1 to"),
         ("engine", "pytorch3d", "draws discs only, no surfels; use 'auto'"),
         ("engine", "opengl", "there is no such rasteriser"),
     ],
