@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton
 
 from app.binding import Binding
 from app.help_menu import HelpMenu
+from app.state.folders import home_folder
 from app.state.view import PRESETS
 from app.widgets.theme import colours
 from pegasus_runtime.files import suggested_name
@@ -150,7 +151,7 @@ class Actions:
         avatar = self._editor.document.avatar
         if avatar is None:
             return
-        folder = Path(self._editor.preferences.last_folder or Path.home())
+        folder = Path(self._editor.preferences.last_folder or home_folder())
         chosen, _ = QFileDialog.getSaveFileName(
             self._window,
             "Save picture",

@@ -14,6 +14,7 @@ from app.state.activity import Job
 from app.state.controls import attribute_title, readable
 from app.state.export_settings import ExportSettings
 from app.state.face import Wear
+from app.state.folders import home_folder
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
 from pegasus_runtime.files import suggested_name
@@ -96,7 +97,7 @@ class Binding:
         avatar, latest = self.editor.document.avatar, self.editor.live.latest
         if avatar is None or (self._export is not None and self._export.isVisible()):
             return
-        folder = Path(self.editor.preferences.last_folder or Path.home())
+        folder = Path(self.editor.preferences.last_folder or home_folder())
         colour = self.editor.document.display.background_colours()[0]
         dialog = self._export = ExportDialog(
             folder, suggested_name(avatar.name), colour, self.window

@@ -15,6 +15,7 @@ from app.controllers.editor import Editor
 from app.controllers.training import Training
 from app.main_window import MainWindow
 from app.state import run_control
+from app.state.folders import home_folder
 from app.state.runs import Run, Status
 from app.state.training_kinds import Description
 
@@ -88,7 +89,7 @@ class TrainingMenu:
     def _show_dialog(self, description: Description) -> None:
         from app.widgets.training.new_training_dialog import NewTrainingDialog
 
-        self.dialog = NewTrainingDialog(description, Path.home() / "pegasus-runs", self._window)
+        self.dialog = NewTrainingDialog(description, home_folder() / "pegasus-runs", self._window)
         self.dialog.check_asked.connect(self.training.check)
         self.dialog.start_asked.connect(self.training.start)
         self.dialog.submit_asked.connect(self.training.submit)

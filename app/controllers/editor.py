@@ -36,6 +36,7 @@ class Editor:
         # After the thumbnails, which somebody waits for.
         self.document.avatar_changed.connect(self._measure_precision)
         self._restore_display()
+        self.document.display_changed.connect(self._keep_display)
         self.live.failed.connect(lambda error: self.activity.log(str(error), "error"))
 
     def start(self) -> None:
@@ -46,14 +47,18 @@ class Editor:
         """Stop everything and keep the preferences."""
         self.exporting.cancel_all()
         self.live.stop()
-        display = self.document.display
-        self.preferences.background = display.background
-        self.preferences.background_colour = list(display.colour)
-        self.preferences.save()
+        self.preferences.keep()
 
     def _measure_precision(self) -> None:
         if self.document.avatar is not None:
             self._precision.measure(self.document.avatar, self.live.loop)
+
+    def _keep_display(self) -> None:
+        display, kept = self.document.display, self.preferences
+        colour = list(display.colour)
+        if (kept.background, kept.background_colour) != (display.background, colour):
+            kept.background, kept.background_colour = display.background, colour
+            kept.keep()
 
     def _restore_display(self) -> None:
         kept = self.preferences

@@ -111,6 +111,7 @@ class Opening:
         if "resources" not in path.parts[-2:]:
             self._preferences.add_recent(path)
             self._preferences.last_folder = str(path.parent)
+            self._preferences.keep()
 
     def _failed(self, job: Job, source: str, error: BaseException) -> None:
         self._activity.end(job)

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from app.state.activity import Job
 from app.state.export_settings import ExportSettings
+from app.state.folders import expanded
 from app.widgets.activity_panel import remaining_text
 from app.widgets.gallery import to_image
 from app.widgets.number_field import WholeNumberField
@@ -71,7 +72,7 @@ class ExportDialog(QDialog):
         """What the fields say."""
         side = self.side.value()
         return ExportSettings(
-            Path(self.out.text()).expanduser(),
+            expanded(self.out.text()),
             (side, side),
             self.num_frames.value(),
             self.fps.value(),

@@ -223,6 +223,22 @@ def test_window_state_is_kept(qtbot, open_window):
     second.set_theme("dark")
 
 
+def test_a_change_is_kept_at_once_and_garbage_is_told(qtbot, open_window, tmp_path):
+    file = tmp_path / "home" / "config" / "editor.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"theme": [], "layout": "AAAA", "geometry": "/w=="}')
+    window = open_window(Preferences.load())
+    assert any("editor.json.bad" in text for _, text in window.editor.activity.lines)
+    window.set_theme("light")
+    assert Preferences.load().theme == "light"
+    window.resize(1100, 700)
+    qtbot.waitUntil(lambda: Preferences.load().geometry == window.preferences.geometry != "")
+    before = Preferences.load().geometry
+    window.resize(1000, 650)
+    qtbot.waitUntil(lambda: Preferences.load().geometry != before)
+    window.set_theme("dark")
+
+
 def test_the_window_grabbed_holds_the_picture(qtbot, window):
     image = grab_window(window)
     place = window.viewport.mapTo(window, window.viewport.rect().center())
