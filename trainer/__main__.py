@@ -23,18 +23,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Refused, FileNotFoundError) as error:
         print(f"trainer: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
+    except Exception as error:
+        said = _explain(error, getattr(options, "out", ""))
+        if not said:
             raise
-        print(
-            f"trainer: {options.out}: {error.strerror}; free some space and start the same command "
-            "again: it goes on from the last checkpoint.",
-            file=sys.stderr,
-        )
+        print(f"trainer: {said}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("trainer: interrupted", file=sys.stderr)
         return 130
+
+
+def _explain(error: Exception, out: object) -> str:
+    """What a fault of the machine's means and what to do; empty for a fault of ours."""
+    from pegasus_runtime.memory import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return (
+            f"{out}: the memory ran out; lower points.maximum, data.image_size, batch_size or "
+            "model.geometry_width. What was saved is kept, and the same command goes on from there."
+        )
+    if isinstance(error, OSError):
+        where = f"{out}: " if error.filename is None else f"{error.filename}: "
+        advice = "correct that"
+        if error.errno in _NO_ROOM:
+            where, advice = f"{out}: ", "free some space"
+        return (
+            f"{where}{error.strerror or error}; {advice} and start the same command again: it goes "
+            "on from the last checkpoint."
+        )
+    return ""
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; name a folder")
+    return Path(text)
 
 
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
@@ -65,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--set", action="append", default=[], metavar="KEY.SUB=VALUE", dest="settings"
         )
-        command.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+        command.add_argument("--out", type=_folder, required=True, metavar="FOLDER")
     train.add_argument("--resume", default="auto", metavar="auto|PATH|none")
     train.add_argument("--head", type=Path, help="FLAME head of the capture; default the free head")
     train.add_argument(

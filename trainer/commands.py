@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
-from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.errors import Refused
-from pegasus_runtime.files import replace_file
 from pegasus_runtime.head import Head, load_free_head, load_head
 from pegasus_runtime.memory import keep_freed_memory
+from pegasus_runtime.run_lock import hold
 from trainer.config.loading import load_config, to_yaml
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, load_capture
-from trainer.made_with import made_with
+from trainer.engine.ranks import Ranks, join
 
 
 def run_capture(options: argparse.Namespace) -> int:
@@ -39,15 +39,15 @@ def run_train(options: argparse.Namespace) -> int:
     """Train an avatar, evaluate it on held-out frames and write it."""
     from trainer.engine.dry_run import describe, dry_run
     from trainer.engine.loop import Interrupted, train
-    from trainer.engine.ranks import join
 
     keep_freed_memory()
     # Derivatives in bfloat16 fall below what a processor multiplies at full speed; here, because
     # threads take the setting over from the one that starts them.
     torch.set_flush_denormal(True)
     config = load_config(TrainingConfig, options.config, options.settings)
-    with join(config.device) as ranks:
+    with join(config.device) as ranks, _taken(options, ranks):
         console = Console(stderr=True, quiet=not ranks.is_first)
+        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         capture = load_capture(config.data)
         console.print(_describe(capture))
         head = _load_head(options.head)
@@ -56,17 +56,18 @@ def run_train(options: argparse.Namespace) -> int:
             console.print(to_yaml(config), markup=False)
             console.print(describe(config, estimates), markup=False)
             return 0
-        if ranks.is_first:
-            _prepare_run(options.out, config)
-        ranks.wait()
         try:
-            avatar = train(config, capture, head, options.out, options.resume, ranks)
+            train(config, capture, head, options.out, options.resume, ranks, say)
         except Interrupted as stopped:
-            console.print(str(stopped))
+            say(str(stopped))
             return 130
-        if ranks.is_first:
-            _finish(config, capture, avatar, options.out, console)
     return 0
+
+
+def _taken(options: argparse.Namespace, ranks: Ranks) -> AbstractContextManager[Any]:
+    """The run folder, if it is there, before pictures are read: who comes second learns it soon."""
+    is_needed = ranks.is_first and not options.dry_run and options.out.is_dir()
+    return hold(options.out) if is_needed else nullcontext()
 
 
 def run_on_slurm(options: argparse.Namespace, given: Sequence[str]) -> int:
@@ -89,32 +90,6 @@ def _without_slurm(given: Sequence[str]) -> list[str]:
     return kept
 
 
-def _finish(
-    config: TrainingConfig, capture: Capture, avatar: Avatar, run_dir: Path, console: Console
-) -> None:
-    """Evaluate the avatar, write it and its summary."""
-    from trainer.engine.evaluation import evaluate
-    from trainer.engine.summary import summarise
-    from trainer.stages.gaps import far_motions, fill_gaps
-    from trainer.stages.lining import line_skin
-    from trainer.stages.strays import without_strays
-
-    avatar = without_strays(avatar)
-    if config.points.fill_gaps:
-        avatar = fill_gaps(avatar, far_motions(capture, avatar), config.device)
-    if config.points.line_skin:
-        avatar = line_skin(avatar, config.device)
-    path = run_dir / f"{config.name}.avatar"
-    scores = evaluate(avatar, capture, config.device)
-    avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}
-    avatar.save(path)
-    text = summarise(avatar, scores)
-    with replace_file(run_dir / "summary.txt") as partial:
-        partial.write_text(text, "utf-8")
-    console.print(text)
-    console.print(f"avatar in {path}")
-
-
 def _load_head(path: Path | None) -> Head:
     return load_head(path) if path else load_free_head()
 
@@ -128,15 +103,3 @@ def _describe(capture: Capture) -> str:
     if capture.num_bad or capture.num_skipped:
         text += f"; {capture.num_bad} bad frames left out, {capture.num_skipped} skipped"
     return text
-
-
-def _prepare_run(run_dir: Path, config: TrainingConfig) -> None:
-    """Make the folder and write what the run is made with."""
-    try:
-        (run_dir / "previews").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"{run_dir}: cannot be made ({error.strerror}); name another.") from None
-    with replace_file(run_dir / "config.yaml") as partial:
-        partial.write_text(to_yaml(config), "utf-8")
-    with replace_file(run_dir / "made_with.json") as partial:
-        partial.write_text(json.dumps(made_with(), indent=1), "utf-8")
