@@ -14,9 +14,9 @@ from app.controllers.dispatch import Dispatch
 from app.controllers.editor import Editor
 from app.controllers.training import Training
 from app.main_window import MainWindow
-from app.state import run_control
+from app.runs import launch
+from app.runs.run import Run, Status
 from app.state.folders import home_folder
-from app.state.runs import Run, Status
 from app.state.training_kinds import Description
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class TrainingMenu:
         return made
 
     def _on_asked(self, name: str, run: Run) -> None:
-        words = {"pause": run_control.pause, "stop": run_control.stop, "kill": run_control.stop_now}
+        words = {"pause": launch.pause, "stop": launch.stop, "kill": launch.stop_now}
         if name == "kill" and not self._may_kill(run):
             return
         if name in words:

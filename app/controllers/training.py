@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from app.controllers.dispatch import Dispatch, run_in_background
+from app.runs.launch import ROOT, resume_run, start_run
+from app.runs.run import Run
+from app.runs.run_list import RunList
+from app.runs.slurm import SlurmJob, submit_run
 from app.state.activity import Activity
 from app.state.events import Event
-from app.state.run_control import ROOT, resume_run, start_run
-from app.state.run_list import RunList
-from app.state.runs import Run
-from app.state.slurm import SlurmJob, submit_run
 from app.state.training_kinds import Description, read_description
 from pegasus_runtime.errors import Refused
 

@@ -1,16 +1,33 @@
-"""The diary of a training run, read as it grows."""
+"""The event log of a training run, read as it grows.
+
+A log may be long, cut off or written by anything: what is read at once is limited in bytes, lines
+and names, and lines that are none are left out.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pegasus_runtime.documents import parse_json
+from pegasus_runtime.errors import Refused, one_line
+
 EVENTS_FILE = "events.jsonl"
 MAX_BACKLOG = 20_000
 """of more lines found at once, evenly spread ones are read: no screen shows more"""
+_MAX_READ_BYTES = 64 << 20
+"""taken from the disk at once; what is left over waits for the next look"""
+_MAX_PARSED_BYTES = 16 << 20
+"""of that, evenly spread lines are parsed up to so much, which takes about half a second"""
+_MAX_NAMES = 64
+"""columns; a training has about thirty"""
+_MAX_NAME = 60
+_MAX_NUMBER = 1e15
+"""larger ones are no losses, times or counts, and no plot can show them beside others"""
+_MAX_STEP = 1_000_000_000
 _MEAN_OF = 200
 _PLAIN = ("num_points", "radius", "seconds", "memory_mb", "device_use", "preview_seconds")
 
@@ -23,24 +40,22 @@ class Curves:
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take a line's numbers."""
-        named = {f"losses.{name}": value for name, value in event.get("losses", {}).items()}
-        # Memory and use are null where the system does not tell.
-        named |= {name: event[name] for name in _PLAIN if event.get(name) is not None}
-        rates = event.get("learning_rates", {})
-        named |= {f"rates.{name}": value for name, value in rates.items()}
-        numbers = {name: float(value) for name, value in named.items()}
-        step = int(event["step"])
+        """Take a line's numbers; one without a step has none."""
+        step = event.get("step")
+        if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step <= _MAX_STEP:
+            return
+        numbers = dict(_numbers(event))
         for name, column in self.values.items():
-            column.append(numbers.pop(name, float("nan")))
+            column.append(numbers.pop(name, math.nan))
         for name, value in numbers.items():
-            self.values[name] = [float("nan")] * len(self.steps) + [value]
+            if len(self.values) < _MAX_NAMES:
+                self.values[name] = [math.nan] * len(self.steps) + [value]
         self.steps.append(step)
 
     @property
     def seconds_per_step(self) -> float | None:
         """The mean of the last ones."""
-        recent = [s for s in self.values.get("seconds", [])[-_MEAN_OF:] if s == s]
+        recent = [s for s in self.values.get("seconds", [])[-_MEAN_OF:] if s >= 0]
         return sum(recent) / len(recent) if recent else None
 
     @property
@@ -59,13 +74,11 @@ class Curves:
         return self._last("device_use")
 
     def _last(self, name: str) -> float | None:
-        return next(
-            (value for value in reversed(self.values.get(name, [])) if value == value), None
-        )
+        return next((value for value in reversed(self.values.get(name, [])) if value >= 0), None)
 
 
 class EventReader:
-    """Reads what was added to a run's diary since the last time."""
+    """Reads what was added to a run's event log since the last time."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / EVENTS_FILE
@@ -85,11 +98,14 @@ class EventReader:
                 return anew
             with self._path.open("rb") as stream:
                 stream.seek(self._offset)
-                block = stream.read()
+                block = stream.read(_MAX_READ_BYTES)
         except OSError:
             return False
-        # A line that is still being written, or was cut off, waits for its end.
+        # A line that is still being written, or was cut off, waits for its end; one that fills all
+        # that is read at once is no line.
         whole = block.rfind(b"\n") + 1
+        if not whole and len(block) == _MAX_READ_BYTES:
+            whole = len(block)
         self._offset += whole
         for line in _spread(block[:whole].splitlines()):
             self._take(line)
@@ -97,13 +113,34 @@ class EventReader:
 
     def _take(self, line: bytes) -> None:
         try:
-            self.curves.add(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            event = parse_json(line, EVENTS_FILE, dict, max_items=10_000, allow_nan=True)
+        except Refused:
             return
+        self.curves.add(event)
+
+
+def _numbers(event: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """An event's numbers with the names of their columns."""
+    for name in _PLAIN:
+        # Memory and use are null where the system does not tell.
+        if (number := _number(event.get(name))) is not None:
+            yield name, number
+    for prefix, group in (("losses", "losses"), ("rates", "learning_rates")):
+        named = event.get(group)
+        for name, value in named.items() if isinstance(named, dict) else ():
+            if (number := _number(value)) is not None:
+                yield f"{prefix}.{one_line(name, _MAX_NAME)}", number
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < _MAX_NUMBER else math.nan
 
 
 def _spread(lines: Sequence[bytes]) -> Sequence[bytes]:
-    stride = -(-len(lines) // MAX_BACKLOG)
+    size = sum(map(len, lines))
+    stride = max(-(-len(lines) // MAX_BACKLOG), -(-size // _MAX_PARSED_BYTES))
     if stride <= 1:
         return lines
     return [*lines[:-1:stride], lines[-1]]

@@ -13,9 +13,9 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from app.state import run_control
-from app.state.runs import Run, Status
-from app.state.slurm import SlurmJob
+from app.runs import launch
+from app.runs.run import Run, Status
+from app.runs.slurm import SlurmJob
 from app.widgets.training.slurm_box import SlurmBox
 from tests.fake_capture import SIDE, write_fake_capture
 
@@ -68,7 +68,7 @@ def ended(qtbot):
     yield runs
     for run in runs:
         if run.state().status is Status.RUNNING:
-            run_control.stop_now(run)
+            launch.stop_now(run)
             wait_for_status(qtbot, run, Status.INTERRUPTED)
 
 

@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.run_control import command_text
-from app.state.slurm import is_slurm_here
+from app.runs.launch import command_text
+from app.runs.slurm import is_slurm_here
 from app.state.training_form import flat_yaml, from_yaml, to_yaml
 from app.state.training_kinds import Description
 from app.widgets.training.preflight_panel import PreflightPanel

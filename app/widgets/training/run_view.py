@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.runs import Run, Status
+from app.runs.run import Run, Status
 from app.widgets.number_field import WholeNumberField
 from app.widgets.training.curves_plot import CurvesPlot, Line
 from app.widgets.training.preflight_panel import duration_text

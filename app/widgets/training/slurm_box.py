@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.slurm import SlurmJob
+from app.runs.slurm import SlurmJob
 from app.widgets.number_field import NumberField, WholeNumberField
 
 
