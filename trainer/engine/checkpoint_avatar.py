@@ -24,11 +24,11 @@ def export_checkpoint(run_dir: Path, out: Path) -> int:
     from trainer.config.loading import load_config
     from trainer.config.training import TrainingConfig
     from trainer.data.dataset import load_capture
-    from trainer.engine.checkpoints import Checkpoints
+    from trainer.engine.checkpoints import read_newest
     from trainer.engine.learner import Learner
     from trainer.stages.blank import blank_avatar
 
-    saved = Checkpoints(run_dir, 1, lambda _: None).restore("auto")
+    saved = read_newest(run_dir)
     if saved is None:
         raise Refused(f"{run_dir}: has saved nothing yet; wait for the first checkpoint.")
     config = load_config(TrainingConfig, run_dir / "config.yaml")
