@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from PySide6.QtWidgets import QDialog
 
 from app.controllers.editor import Editor
@@ -17,6 +16,7 @@ from app.state.face import Wear
 from app.state.folders import home_folder
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
+from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
 
 _NOTHING_OPEN = "Open an avatar (Ctrl+O), or train one:\nTraining > New training …"
@@ -98,23 +98,19 @@ class Binding:
         if avatar is None or (self._export is not None and self._export.isVisible()):
             return
         folder = Path(self.editor.preferences.last_folder or home_folder())
-        colour = self.editor.document.display.background_colours()[0]
-        dialog = self._export = ExportDialog(
-            folder, suggested_name(avatar.name), colour, self.window
-        )
+        dialog = self._export = ExportDialog(folder, suggested_name(avatar.name), self.window)
         dialog.export_asked.connect(self._start_export)
         dialog.cancel_asked.connect(self._cancel_export)
         if latest is not None:
-            dialog.set_preview(_on_square(on_host(latest.pixels)))
+            square = _middle_square(on_host(latest.pixels))
+            dialog.set_preview(over(square, self.editor.document.display.backdrop()))
         dialog.open()
 
     def save_picture(self, out: Path) -> None:
         """Write the picture of the viewport; PNG keeps transparency if the checker is shown."""
-        display = self.editor.document.display
-        transparent = display.background == "checker" and out.suffix.lower() == ".png"
-        size = self.window.viewport.size_px[::-1]
-        background = None if transparent else display.background_colours()[0]
-        self.editor.exporting.picture(out, size, background)
+        viewport = self.window.viewport
+        width, height = viewport.size_px
+        self.editor.exporting.picture(out, (height, width), viewport.devicePixelRatioF())
 
     def _show_activity(self, job: Job) -> None:
         if job.cancellable:
@@ -220,16 +216,12 @@ class Binding:
         return dialog.isVisible()
 
 
-def _on_square(pixels: Pixels) -> Pixels:
+def _middle_square(pixels: Pixels) -> Pixels:
     """The middle square of a picture, as the film will show it."""
     height, width = pixels.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
-    # The dialog takes straight alpha; the viewport's picture is premultiplied.
-    alpha = square[..., 3:].astype(np.uint16)
-    colour = np.minimum(square[..., :3].astype(np.uint16) * 255 // np.maximum(alpha, 1), 255)
-    return np.dstack([colour.astype(np.uint8), square[..., 3]])
+    return pixels[top : top + side, left : left + side]
 
 
 def _speed(seconds: float) -> str:
