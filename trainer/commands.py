@@ -20,6 +20,9 @@ from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, load_capture
 from trainer.engine.ranks import Ranks, join
 
+_MOST_NAMED = 5
+"""bad frames; the look before a training lists more"""
+
 
 def run_capture(options: argparse.Namespace) -> int:
     """Draw a synthetic capture."""
@@ -49,7 +52,7 @@ def run_train(options: argparse.Namespace) -> int:
         console = Console(stderr=True, quiet=not ranks.is_first)
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         capture = load_capture(config.data)
-        console.print(_describe(capture))
+        say(_describe(capture))
         head = _load_head(options.head)
         if options.dry_run:
             estimates = dry_run(config, capture, head, ranks)
@@ -102,4 +105,5 @@ def _describe(capture: Capture) -> str:
     )
     if capture.num_bad or capture.num_skipped:
         text += f"; {capture.num_bad} bad frames left out, {capture.num_skipped} skipped"
-    return text
+    bad = [f"left out: {name}: {reason}" for name, reason in capture.bad.items()]
+    return "\n".join([text, *capture.notes, *bad[:_MOST_NAMED]])
