@@ -13,6 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 NUM_LANES = 8
@@ -90,6 +91,27 @@ def _any_less(_typing: Any, low: Any, high: Any) -> Any:
     return types.boolean(_LANES, _LANES), make
 
 
+def _which_less(_typing: Any, low: Any, high: Any) -> Any:
+    """The lanes in which low < high, as the lowest bits of a uint32."""
+
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(builder.fcmp_ordered("<", *arguments), ir.IntType(NUM_LANES))
+        return builder.zext(bits, ir.IntType(32))
+
+    return types.uint32(_LANES, _LANES), make
+
+
+def _root(_typing: Any, values: Any) -> Any:
+    """The square root of each."""
+
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        declare: Any = cgutils.get_or_insert_function
+        return builder.call(declare(builder.module, kind, f"llvm.sqrt.v{NUM_LANES}f32"), arguments)
+
+    return _LANES(_LANES), make
+
+
 _ROUNDS = 1.5 * 2.0**23
 """added to a number and taken away again it leaves the nearest whole number"""
 _FRACTION_BITS = 23
@@ -148,7 +170,9 @@ eight: Any = intrinsic(_eight)
 where_less: Any = intrinsic(_where_less)
 any_less: Any = intrinsic(_any_less)
 power_of_two: Any = intrinsic(_power_of_two)
+root: Any = intrinsic(_root)
 total: Any = intrinsic(_total)
+which_less: Any = intrinsic(_which_less)
 
 
 def _define(operation: Callable[[Any, Any], Any], instruction: str) -> None:

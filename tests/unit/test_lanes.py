@@ -11,9 +11,11 @@ from pegasus_runtime.lanes import (
     eight,
     load,
     power_of_two,
+    root,
     store,
     total,
     where_less,
+    which_less,
 )
 from pegasus_runtime.numba_start import njit
 
@@ -69,3 +71,17 @@ def test_powers_of_two_quotients_and_totals() -> None:
     assert np.abs(results / expected - 1).max() < 4e-7
     assert (results == expected)[numbers == np.round(numbers)].all()
     assert added == pytest.approx(numbers.sum(dtype=np.float64), abs=0.1)
+
+
+@njit
+def _roots(numbers, limit, results) -> int:  # type: ignore[no-untyped-def]
+    values = load(numbers, np.uint64(0))
+    store(results, np.uint64(0), root(values))
+    return which_less(values, eight(limit))
+
+
+def test_roots_and_which_lanes_are_less() -> None:
+    numbers = np.array([0, 9, 2, 16, 1, 100, 3, np.nan], np.float32)
+    results = np.zeros_like(numbers)
+    assert _roots(numbers, np.float32(3), results) == 0b10101
+    np.testing.assert_array_equal(results, np.sqrt(numbers))

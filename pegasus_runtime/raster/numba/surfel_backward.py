@@ -16,7 +16,7 @@ import numpy as np
 
 from pegasus_runtime.lanes import eight, load, store, total
 from pegasus_runtime.numba_start import inner, lowest_bit, on_all_cores, prange
-from pegasus_runtime.raster.numba.surfel_binning import LOG2_OPACITY, TWO_B, A, C
+from pegasus_runtime.raster.numba.surfel_binning import LOG2_OPACITY, NUM_FACTS, TWO_B, A, C
 from pegasus_runtime.raster.numba.surfel_cells import (
     AT_ONCE,
     BIT,
@@ -39,7 +39,6 @@ from pegasus_runtime.raster.numba.surfel_cells import (
     alpha_in_run,
     bounded,
     cell_box,
-    fetch,
     find_runs,
     open_runs,
     place_in_cell,
@@ -78,8 +77,8 @@ def _clear(
 
 @inner(error_model="numpy", fastmath={"contract"})
 def _walk_cell(
-    ellipses: Floats, boxes: Numbers, features: Floats, first_channel: int, entries: Numbers,
-    box: Box, pixels: Floats, sums: Floats,
+    ellipses: Floats, features: Floats, first_channel: int, entries: Numbers, box: Box,
+    pixels: Floats, sums: Floats,
 ) -> None:  # fmt: skip
     """Add what a cell says to the sums of a tile's entries (E, NUM_SUMS + C).
 
@@ -88,28 +87,30 @@ def _walk_cell(
     """
     num_given = min(features.shape[1] - first_channel, 4)
     runs, found = np.empty(AT_ONCE, np.uint32), np.empty(AT_ONCE, np.int32)
-    near = np.empty((AT_ONCE, NUM_NEAR), np.float32)
+    near = np.empty(AT_ONCE * np.int64(NUM_NEAR), np.float32)
     one, nothing = eight(_ONE), eight(_NONE)
     for start in range(0, len(entries), AT_ONCE):
         still_open = open_runs(pixels)
         if still_open == NO_RUN:
             break
         here = entries[start : start + AT_ONCE]
-        count = find_runs(boxes, here, box, still_open, runs, found)
-        fetch(ellipses, features, first_channel, here, found, count, near)
+        count = find_runs(
+            ellipses, features, first_channel, here, box, still_open, runs, found, near
+        )
         for turn in range(np.uint64(count)):
-            red, green = eight(near[turn, RED]), eight(near[turn, GREEN])
-            blue, other = eight(near[turn, BLUE]), eight(near[turn, OTHER])
+            surfel = turn * NUM_NEAR
+            red, green = eight(near[surfel + RED]), eight(near[surfel + GREEN])
+            blue, other = eight(near[surfel + BLUE]), eight(near[surfel + OTHER])
             to_red, to_green, to_blue, to_other = nothing, nothing, nothing, nothing
             h, h_x, h_y, h_xx, h_xy, h_yy = nothing, nothing, nothing, nothing, nothing, nothing
             left_over = runs[turn]
             while left_over != NO_RUN:
-                run = lowest_bit(left_over)
+                run = np.uint64(lowest_bit(left_over))
                 left_over &= left_over - BIT
-                unbounded, dx, dy, passed = alpha_in_run(near, turn, box, pixels, run)
+                unbounded, dx, dy, passed = alpha_in_run(near, surfel, box, pixels, run)
                 alpha = bounded(unbounded)
                 weight = alpha * passed
-                place = np.uint64(run) * RUN
+                place = run * RUN
                 up_red, up_green = load(pixels, place + SECOND), load(pixels, place + THIRD)
                 up_blue, up_other = load(pixels, place + FOURTH), load(pixels, place + FIFTH)
                 own = weight * (red * up_red + green * up_green + blue * up_blue + other * up_other)
@@ -142,14 +143,14 @@ def _walk_cell(
 
 @on_all_cores()
 def draw_gradients(
-    ellipses: Floats, boxes: Numbers, entries: Numbers, starts: Counts, tile: int,
+    ellipses: Floats, entries: Numbers, starts: Counts, tile: int,
     features: Floats, num_workers: int, image: Floats, coverage: Floats, grad_image: Floats,
     grad_coverage: Floats, sums: Floats,
 ) -> None:  # fmt: skip
     """Sums of every entry; a tile owns its entries, so no two threads add to one number.
 
     Args:
-        ellipses, boxes, entries, starts, tile, features, num_workers: as `draw_surfels` takes them.
+        ellipses, entries, starts, tile, features, num_workers: as `draw_surfels` takes them.
         image: (H, W, C) that it has drawn.
         coverage: (H, W) that it has drawn.
         grad_image: (H, W, C).
@@ -171,21 +172,19 @@ def draw_gradients(
                         _clear(
                             pixels, cell, first_channel, image, coverage, grad_image, grad_coverage
                         )
-                        _walk_cell(
-                            ellipses, boxes, features, first_channel, here, cell, pixels, mine
-                        )
+                        _walk_cell(ellipses, features, first_channel, here, cell, pixels, mine)
 
 
 @on_all_cores()
 def gather_gradients(
-    ellipses: Floats, boxes: Numbers, entries: Numbers, sums: Floats, pixels_per_unit: np.float32,
+    ellipses: Floats, entries: Numbers, sums: Floats, pixels_per_unit: np.float32,
     num_workers: int, grad_points: Floats, grad_features: Floats, grad_conics: Floats,
     grad_opacities: Floats,
 ) -> None:  # fmt: skip
     """Add up the entries of every surfel, in the order of the tiles whatever the thread count.
 
     Args:
-        ellipses, boxes, entries: as `surfel_binning.Binned` holds them.
+        ellipses, entries: as `surfel_binning.Binned` holds them.
         sums: (E, NUM_SUMS + C) as `draw_gradients` fills them.
         pixels_per_unit: of NDC.
         num_workers: into how many shares the work is cut.
@@ -216,13 +215,13 @@ def gather_gradients(
                 for channel in range(num_channels):
                     grad_features[i, channel] += sums[entry, NUM_SUMS + channel]
         for row in range(first, end):
-            if boxes[row, 0] == boxes[row, 1]:
-                continue
+            facts = np.uint64(row) * np.uint64(NUM_FACTS)
             h_x, h_y = grad_points[row, 0], grad_points[row, 1]
-            a, b, c = ellipses[row, A], _HALF * ellipses[row, TWO_B], ellipses[row, C]
+            a, c = ellipses[facts + A], ellipses[facts + C]
+            b = _HALF * ellipses[facts + TWO_B]
             grad_points[row, 0] = -pixels_per_unit * (a * h_x + b * h_y)
             grad_points[row, 1] = -pixels_per_unit * (b * h_x + c * h_y)
             grad_conics[row, 0] *= -_HALF
             grad_conics[row, 1] *= -_ONE
             grad_conics[row, 2] *= -_HALF
-            grad_opacities[row] *= _TWO ** (-ellipses[row, LOG2_OPACITY])
+            grad_opacities[row] *= _TWO ** (-ellipses[facts + LOG2_OPACITY])

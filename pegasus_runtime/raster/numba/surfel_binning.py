@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from pegasus_runtime.numba_start import on_all_cores, prange
+from pegasus_runtime.numba_start import njit, on_all_cores, prange
 from pegasus_runtime.raster.numba.workspace import workspace
 from pegasus_runtime.raster.numba_sort import sort_tiles
 from pegasus_runtime.raster.numba_tiles import (
@@ -30,10 +29,13 @@ from pegasus_runtime.raster.torch_surfels import FARTHEST_Q, SMALLEST_ALPHA, THI
 
 CELL_BITS = 4
 """The side of a cell, and of the smallest tile, is two to the power of that in pixels."""
-NUM_FACTS = 8
-# Of an ellipse: centre in pixels, a, 2b and c, log2 of the opacity, and what q has to be below.
-COLUMN, ROW, A, TWO_B, C, LOG2_OPACITY, END_Q = (np.uint64(fact) for fact in range(7))
-_MOST_SIDES = 12
+NUM_FACTS = 12
+# Of an ellipse: centre in pixels, a, 2b and c, log2 of the opacity, and what q has to be below;
+# then, dy rows from the centre it reaches √(GIRTH2 − NARROWING · dy²) columns to both sides of
+# SLANT · dy. Two more are not used.
+(
+    COLUMN, ROW, A, TWO_B, C, LOG2_OPACITY, END_Q, SLANT, GIRTH2, NARROWING,
+) = (np.uint64(fact) for fact in range(10))  # fmt: skip
 _ENTRIES_PER_SURFEL = 8
 _MARGIN = 0.01
 """of a pixel, added around an ellipse, since the test that decides is that of q"""
@@ -48,8 +50,7 @@ _Q_PER_LOG2 = 2.0 * np.log(2.0)
 class Binned(NamedTuple):
     """Surfels in pixels and every tile's list of them, front to back."""
 
-    ellipses: Floats  # (N, NUM_FACTS)
-    boxes: Numbers  # (N, 4) first and end row, first and end column; 0, 0, 0, 0 if not drawn
+    ellipses: Floats  # (N · NUM_FACTS,); zeros of surfels that are not drawn
     entries: Numbers  # (E,) rows of surfels
     starts: Counts  # (num_tiles + 1,) where each tile's entries begin
     tile: int  # side in pixels
@@ -64,12 +65,11 @@ def bin_surfels(
     workers = numba.get_num_threads()
     ellipses = np.empty((len(rows), NUM_FACTS), np.float32)
     boxes = np.empty((len(rows), 4), np.int32)
-    totals = np.empty((workers, _MOST_SIDES), np.int64)
     place_surfels(
         rows, conics.numpy(), torch.log2(opacities).numpy(), height, width, workers, ellipses,
-        boxes, totals,
+        boxes,
     )  # fmt: skip
-    bits = _tile_bits(totals.sum(axis=0), len(rows))
+    bits = _tile_bits(boxes, image_size)
     tiles_down, tiles_across = ((size - 1 >> bits) + 1 for size in image_size)
     places = np.empty((workers, tiles_down * tiles_across), np.int64)
     starts = np.empty(tiles_down * tiles_across + 1, np.int64)
@@ -81,22 +81,26 @@ def bin_surfels(
         fill_tiles(spans, tiles_across, places, unsorted)
         entries = np.empty(starts[-1], np.int32)
         sort_tiles(rows.view(np.uint32), starts, unsorted, workers, keys, pairs, entries)
-    return Binned(ellipses, boxes, entries, starts, 1 << bits)
+    return Binned(ellipses.reshape(-1), entries, starts, 1 << bits)
 
 
-def _tile_bits(totals: NDArray[np.int64], num_surfels: int) -> int:
+def _tile_bits(boxes: Numbers, image_size: tuple[int, int]) -> int:
     """The smallest tile of which surfels reach no more than a few on average.
 
     So memory is bounded however large ellipses are: a tile may be as large as the picture.
     """
-    few = np.flatnonzero(totals <= _ENTRIES_PER_SURFEL * num_surfels)
-    return CELL_BITS + int(few[0]) if len(few) else CELL_BITS + _MOST_SIDES - 1
+    bits = CELL_BITS
+    while 1 << bits < max(image_size) and _count_tiles(boxes, bits) > _ENTRIES_PER_SURFEL * len(
+        boxes
+    ):
+        bits += 1
+    return bits
 
 
 @on_all_cores(error_model="numpy")
 def place_surfels(
     points: Floats, conics: Floats, log2_opacities: Floats, height: int, width: int,
-    num_workers: int, ellipses: Floats, boxes: Numbers, totals: Counts,
+    num_workers: int, ellipses: Floats, boxes: Numbers,
 ) -> None:  # fmt: skip
     """Bring surfels to pixels and find the pixels they may cover.
 
@@ -109,30 +113,30 @@ def place_surfels(
         num_workers: into how many shares the work is cut.
         ellipses: (N, NUM_FACTS) out.
         boxes: (N, 4) out, first and end row, first and end column.
-        totals: (workers, `_MOST_SIDES`) out, how many tiles a worker's surfels reach, for every
-            side that a tile may have.
     """
     pixels_per_unit = 0.5 * min(height, width)
     share = (len(points) + num_workers - 1) // num_workers
     for worker in prange(num_workers):
-        totals[worker] = 0
         for i in range(worker * share, min((worker + 1) * share, len(points))):
             x, y, z = np.float64(points[i, 0]), np.float64(points[i, 1]), points[i, 2]
             # In float64, for of a thin ellipse's a · c − b² float32 leaves little.
             a, b, c = np.float64(conics[i, 0]), np.float64(conics[i, 1]), np.float64(conics[i, 2])
             log2_opacity = np.float64(log2_opacities[i])
-            boxes[i] = 0
+            boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = 0, 0, 0, 0
+            for fact in range(NUM_FACTS):
+                ellipses[i, fact] = 0.0
             finite = z < np.inf and abs(x) < np.inf and abs(y) < np.inf and log2_opacity < np.inf
             finite = finite and a < np.inf and abs(b) < np.inf and c < np.inf
             cut = min((log2_opacity - _SMALLEST_LOG2) * _Q_PER_LOG2, FARTHEST_Q)
-            roundness = 1.0 - (b / a) * (b / c)
-            is_ellipse = a > 0.0 and c > 0.0 and roundness > THINNEST
+            determinant = a * c - b * b
+            is_ellipse = a > 0.0 and c > 0.0 and determinant > THINNEST * a * c
             if not (finite and z > 0.0 and is_ellipse and cut >= 0.0):
                 continue
+            spread = cut / determinant
             column = 0.5 * (width - 1) - pixels_per_unit * x
             row = 0.5 * (height - 1) - pixels_per_unit * y
-            reach_x = min(np.sqrt(cut / (a * roundness)) + _MARGIN, _FAR)
-            reach_y = min(np.sqrt(cut / (c * roundness)) + _MARGIN, _FAR)
+            reach_x = min(np.sqrt(spread * c) + _MARGIN, _FAR)
+            reach_y = min(np.sqrt(spread * a) + _MARGIN, _FAR)
             # Clamped as floats, so that the conversions do not overflow.
             top = int(np.ceil(min(max(row - reach_y, 0.0), float(height))))
             end_row = int(np.floor(min(max(row + reach_y, -1.0), height - 1.0))) + 1
@@ -144,13 +148,22 @@ def place_surfels(
             ellipses[i, COLUMN], ellipses[i, ROW] = column, row
             ellipses[i, A], ellipses[i, TWO_B], ellipses[i, C] = a, 2.0 * b, c
             ellipses[i, LOG2_OPACITY] = min(log2_opacity, _LARGEST_LOG2)
+            ellipses[i, SLANT] = -b / a
+            ellipses[i, GIRTH2] = min(cut / a, _FAR * _FAR)
+            ellipses[i, NARROWING] = min(determinant / (a * a), _FAR * _FAR)
             # The next number: q may be as large as the cut, and is compared with "less".
             ellipses[i, END_Q] = np.nextafter(np.float32(cut), np.float32(np.inf))
-            for side in range(_MOST_SIDES):
-                bits = CELL_BITS + side
-                down = ((end_row - 1) >> bits) - (top >> bits) + 1
-                across = ((end_column - 1) >> bits) - (left >> bits) + 1
-                totals[worker, side] += down * across
+
+
+@njit(cache=True, nogil=True)
+def _count_tiles(boxes: Numbers, bits: int) -> int:
+    """In how many tiles of a side surfels lie, all added up."""
+    total = 0
+    for i in range(len(boxes)):
+        down = ((boxes[i, 1] - 1) >> bits) - (boxes[i, 0] >> bits) + 1
+        across = ((boxes[i, 3] - 1) >> bits) - (boxes[i, 2] >> bits) + 1
+        total += down * across
+    return total
 
 
 @on_all_cores()

@@ -12,15 +12,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.lanes import NUM_LANES, any_less, eight, load, power_of_two, where_less
+from pegasus_runtime.lanes import (
+    NUM_LANES,
+    any_less,
+    eight,
+    load,
+    power_of_two,
+    root,
+    store,
+    where_less,
+    which_less,
+)
 from pegasus_runtime.numba_start import inner, njit
 from pegasus_runtime.raster.numba.surfel_binning import (
     CELL_BITS,
     COLUMN,
     END_Q,
+    GIRTH2,
     LOG2_OPACITY,
+    NARROWING,
     NUM_FACTS,
     ROW,
+    SLANT,
     TWO_B,
     A,
     C,
@@ -37,13 +50,18 @@ RUN = np.uint64(_NUM_FACTS * LANES)
 # Where in a run the facts after the first begin. Unsigned, for an index that might be negative
 # might count from the end, and that is tested for every number.
 FIRST, SECOND, THIRD, FOURTH, FIFTH = (np.uint64(LANES * fact) for fact in range(1, _NUM_FACTS))
-NUM_NEAR = NUM_FACTS + 4
+NUM_NEAR = np.uint64(NUM_FACTS + 4)
 RED, GREEN, BLUE, OTHER = (np.uint64(NUM_FACTS + channel) for channel in range(4))
+_FACTS, _LAST_FACTS = np.uint64(NUM_FACTS), np.uint64(NUM_FACTS - LANES)
 AT_ONCE = 32
 """surfels that are asked for their runs before any of them is blended"""
 BIT, NO_RUN = np.uint32(1), np.uint32(0)
 _RIGHT_HALF = np.uint32(CELL)
 """bits of the runs of a cell's left half; those of its right half follow"""
+_MIDDLE_OF_RUN, _ROWS_AT_ONCE = np.float32(0.5 * (LANES - 1)), np.float32(LANES)
+_HALF_RUN = np.float32(0.5 * (LANES - 1) + 0.01)
+"""columns from the middle of a run to its ends, and a hundredth for rounding"""
+_ROUNDING = np.float32(1e-6)
 _COUNTING = np.arange(LANES, dtype=np.float32)
 _START = np.uint64(0)
 _NONE, _ONE = np.float32(0.0), np.float32(1.0)
@@ -77,8 +95,8 @@ def alpha_in_run(
     """What a surfel's alpha would be in a run's pixels if nothing bounded it; 0 where it is not.
 
     Args:
-        near: as `fetch` fills it.
-        surfel: its row there.
+        near: as `find_runs` fills it.
+        surfel: where it begins there.
         box: of the cell.
         pixels: what is known of the cell's.
         run: its number.
@@ -88,15 +106,15 @@ def alpha_in_run(
     """
     in_half = np.int32(run) & np.int32(CELL - 1)
     first_column = np.int32(box[2]) + ((np.int32(run) >> np.int32(CELL_BITS)) * np.int32(LANES))
-    dy = np.float32(np.int32(box[0]) + in_half) - near[surfel, ROW]
-    dx = load(_COUNTING, _START) + eight(np.float32(first_column) - near[surfel, COLUMN])
-    slope = eight(near[surfel, A]) * dx + eight(near[surfel, TWO_B] * dy)
-    q = slope * dx + eight(near[surfel, C] * dy * dy)
-    log2_alpha = eight(near[surfel, LOG2_OPACITY]) - eight(_HALF_LOG2_E) * q
+    dy = np.float32(np.int32(box[0]) + in_half) - near[surfel + ROW]
+    dx = load(_COUNTING, _START) + eight(np.float32(first_column) - near[surfel + COLUMN])
+    slope = eight(near[surfel + A]) * dx + eight(near[surfel + TWO_B] * dy)
+    q = slope * dx + eight(near[surfel + C] * dy * dy)
+    log2_alpha = eight(near[surfel + LOG2_OPACITY]) - eight(_HALF_LOG2_E) * q
     nothing = eight(_NONE)
     passed = load(pixels, np.uint64(run) * RUN)
     # q may be a little below zero, but never below what closes a pixel.
-    end_q = where_less(eight(_OPAQUE), passed, eight(near[surfel, END_Q]), eight(-_FAR))
+    end_q = where_less(eight(_OPAQUE), passed, eight(near[surfel + END_Q]), eight(-_FAR))
     alpha = where_less(q, end_q, power_of_two(log2_alpha), nothing)
     return alpha, dx, eight(dy), passed
 
@@ -123,68 +141,61 @@ def open_runs(pixels: Floats) -> Runs:
     return runs
 
 
-@inner()
+@inner(error_model="numpy", fastmath={"contract"})
 def find_runs(
-    boxes: Numbers, entries: Numbers, box: Box, wanted: Runs, runs: NDArray[np.uint32],
-    found: Numbers,
+    ellipses: Floats, features: Floats, first_channel: int, entries: Numbers, box: Box,
+    wanted: Runs, runs: NDArray[np.uint32], found: Numbers, near: Floats,
 ) -> int:  # fmt: skip
     """List the entries that reach a run that is wanted, and return their number.
 
-    Nothing is decided by a branch: an entry is written in any case, and counted if it counts.
+    Nothing is decided by a branch: an entry is written in any case, and counted if it counts. And
+    what is asked of surfels, which lie scattered in memory, is brought close together: here it is
+    waited for all at once, and not, as while blending, one after another.
 
     Args:
-        boxes: (N, 4) int32, of all surfels.
+        ellipses: (N · NUM_FACTS,).
+        features: (N, C); where there are no more, ones stand in.
+        first_channel: of four.
         entries: (at most `AT_ONCE`,) rows of surfels.
         box: of the cell, first and end row, first and end column.
         wanted: runs.
         runs: (`AT_ONCE`,) out, which of those each reaches.
         found: (`AT_ONCE`,) out, number among the entries.
+        near: (`AT_ONCE` · NUM_NEAR,) out, the facts of an ellipse and four channels.
     """
     count = np.uint64(0)
-    top, left = np.int32(box[0]), np.int32(box[2])
-    side, half = np.int32(CELL), np.int32(LANES)
+    nothing, half_run = eight(_NONE), eight(_HALF_RUN)
+    upper_rows = load(_COUNTING, _START) + eight(np.float32(box[0]))
+    lower_rows = upper_rows + eight(_ROWS_AT_ONCE)
+    middle = np.float32(box[2]) + _MIDDLE_OF_RUN
+    given = np.uint64(min(max(features.shape[1] - first_channel, 0), 4))
     for turn in range(np.uint64(len(entries))):
         surfel = np.uint64(entries[turn])
-        first_row = min(max(boxes[surfel, 0] - top, np.int32(0)), side)
-        end_row = min(max(boxes[surfel, 1] - top, np.int32(0)), side)
-        first, end = boxes[surfel, 2] - left, boxes[surfel, 3] - left
-        before_end = (BIT << np.uint32(end_row)) - BIT
-        rows = before_end & ~((BIT << np.uint32(first_row)) - BIT)
-        left_half = rows if first < min(end, half) else NO_RUN
-        right_half = rows << _RIGHT_HALF if max(first, half) < end else NO_RUN
-        here = (left_half | right_half) & wanted
-        runs[count] = here
+        fact, here = surfel * _FACTS, count * NUM_NEAR
+        store(near, here, load(ellipses, fact))
+        store(near, here + _LAST_FACTS, load(ellipses, fact + _LAST_FACTS))
+        to_middle = eight(near[here + COLUMN] - middle)
+        row, slant = eight(near[here + ROW]), eight(near[here + SLANT])
+        girth2, narrowing = eight(near[here + GIRTH2]), eight(near[here + NARROWING])
+        # What rounding may have taken where an ellipse ends.
+        rounding = girth2 * eight(_ROUNDING)
+        reached = NO_RUN
+        for rows, shift in ((upper_rows, np.uint32(0)), (lower_rows, np.uint32(LANES))):
+            dy = rows - row
+            width2 = girth2 + rounding - narrowing * dy * dy
+            reach = root(where_less(nothing, width2, width2, nothing) + rounding) + half_run
+            reach2 = where_less(nothing, width2, reach * reach, nothing)
+            to_left = to_middle + slant * dy
+            to_right = to_left - eight(_ROWS_AT_ONCE)
+            reached |= which_less(to_left * to_left, reach2) << shift
+            reached |= which_less(to_right * to_right, reach2) << (shift + _RIGHT_HALF)
+        reached &= wanted
+        runs[count] = reached
         found[count] = turn
-        count += np.uint64(here != NO_RUN)
-    return int(count)
-
-
-@inner()
-def fetch(
-    ellipses: Floats, features: Floats, first_channel: int, entries: Numbers, found: Numbers,
-    count: int, near: Floats,
-) -> None:  # fmt: skip
-    """Bring what is asked of surfels close together.
-
-    They lie scattered in memory. Here they are waited for all at once, and not, as while blending,
-    one after another.
-
-    Args:
-        ellipses: (N, NUM_FACTS).
-        features: (N, C); where there are no more, ones stand in.
-        first_channel: of four.
-        entries: rows of surfels.
-        found: numbers among those.
-        count: how many are found.
-        near: (`AT_ONCE`, NUM_NEAR) out, the facts of an ellipse and four channels.
-    """
-    given = min(features.shape[1] - first_channel, 4)
-    for turn in range(np.uint64(count)):
-        surfel = np.uint64(entries[np.uint64(found[turn])])
-        for fact in range(np.uint64(NUM_FACTS)):
-            near[turn, fact] = ellipses[surfel, fact]
-        for channel in range(np.uint64(given)):
+        for channel in range(given):
             value = features[surfel, np.uint64(first_channel) + channel]
-            near[turn, np.uint64(NUM_FACTS) + channel] = value
-        for channel in range(np.uint64(given), np.uint64(4)):
-            near[turn, np.uint64(NUM_FACTS) + channel] = _ONE
+            near[here + RED + channel] = value
+        for channel in range(given, np.uint64(4)):
+            near[here + RED + channel] = _ONE
+        count += np.uint64(reached != NO_RUN)
+    return int(count)

@@ -30,7 +30,6 @@ from pegasus_runtime.raster.numba.surfel_cells import (
     alpha_in_run,
     bounded,
     cell_box,
-    fetch,
     find_runs,
     open_runs,
     place_in_cell,
@@ -51,8 +50,8 @@ def _clear(pixels: Floats, box: Box) -> None:
 
 @inner(error_model="numpy", fastmath={"contract"})
 def _blend_cell(
-    ellipses: Floats, boxes: Numbers, features: Floats, first_channel: int, entries: Numbers,
-    box: Box, pixels: Floats,
+    ellipses: Floats, features: Floats, first_channel: int, entries: Numbers, box: Box,
+    pixels: Floats,
 ) -> None:  # fmt: skip
     """Add a tile's surfels to a cleared cell, front to back, until no pixel is open.
 
@@ -60,24 +59,26 @@ def _blend_cell(
     of the cell, pixels (NUM_RUNS · RUN,) in and out: what passes, and four channels.
     """
     runs, found = np.empty(AT_ONCE, np.uint32), np.empty(AT_ONCE, np.int32)
-    near = np.empty((AT_ONCE, NUM_NEAR), np.float32)
+    near = np.empty(AT_ONCE * np.int64(NUM_NEAR), np.float32)
     for start in range(0, len(entries), AT_ONCE):
         still_open = open_runs(pixels)
         if still_open == NO_RUN:
             break
         here = entries[start : start + AT_ONCE]
-        count = find_runs(boxes, here, box, still_open, runs, found)
-        fetch(ellipses, features, first_channel, here, found, count, near)
+        count = find_runs(
+            ellipses, features, first_channel, here, box, still_open, runs, found, near
+        )
         for turn in range(np.uint64(count)):
-            red, green = eight(near[turn, RED]), eight(near[turn, GREEN])
-            blue, other = eight(near[turn, BLUE]), eight(near[turn, OTHER])
+            surfel = turn * NUM_NEAR
+            red, green = eight(near[surfel + RED]), eight(near[surfel + GREEN])
+            blue, other = eight(near[surfel + BLUE]), eight(near[surfel + OTHER])
             left_over = runs[turn]
             while left_over != NO_RUN:
-                run = lowest_bit(left_over)
+                run = np.uint64(lowest_bit(left_over))
                 left_over &= left_over - BIT
-                alpha, _, _, passed = alpha_in_run(near, turn, box, pixels, run)
+                alpha, _, _, passed = alpha_in_run(near, surfel, box, pixels, run)
                 weight = bounded(alpha) * passed
-                place = np.uint64(run) * RUN
+                place = run * RUN
                 store(pixels, place, passed - weight)
                 store(pixels, place + FIRST, load(pixels, place + FIRST) + weight * red)
                 store(pixels, place + SECOND, load(pixels, place + SECOND) + weight * green)
@@ -108,13 +109,13 @@ def _write_cell(
 
 @on_all_cores()
 def draw_surfels(
-    ellipses: Floats, boxes: Numbers, entries: Numbers, starts: Counts, tile: int,
+    ellipses: Floats, entries: Numbers, starts: Counts, tile: int,
     features: Floats, num_workers: int, image: Floats, coverage: Floats,
 ) -> None:  # fmt: skip
     """Blend every pixel's surfels front to back until it is opaque.
 
     Args:
-        ellipses, boxes, entries, starts, tile: as `surfel_binning.Binned` holds them.
+        ellipses, entries, starts, tile: as `surfel_binning.Binned` holds them.
         features: (N, C) float32.
         num_workers: into how many shares the work is cut.
         image: (H, W, C) out.
@@ -135,34 +136,35 @@ def draw_surfels(
                     cell = cell_box(box, first_row, first_column)
                     for first_channel in range(0, max(num_channels, 1), 4):
                         _clear(pixels, cell)
-                        _blend_cell(ellipses, boxes, features, first_channel, here, cell, pixels)
+                        _blend_cell(ellipses, features, first_channel, here, cell, pixels)
                         _write_cell(pixels, cell, first_channel, image, coverage)
 
 
 @inner(error_model="numpy", fastmath={"contract"})
 def _weigh_cell(
-    ellipses: Floats, boxes: Numbers, entries: Numbers, box: Box, pixels: Floats, weights: Floats
+    ellipses: Floats, entries: Numbers, box: Box, pixels: Floats, weights: Floats
 ) -> None:
     """Raise what the entries of a tile weigh at most, (E,), to what they weigh in a cell."""
     runs, found = np.empty(AT_ONCE, np.uint32), np.empty(AT_ONCE, np.int32)
-    near = np.empty((AT_ONCE, NUM_NEAR), np.float32)
+    near = np.empty(AT_ONCE * np.int64(NUM_NEAR), np.float32)
+    no_features = np.empty((0, 0), np.float32)
     lanes = np.empty(LANES, np.float32)
     for start in range(0, len(entries), AT_ONCE):
         still_open = open_runs(pixels)
         if still_open == NO_RUN:
             break
         here = entries[start : start + AT_ONCE]
-        count = find_runs(boxes, here, box, still_open, runs, found)
-        fetch(ellipses, ellipses, 0, here, found, count, near)
+        count = find_runs(ellipses, no_features, 0, here, box, still_open, runs, found, near)
         for turn in range(np.uint64(count)):
+            surfel = turn * NUM_NEAR
             largest = eight(_NONE)
             left_over = runs[turn]
             while left_over != NO_RUN:
-                run = lowest_bit(left_over)
+                run = np.uint64(lowest_bit(left_over))
                 left_over &= left_over - BIT
-                alpha, _, _, passed = alpha_in_run(near, turn, box, pixels, run)
+                alpha, _, _, passed = alpha_in_run(near, surfel, box, pixels, run)
                 weight = bounded(alpha) * passed
-                store(pixels, np.uint64(run) * RUN, passed - weight)
+                store(pixels, run * RUN, passed - weight)
                 largest = where_less(largest, weight, weight, largest)
             store(lanes, np.uint64(0), largest)
             entry = start + found[turn]
@@ -171,7 +173,7 @@ def _weigh_cell(
 
 @on_all_cores()
 def weigh_surfels(
-    ellipses: Floats, boxes: Numbers, entries: Numbers, starts: Counts, tile: int, num_workers: int,
+    ellipses: Floats, entries: Numbers, starts: Counts, tile: int, num_workers: int,
     height: int, width: int, weights: Floats,
 ) -> None:  # fmt: skip
     """What every entry weighs in the pixel of its tile where it weighs most.
@@ -189,7 +191,7 @@ def weigh_surfels(
                 for first_column in range(box[2], box[3], CELL):
                     cell = cell_box(box, first_row, first_column)
                     _clear(pixels, cell)
-                    _weigh_cell(ellipses, boxes, here, cell, pixels, mine)
+                    _weigh_cell(ellipses, here, cell, pixels, mine)
 
 
 @on_all_cores()

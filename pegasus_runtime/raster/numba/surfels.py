@@ -97,7 +97,7 @@ class _Blend(torch.autograd.Function):
         grads = [torch.empty(shape) for shape in shapes]
         pixels_per_unit = np.float32(0.5 * min(coverage.shape))
         gather_gradients(
-            binned.ellipses, binned.boxes, binned.entries, sums, pixels_per_unit, workers,
+            binned.ellipses, binned.entries, sums, pixels_per_unit, workers,
             *(gradient.numpy() for gradient in grads),
         )  # fmt: skip
         return *grads, None
