@@ -14,12 +14,12 @@ from app.state.controls import attribute_title, readable
 from app.state.export_settings import ExportSettings
 from app.state.face import Wear
 from app.state.folders import home_folder
+from app.state.project import AvatarNotFound, OtherAvatar
+from app.state.view import View
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
 from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
-
-_NOTHING_OPEN = "Open an avatar (Ctrl+O), or train one:\nTraining > New training …"
 
 
 class Binding:
@@ -42,6 +42,8 @@ class Binding:
         document.face_changed.connect(self._show_face)
         document.view_changed.connect(lambda: self.window.scene.set_view(document.view))
         document.display_changed.connect(self._show_display)
+        document.history.changed.connect(self._show_history)
+        self._show_history()
         live.picture_ready.connect(self._show_picture)
         live.device_known.connect(self._show_device)
         self.editor.thumbnails.ready.connect(self._show_thumbnail)
@@ -52,6 +54,7 @@ class Binding:
         viewport.orbited.connect(lambda r, d: document.set_view(document.view.orbited(r, d)))
         viewport.panned.connect(lambda r, d: document.set_view(document.view.panned(r, d)))
         viewport.zoomed.connect(lambda f: document.set_view(document.view.zoomed(f)))
+        viewport.gesture_ended.connect(document.end_gesture)
         viewport.size_changed.connect(lambda: self.editor.live.set_size(*viewport.size_px))
 
     def _connect_panels(self) -> None:
@@ -62,7 +65,8 @@ class Binding:
         window.expression.reset_asked.connect(document.reset_expression)
         window.pose.changed.connect(document.set_pose)
         window.pose.reset_asked.connect(document.reset_pose)
-        for panel in (window.attributes, window.expression, window.pose):
+        window.history.state_chosen.connect(document.go_to)
+        for panel in (window.attributes, window.expression, window.pose, window.scene):
             panel.gesture_ended.connect(document.end_gesture)
         window.scene.view_changed.connect(document.set_view)
         window.scene.display_changed.connect(document.set_display)
@@ -99,6 +103,8 @@ class Binding:
             return
         folder = Path(self.editor.preferences.last_folder or home_folder())
         dialog = self._export = ExportDialog(folder, suggested_name(avatar.name), self.window)
+        if self.editor.document.export is not None:
+            dialog.set_settings(self.editor.document.export)
         dialog.export_asked.connect(self._start_export)
         dialog.cancel_asked.connect(self._cancel_export)
         if latest is not None:
@@ -122,10 +128,13 @@ class Binding:
 
     def _show_avatar(self) -> None:
         avatar = self.editor.document.avatar
-        assert avatar is not None
+        if avatar is None:
+            self.window.points.clear()
+            self.window.speed.clear()
+            return
+        self.window.show_viewport()
         self._fill_panels()
-        self.window.scene.set_usual_distance(self.editor.document.view.distance)
-        self.window.setWindowTitle(f"{readable(avatar.name)} – PEGASUS editor")
+        self.window.scene.set_usual_distance(View.framing(avatar).distance)
         self.window.points.setText(f"{avatar.num_points:,} points")
 
     def show_panels(self) -> None:
@@ -169,16 +178,21 @@ class Binding:
         self.window.device.setText("GPU" if device.startswith("cuda") else "CPU")
         self.window.device.setToolTip(f"Pictures are rendered on {device}")
 
+    def _show_history(self) -> None:
+        history = self.editor.document.history
+        labels = [entry.label for entry in history.entries]
+        self.window.history.set_history(labels, history.position)
+
     def _show_open_error(self, source: str, error: BaseException) -> None:
+        if isinstance(error, AvatarNotFound | OtherAvatar):
+            return  # a question of its own follows
         known = isinstance(error, (ValueError, OSError))
         text = str(error) if known else f"{source} could not be opened."
-        if self.editor.document.avatar is None:
-            # Behind the message, and still there when it is closed.
-            self.window.viewport.show_hint(_NOTHING_OPEN)
         self.show_message("Open avatar", text, "" if known else repr(error))
 
     def _start_export(self, settings: ExportSettings) -> None:
         if self._export is not None and self._may_replace(settings.out):
+            self.editor.document.set_export(settings)
             self._export_job = self.editor.exporting.film(settings)
             self._export.show_started()
 

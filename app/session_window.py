@@ -14,8 +14,10 @@ from app.binding import Binding
 from app.controllers.editor import Editor
 from app.controllers.opening import Loader, load
 from app.main_window import LAYOUT_VERSION, MainWindow
+from app.projects import Projects
 from app.rendering.renderer import SessionMaker, make_session
 from app.state.folders import folder_problems
+from app.state.journal import find_recoveries
 from app.state.preferences import Preferences
 from app.training_menu import TrainingMenu
 from app.widgets.theme import apply_theme
@@ -48,15 +50,29 @@ class EditorWindow(MainWindow):
         self.dispatch = GuiDispatch()
         self.editor = Editor(self.dispatch, preferences, make, loader)
         self.binding = Binding(self, self.editor)
-        self.actions_ = Actions(self.binding, self.set_theme)
-        self.training = TrainingMenu(self, self.editor, self.dispatch)
+        self.projects = Projects(self, self.editor)
+        self.actions_ = Actions(self.binding, self.projects, self.set_theme)
+        self.training = TrainingMenu(self, self.editor, self.dispatch, self.projects.open)
+        self.start_screen.training_asked.connect(self.training.new.trigger)
+        self._may_close = False
+        self._has_thumbnail = False
         self._restore()
         self._tell_problems()
         self.viewport.picture_drawn.connect(lambda: self._dress_in(0))
         self.editor.live.picture_ready.connect(lambda _: self._dress_in(_UNSEEN_MS))
         for failed in (self.editor.opening.failed, self.editor.live.failed):
             failed.connect(lambda *_: self._dress())
+        self.editor.opening.opened.connect(self._on_opened)
+        self.editor.live.picture_ready.connect(lambda _: self._keep_thumbnail())
         self.editor.start()
+
+    def _on_opened(self) -> None:
+        self._has_thumbnail = False
+
+    def _keep_thumbnail(self) -> None:
+        if not self._has_thumbnail and self.is_dressed and self.editor.live.is_settled:
+            self._has_thumbnail = True
+            self.editor.keep_thumbnail()
 
     def _dress_in(self, milliseconds: int) -> None:
         if not self.is_dressed:
@@ -76,9 +92,25 @@ class EditorWindow(MainWindow):
         self._apply_theme(name)
         self.actions_.show_icons()
 
+    def offer_recovery(self) -> None:
+        """Ask about work that was not saved when an editor was ended, once a face is there."""
+        found = find_recoveries()
+        if found:
+            QTimer.singleShot(0, lambda: self.projects.offer(found))
+
+    def close_discarding(self) -> None:
+        """Close without asking what becomes of unsaved work."""
+        self._may_close = True
+        self.close()
+
     def closeEvent(self, event: QCloseEvent) -> None:
+        if self.editor.document.is_modified and not self._may_close:
+            event.ignore()
+            self.projects.when_saved(self.close_discarding)
+            return
         self._layout_timer.stop()
         self._keep_layout()
+        self.editor.keep_thumbnail()
         self.editor.close()
         self.dispatch.stop()
         super().closeEvent(event)
@@ -96,7 +128,7 @@ class EditorWindow(MainWindow):
         path = _dropped_file(event)
         if path is not None:
             event.acceptProposedAction()
-            self.editor.opening.open(str(path))
+            self.projects.open(str(path))
 
     def _restore(self) -> None:
         kept = self.preferences

@@ -29,8 +29,14 @@ _REFRESH_MS = 1000
 class TrainingMenu:
     """Lives as long as the window; its own windows are made when first asked for."""
 
-    def __init__(self, window: MainWindow, editor: Editor, dispatch: Dispatch) -> None:
-        self._window, self._editor = window, editor
+    def __init__(
+        self,
+        window: MainWindow,
+        editor: Editor,
+        dispatch: Dispatch,
+        open_avatar: Callable[[str], None],
+    ) -> None:
+        self._window, self._open = window, open_avatar
         self.training = Training(editor.activity, dispatch)
         self.dialog: NewTrainingDialog | None = None
         self.runs: RunsWindow | None = None
@@ -80,7 +86,7 @@ class TrainingMenu:
         training.started.connect(self._on_started)
         training.submitted.connect(self._on_submitted)
         training.failed.connect(self._on_failed)
-        training.exported.connect(lambda _, path: self._editor.opening.open(str(path)))
+        training.exported.connect(lambda _, path: self._open(str(path)))
 
     def _show_report(self, report: dict[str, Any]) -> None:
         if self.dialog is not None:

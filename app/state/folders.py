@@ -28,6 +28,11 @@ def cache_folder() -> Path:
     return _made("cache", lambda: platformdirs.user_cache_path(_NAME, appauthor=False))
 
 
+def state_folder() -> Path:
+    """The folder of journals, from which work is recovered; as `config_folder`."""
+    return _made("state", lambda: platformdirs.user_state_path(_NAME, appauthor=False))
+
+
 def folder_problems() -> list[str]:
     """One line for each folder that could not be used so far."""
     return list(_problems.values())

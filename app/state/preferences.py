@@ -38,6 +38,8 @@ class Preferences:
     last_folder: str = ""
     precision: dict[str, Any] = field(default_factory=dict)
     """by device, what `app.state.precision` keeps"""
+    undo_camera: bool = True
+    """whether camera and display belong to undo"""
     background: str = "studio"
     background_colour: list[float] = field(default_factory=lambda: [0.85, 0.87, 0.90])
 
@@ -144,6 +146,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "precision": lambda value: (
         isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
     ),
+    "undo_camera": lambda value: isinstance(value, bool),
     "background": lambda value: isinstance(value, str) and value in BACKGROUNDS,
     "background_colour": _is_colour,
 }

@@ -76,6 +76,16 @@ class ExportDialog(QDialog):
             _BACKGROUNDS[self.background.currentData()][1],
         )
 
+    def set_settings(self, settings: ExportSettings) -> None:
+        """Show what an earlier film was to be; where it goes stays as it is."""
+        self.format.setCurrentIndex(self.format.findData(settings.out.suffix.lower()))
+        self.side.setValue(settings.image_size[0])
+        self.num_frames.setValue(settings.num_frames)
+        self.fps.setValue(settings.fps)
+        for name, (_, background) in _BACKGROUNDS.items():
+            if background == settings.background:
+                self.background.setCurrentIndex(self.background.findData(name))
+
     def set_preview(self, pixels: npt.NDArray[np.uint8]) -> None:
         """Show a picture (H, W, 3 or 4), before the start or the latest frame."""
         shown = pixels

@@ -110,7 +110,11 @@ QPushButton, QPushButton:disabled {{ padding: 4px 12px; min-height: 18px; }}
 QPushButton:default {{ background: {c.accent}; color: white; }}
 QToolTip {{ padding: 4px; }}
 QLabel#faint {{ color: {c.faint_text}; }}
-QLabel#hint {{ color: {c.text}; background: {c.raised}; border-radius: 6px; padding: 14px 18px; }}
+QLabel#title {{ font-size: 22px; font-weight: 600; }}
+QLabel#heading {{ font-weight: 600; }}
+QToolButton#recent {{ background: {c.raised}; border: 1px solid {c.line}; border-radius: 6px;
+    padding: 6px; }}
+QToolButton#recent:hover {{ border-color: {c.accent_light}; }}
 QDoubleSpinBox#value {{ background: transparent; border: 1px solid transparent;
     border-radius: 4px; padding: 0; min-height: 20px; max-height: 20px; color: {c.text}; }}
 QDoubleSpinBox#value QLineEdit {{ background: transparent; border: none; padding: 0 2px;

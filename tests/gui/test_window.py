@@ -173,7 +173,14 @@ def test_the_viewport_orbits_pans_zooms_and_frames(qtbot, window):
     assert document.view.reach < before.reach
     document.frame_head()
     assert document.view.target == pytest.approx(start.target)
-    assert document.history.labels == []
+    assert document.history.labels == ["Turn camera", "Turn camera", "Zoom", "Frame head"]
+    for _ in range(4):
+        document.undo()
+    assert document.view == start
+    window.actions_.undo_camera.trigger()
+    document.reset_view()
+    document.set_view(start.zoomed(2))
+    assert document.history.labels == [] and not window.preferences.undo_camera
 
 
 def test_the_head_stays_under_the_cursor_while_panning(window):
@@ -305,17 +312,23 @@ def test_a_job_that_reports_after_the_window_is_closed_is_not_heard(qtbot, windo
     assert heard == []
 
 
-def test_an_empty_viewport_says_what_to_do(qtbot, qapp, avatar_file, tmp_path):
-    window = EditorWindow(Preferences())
+def test_while_nothing_is_open_there_is_a_start_screen(qtbot, qapp, avatar_file, tmp_path):
+    window = EditorWindow(Preferences(recent=[str(avatar_file), str(tmp_path / "gone.avatar")]))
     window.show()
     try:
-        hint = window.viewport.hint
-        assert not hint.isVisible()
+        start = window.start_screen
+        assert not start.isVisible()
         window.editor.opening.open(str(tmp_path / "none.avatar"))
-        qtbot.waitUntil(hint.isVisible, timeout=30_000)
-        assert "Open an avatar" in hint.text() and "New training" in hint.text()
-        window.editor.opening.open(str(avatar_file))
-        qtbot.waitUntil(lambda: not hint.isVisible(), timeout=60_000)
+        qtbot.waitUntil(start.isVisible, timeout=30_000)
+        assert "Open an avatar" in start.hint.text() and not window.attributes.isEnabled()
+        assert list(start.tiles) == [str(avatar_file)]
+        start.tiles[str(avatar_file)].click()
+        qtbot.waitUntil(window.viewport.isVisible, timeout=60_000)
+        qtbot.waitUntil(lambda: window.editor.live.is_settled, timeout=60_000)
+        assert window.attributes.isEnabled() and window.windowTitle().startswith("Small")
+        window.actions_.close.trigger()
+        assert start.isVisible() and window.windowTitle() == "PEGASUS editor"
+        assert not start.tiles[str(avatar_file)].icon().pixmap(50, 50).isNull()
     finally:
         window.close()
         window.deleteLater()
