@@ -21,8 +21,10 @@ _NECK = -0.3
 """height below which they count not: where clothes begin, masks differ"""
 _IN_PICTURE, _IN_MASK = 0.1, 0.4
 """least shares of the head"""
-_TOO_LARGE, _TOO_SMALL = 2.5, 1 / 8
+_TOO_LARGE, _TOO_SMALL = 2.0, 1 / 8
 """heights of the head over the mask's"""
+_RATHER_LARGE = 1.3
+"""where the mask does not hold the head either"""
 _UPSIDE_DOWN = -0.5
 """cosine of the angle between the head's and the picture's upwards"""
 
@@ -91,15 +93,18 @@ def _compare(
     shown = np.flatnonzero((mask > 127).any(axis=1))
     tall = (shown[-1] - shown[0] + 1) / size if len(shown) else 0.0
     ratio = float(up.max() - up.min()) / 2 / max(tall, 1 / size)
+    size_text = (
+        f"world_mat (3×4) and intrinsics make the head {ratio:.2g} times as tall as its mask; "
+        "translations are those of a head four times as large as FLAME's, in metres"
+    )
     if not _TOO_SMALL < ratio < _TOO_LARGE:
-        raise ValueError(
-            f"world_mat (3×4) and intrinsics make the head {ratio:.2g} times as tall as its mask; "
-            "translations are those of a head four times as large as FLAME's, in metres"
-        )
+        raise ValueError(size_text)
     columns, rows = (np.floor((1 - at[seen]) / 2 * size).astype(int) for at in (left, up))
     inside = float((mask[rows, columns] > 127).mean())
     if inside < _IN_MASK:
         corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]] > 127
+        if corners.sum() < 2 and ratio > _RATHER_LARGE:
+            raise ValueError(size_text)
         what = "is the mask inverted?" if corners.sum() >= 2 else "do camera and picture match?"
         raise ValueError(
             f"the mask shows {inside:.0%} of the head that world_mat (3×4) puts into the picture; "
