@@ -86,11 +86,7 @@ class LiveView:
 
     def _open(self) -> None:
         avatar = self._document.avatar
-        self.latest = None
-        if avatar is None:
-            self._generation += 1
-            self._shown, self._asked = self._generation, None
-        else:
+        if avatar is not None:
             # Pictures of the avatar before this one that are still under way are older than this.
             self._generation += 1
             self._shown, self._asked = self._generation, None

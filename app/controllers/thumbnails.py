@@ -45,8 +45,7 @@ class Thumbnails:
             return
         names = [SOURCE, *avatar.attribute_names]
         self.num_pending = len(names)
-        # Not the document's view, which may be a project's: these pictures are kept by avatar.
-        view, neutral = View.framing(avatar), self._document.neutral
+        view, neutral = self._document.view, self._document.neutral
         for name in names:
             category = name.partition("_")[0]
             face = neutral.wearing(category, Wear(name)) if name else neutral

@@ -9,7 +9,8 @@ import moderngl
 from app.rendering.request import AnyPixels
 from app.rendering.texture_upload import TextureUpload
 from app.state.display import Display
-from pegasus_runtime.export.backdrop import GRADIENT_REACH
+
+_CHECKER_CELL = 12.0
 
 
 class PictureTexture:
@@ -45,15 +46,14 @@ class PictureTexture:
         target.use()
         target.viewport = (0, 0, *size_px)
         self._context.disable(moderngl.BLEND | moderngl.DEPTH_TEST | moderngl.CULL_FACE)
-        backdrop = display.backdrop(scale)
+        first, second = display.background_colours()
         values = {
             "has_picture": self._texture is not None,
-            "checker": backdrop.checker_px > 0,
-            "first_colour": backdrop.first,
-            "second_colour": backdrop.second,
+            "checker": display.background == "checker",
+            "first_colour": first,
+            "second_colour": second,
             "size_px": size_px,
-            "checker_px": backdrop.checker_px,
-            "gradient_reach": GRADIENT_REACH,
+            "checker_px": _CHECKER_CELL * scale,
         }
         for name, value in values.items():
             self._program[name] = value

@@ -104,7 +104,7 @@ def open_window(qtbot, avatar_file: Path) -> Iterator[Callable]:
 
     yield make
     for window in windows:
-        window.close_discarding()
+        window.close()
         window.deleteLater()
 
 

@@ -1,1 +1,0 @@
-"""Trainings as folders and processes: what they are doing, starting, pausing, stopping."""
