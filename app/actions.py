@@ -12,12 +12,15 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton
 
 from app.binding import Binding
 from app.help_menu import HelpMenu
+from app.projects import Projects
+from app.state.folders import home_folder
 from app.state.view import PRESETS
+from app.widgets.start_screen import recent_icon
 from app.widgets.theme import colours
 from pegasus_runtime.files import suggested_name
 
-OPEN_FILTER = "Avatars (*.avatar);;All files (*)"
 PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg)"
+_Keys = QKeySequence.StandardKey
 _ICON_SIDE = 18
 _PRESET_KEYS = ("1", "2", "3", "4", "5", "7")
 
@@ -25,7 +28,10 @@ _PRESET_KEYS = ("1", "2", "3", "4", "5", "7")
 class Actions:
     """What the user can do from the menus and by keys."""
 
-    def __init__(self, binding: Binding, set_theme: Callable[[str], None]) -> None:
+    def __init__(
+        self, binding: Binding, projects: Projects, set_theme: Callable[[str], None]
+    ) -> None:
+        self._projects = projects
         self._binding, self._window, self._editor = binding, binding.window, binding.editor
         self._set_theme = set_theme
         self._make_file()
@@ -39,18 +45,20 @@ class Actions:
         self._show_avatar()
 
     def _make_file(self) -> None:
-        menu = self._window.menuBar().addMenu("&File")
-        self.open = self._add(menu, "&Open avatar …", self.ask_open, QKeySequence.StandardKey.Open)
+        menu, projects, keys = self._window.menuBar().addMenu("&File"), self._projects, _Keys
+        self.open = self._add(menu, "&Open …", projects.ask_open, keys.Open)
         self.recent = menu.addMenu("Open &recent")
         self.recent.aboutToShow.connect(self._fill_recent)
-        self._add(menu, "Open &demo avatar", lambda: self._editor.opening.open("demo"))
+        self._add(menu, "Open &demo avatar", lambda: projects.open("demo"))
+        self.close = self._add(menu, "&Close", projects.close, keys.Close)
         menu.addSeparator()
-        self.save = self._add(
-            menu, "&Save picture …", self.ask_picture, QKeySequence.StandardKey.Save
-        )
+        self.save = self._add(menu, "&Save project", projects.save, keys.Save)
+        self.save_as = self._add(menu, "Save project &as …", projects.save_as, "Ctrl+Shift+S")
+        menu.addSeparator()
+        self.picture = self._add(menu, "Save &picture …", self.ask_picture, "P")
         self.turntable = self._add(menu, "Export &turntable …", self._binding.show_export, "T")
         menu.addSeparator()
-        self._add(menu, "&Quit", self._window.close, QKeySequence.StandardKey.Quit)
+        self._add(menu, "&Quit", self._window.close, keys.Quit)
 
     def _make_edit(self) -> None:
         document, menu = self._editor.document, self._window.menuBar().addMenu("&Edit")
@@ -60,6 +68,11 @@ class Actions:
         self._add(menu, "Reset &expression", document.reset_expression)
         self._add(menu, "Reset &pose", document.reset_pose)
         self.reset = self._add(menu, "Reset &all", document.reset_face, "Ctrl+R")
+        menu.addSeparator()
+        self.undo_camera = self._add(menu, "Undo includes &camera and display", _nothing)
+        self.undo_camera.setCheckable(True)
+        self.undo_camera.setChecked(self._editor.preferences.undo_camera)
+        self.undo_camera.toggled.connect(self._editor.set_undo_camera)
 
     def _make_view(self) -> None:
         document, menu = self._editor.document, self._window.menuBar().addMenu("&View")
@@ -82,11 +95,12 @@ class Actions:
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._buttons = {
             "mdi6.folder-open-outline": (self.open, "Open"),
+            "mdi6.content-save-outline": (self.save, "Save"),
             "mdi6.undo": (self.undo, ""),
             "mdi6.redo": (self.redo, ""),
             "mdi6.restore": (self.reset, "Reset all"),
             "mdi6.image-filter-center-focus": (self.frame, "Frame"),
-            "mdi6.camera-outline": (self.save, "Save picture"),
+            "mdi6.camera-outline": (self.picture, "Picture"),
             "mdi6.rotate-orbit": (self.turntable, "Turntable"),
         }
         # Icons come later (`show_icons`); until then their places are kept.
@@ -111,7 +125,9 @@ class Actions:
 
     def _turn_to(self, preset: str) -> None:
         document = self._editor.document
+        document.end_gesture()
         document.set_view(document.view.turned_to(preset))
+        document.end_gesture()
 
     def _make_themes(self, menu: QMenu) -> None:
         group = QActionGroup(menu)
@@ -138,19 +154,12 @@ class Actions:
         menu.addAction(action)
         return action
 
-    def ask_open(self) -> None:
-        """Let the user choose an avatar."""
-        folder = self._editor.preferences.last_folder
-        chosen, _ = QFileDialog.getOpenFileName(self._window, "Open avatar", folder, OPEN_FILTER)
-        if chosen:
-            self._editor.opening.open(chosen)
-
     def ask_picture(self) -> None:
         """Let the user choose where the picture goes, and write it."""
         avatar = self._editor.document.avatar
         if avatar is None:
             return
-        folder = Path(self._editor.preferences.last_folder or Path.home())
+        folder = Path(self._editor.preferences.last_folder or home_folder())
         chosen, _ = QFileDialog.getSaveFileName(
             self._window,
             "Save picture",
@@ -162,13 +171,15 @@ class Actions:
 
     def _fill_recent(self) -> None:
         self.recent.clear()
-        paths = self._editor.preferences.recent
-        for path in paths:
-            self._add(self.recent, Path(path).name, partial(self._editor.opening.open, path))
-            self.recent.actions()[-1].setToolTip(path)
+        files = self._projects.recent_files()
+        for recent in files:
+            action = self._add(self.recent, recent.title, partial(self._projects.open, recent.path))
+            action.setIcon(recent_icon(recent))
+            action.setIconVisibleInMenu(True)
+            action.setToolTip(recent.path)
         self.recent.setToolTipsVisible(True)
-        if not paths:
-            self.recent.addAction("No avatar opened yet").setEnabled(False)
+        if not files:
+            self.recent.addAction("Nothing opened yet").setEnabled(False)
 
     def _show_history(self) -> None:
         history = self._editor.document.history
@@ -184,5 +195,9 @@ class Actions:
 
     def _show_avatar(self) -> None:
         has_avatar = self._editor.document.avatar is not None
-        for action in (self.save, self.turntable):
+        for action in (self.close, self.save, self.save_as, self.picture, self.turntable):
             action.setEnabled(has_avatar)
+
+
+def _nothing() -> None:
+    """What an action does whose being checked is all."""

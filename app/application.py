@@ -58,9 +58,12 @@ def open_editor(
     from app.platform_checks import check_opengl, check_platform
 
     check_platform(avatar)
-    from app.controllers.opening import EarlyLoader, loader_with_head
+    from app.controllers.opening import EarlyLoader, avatar_source, loader_with_head
 
-    loader = EarlyLoader(loader_with_head(head), avatar)
+    early = avatar_source(avatar)
+    loader = loader_with_head(head)
+    if early is not None:
+        loader = EarlyLoader(loader, early)
     application = make_application()
     check_opengl(avatar, ask=screenshot is None)
     from app.session_window import EditorWindow
@@ -70,6 +73,7 @@ def open_editor(
     window.show()
     window.editor.opening.open(avatar)
     if screenshot is None:
+        window.offer_recovery()
         return application.exec()
     from app.screenshot import Screenshot
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from PySide6.QtWidgets import QDialog
 
 from app.controllers.editor import Editor
@@ -14,11 +13,13 @@ from app.state.activity import Job
 from app.state.controls import attribute_title, readable
 from app.state.export_settings import ExportSettings
 from app.state.face import Wear
+from app.state.folders import home_folder
+from app.state.project import AvatarNotFound, OtherAvatar
+from app.state.view import View
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
+from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
-
-_NOTHING_OPEN = "Open an avatar (Ctrl+O), or train one:\nTraining > New training …"
 
 
 class Binding:
@@ -41,6 +42,8 @@ class Binding:
         document.face_changed.connect(self._show_face)
         document.view_changed.connect(lambda: self.window.scene.set_view(document.view))
         document.display_changed.connect(self._show_display)
+        document.history.changed.connect(self._show_history)
+        self._show_history()
         live.picture_ready.connect(self._show_picture)
         live.device_known.connect(self._show_device)
         self.editor.thumbnails.ready.connect(self._show_thumbnail)
@@ -51,6 +54,7 @@ class Binding:
         viewport.orbited.connect(lambda r, d: document.set_view(document.view.orbited(r, d)))
         viewport.panned.connect(lambda r, d: document.set_view(document.view.panned(r, d)))
         viewport.zoomed.connect(lambda f: document.set_view(document.view.zoomed(f)))
+        viewport.gesture_ended.connect(document.end_gesture)
         viewport.size_changed.connect(lambda: self.editor.live.set_size(*viewport.size_px))
 
     def _connect_panels(self) -> None:
@@ -61,7 +65,8 @@ class Binding:
         window.expression.reset_asked.connect(document.reset_expression)
         window.pose.changed.connect(document.set_pose)
         window.pose.reset_asked.connect(document.reset_pose)
-        for panel in (window.attributes, window.expression, window.pose):
+        window.history.state_chosen.connect(document.go_to)
+        for panel in (window.attributes, window.expression, window.pose, window.scene):
             panel.gesture_ended.connect(document.end_gesture)
         window.scene.view_changed.connect(document.set_view)
         window.scene.display_changed.connect(document.set_display)
@@ -96,24 +101,22 @@ class Binding:
         avatar, latest = self.editor.document.avatar, self.editor.live.latest
         if avatar is None or (self._export is not None and self._export.isVisible()):
             return
-        folder = Path(self.editor.preferences.last_folder or Path.home())
-        colour = self.editor.document.display.background_colours()[0]
-        dialog = self._export = ExportDialog(
-            folder, suggested_name(avatar.name), colour, self.window
-        )
+        folder = Path(self.editor.preferences.last_folder or home_folder())
+        dialog = self._export = ExportDialog(folder, suggested_name(avatar.name), self.window)
+        if self.editor.document.export is not None:
+            dialog.set_settings(self.editor.document.export)
         dialog.export_asked.connect(self._start_export)
         dialog.cancel_asked.connect(self._cancel_export)
         if latest is not None:
-            dialog.set_preview(_on_square(on_host(latest.pixels)))
+            square = _middle_square(on_host(latest.pixels))
+            dialog.set_preview(over(square, self.editor.document.display.backdrop()))
         dialog.open()
 
     def save_picture(self, out: Path) -> None:
         """Write the picture of the viewport; PNG keeps transparency if the checker is shown."""
-        display = self.editor.document.display
-        transparent = display.background == "checker" and out.suffix.lower() == ".png"
-        size = self.window.viewport.size_px[::-1]
-        background = None if transparent else display.background_colours()[0]
-        self.editor.exporting.picture(out, size, background)
+        viewport = self.window.viewport
+        width, height = viewport.size_px
+        self.editor.exporting.picture(out, (height, width), viewport.devicePixelRatioF())
 
     def _show_activity(self, job: Job) -> None:
         if job.cancellable:
@@ -125,10 +128,13 @@ class Binding:
 
     def _show_avatar(self) -> None:
         avatar = self.editor.document.avatar
-        assert avatar is not None
+        if avatar is None:
+            self.window.points.clear()
+            self.window.speed.clear()
+            return
+        self.window.show_viewport()
         self._fill_panels()
-        self.window.scene.set_usual_distance(self.editor.document.view.distance)
-        self.window.setWindowTitle(f"{readable(avatar.name)} – PEGASUS editor")
+        self.window.scene.set_usual_distance(View.framing(avatar).distance)
         self.window.points.setText(f"{avatar.num_points:,} points")
 
     def show_panels(self) -> None:
@@ -172,16 +178,21 @@ class Binding:
         self.window.device.setText("GPU" if device.startswith("cuda") else "CPU")
         self.window.device.setToolTip(f"Pictures are rendered on {device}")
 
+    def _show_history(self) -> None:
+        history = self.editor.document.history
+        labels = [entry.label for entry in history.entries]
+        self.window.history.set_history(labels, history.position)
+
     def _show_open_error(self, source: str, error: BaseException) -> None:
+        if isinstance(error, AvatarNotFound | OtherAvatar):
+            return  # a question of its own follows
         known = isinstance(error, (ValueError, OSError))
         text = str(error) if known else f"{source} could not be opened."
-        if self.editor.document.avatar is None:
-            # Behind the message, and still there when it is closed.
-            self.window.viewport.show_hint(_NOTHING_OPEN)
         self.show_message("Open avatar", text, "" if known else repr(error))
 
     def _start_export(self, settings: ExportSettings) -> None:
         if self._export is not None and self._may_replace(settings.out):
+            self.editor.document.set_export(settings)
             self._export_job = self.editor.exporting.film(settings)
             self._export.show_started()
 
@@ -219,16 +230,12 @@ class Binding:
         return dialog.isVisible()
 
 
-def _on_square(pixels: Pixels) -> Pixels:
+def _middle_square(pixels: Pixels) -> Pixels:
     """The middle square of a picture, as the film will show it."""
     height, width = pixels.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
-    # The dialog takes straight alpha; the viewport's picture is premultiplied.
-    alpha = square[..., 3:].astype(np.uint16)
-    colour = np.minimum(square[..., :3].astype(np.uint16) * 255 // np.maximum(alpha, 1), 255)
-    return np.dstack([colour.astype(np.uint8), square[..., 3]])
+    return pixels[top : top + side, left : left + side]
 
 
 def _speed(seconds: float) -> str:

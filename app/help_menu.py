@@ -14,7 +14,7 @@ _MOUSE = (
     ("Shift + left drag, middle drag", "move the picture"),
     ("Wheel", "zoom"),
     ("Double-click a slider", "back to its default"),
-    ("Drop an .avatar file", "open it"),
+    ("Drop an avatar or a project", "open it"),
 )
 
 

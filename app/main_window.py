@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QStackedWidget,
+    QTabWidget,
+    QToolButton,
+    QWidget,
+)
 
 from app.widgets.activity_panel import ActivityPanel
 from app.widgets.attribute_panel import AttributePanel
 from app.widgets.control_panel import ExpressionPanel, PosePanel
+from app.widgets.history_panel import HistoryPanel
 from app.widgets.scene_panel import ScenePanel
+from app.widgets.start_screen import StartScreen
 from app.widgets.viewport import Viewport
 
 _SIDES = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 
 class MainWindow(QMainWindow):
@@ -32,7 +42,11 @@ class MainWindow(QMainWindow):
             PosePanel(),
         )
         self.scene, self.activity = ScenePanel(), ActivityPanel()
-        self.setCentralWidget(self.viewport)
+        self.history, self.start_screen = HistoryPanel(), StartScreen()
+        self.middle = QStackedWidget()
+        self.middle.addWidget(self.viewport)
+        self.middle.addWidget(self.start_screen)
+        self.setCentralWidget(self.middle)
         self._make_docks()
         self._make_status()
 
@@ -53,11 +67,27 @@ class MainWindow(QMainWindow):
         below = self._dock(
             "Activity", self.activity, areas.BottomDockWidgetArea, areas.AllDockWidgetAreas
         )
-        self.docks = (left, right, below)
+        past = self._dock("History", self.history, areas.LeftDockWidgetArea, _SIDES)
+        self.docks = (left, right, below, past)
         self.activity_dock = below
         self.resizeDocks([left, right], [280, 360], Qt.Orientation.Horizontal)
+        self.resizeDocks([left, past], [640, 150], Qt.Orientation.Vertical)
         self.resizeDocks([below], [110], Qt.Orientation.Vertical)
         below.hide()
+
+    def show_start_screen(self) -> None:
+        """Nothing is open: show the ways in instead of a picture, and nothing to change."""
+        self.middle.setCurrentWidget(self.start_screen)
+        self._set_editable(False)
+
+    def show_viewport(self) -> None:
+        """Something is open."""
+        self.middle.setCurrentWidget(self.viewport)
+        self._set_editable(True)
+
+    def _set_editable(self, editable: bool) -> None:
+        for panel in (self.attributes, self.face_tabs, self.history):
+            panel.setEnabled(editable)
 
     def _dock(
         self, title: str, widget: QWidget, area: Qt.DockWidgetArea, allowed: Qt.DockWidgetArea

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import ctypes
+import glob
 import os
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
-from PySide6.QtCore import QObject, qVersion
-from PySide6.QtGui import QOffscreenSurface, QOpenGLContext
+from PySide6.QtCore import QLibraryInfo, QObject, qVersion
+from PySide6.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
 from PySide6.QtWidgets import QMessageBox
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, quoted
 
 _MIN_VERSION = (3, 3)
+_SCREENS = ("xcb", "wayland", "windows", "cocoa")
+_PATIENCE_S = 10.0
+_CHILD = """
+import resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+from PySide6.QtGui import QGuiApplication
+application = QGuiApplication([])
+shows_opengl = application.platformName() not in ("offscreen", "minimal", "vnc", "linuxfb")
+raise SystemExit(application.primaryScreen() is None or not shows_opengl)
+"""
 
 
 def _instead(avatar: str) -> str:
@@ -33,15 +46,60 @@ def check_platform(avatar: str = "demo") -> None:
             "references to None); run: pip install 'PySide6-Essentials<6.12', or use Python 3.12; "
             f"{_instead(avatar)}"
         )
-    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
-        return
-    if os.environ.get("WAYLAND_DISPLAY"):
-        return
-    _check_plugin(avatar)
+    chosen = os.environ.get("QT_QPA_PLATFORM")
+    problem = _chosen_problem(chosen) if chosen else _linux_problem()
+    if problem:
+        raise Refused(f"{problem}; {_instead(avatar)}")
+
+
+def _chosen_problem(chosen: str) -> str | None:
+    """Why the platform that the environment asks for does not start."""
+    if sys.platform.startswith("linux"):
+        starts = _qt_starts()
+    else:
+        plugins = _platform_plugins()
+        starts = any(plugins.glob(f"*q{glob.escape(chosen.partition(':')[0])}.*"))
+    return None if starts else f"no window opens with QT_QPA_PLATFORM={quoted(chosen)}, unset it"
+
+
+def _linux_problem() -> str | None:
+    """Why neither X11 nor Wayland is to be had. Where one fails, Qt takes the other."""
+    if not sys.platform.startswith("linux"):
+        return None
+    problem = _x11_problem()
+    wayland = os.environ.get("WAYLAND_DISPLAY")
+    if problem is None or not wayland or _qt_starts():
+        return None if wayland else problem
+    unreachable = f"the Wayland display {quoted(wayland)} cannot be reached"
+    return f"{unreachable}, and {problem}" if os.environ.get("DISPLAY") else unreachable
+
+
+def _qt_starts() -> bool:
+    """Whether Qt finds a screen. Where it does not it aborts: a child is sent ahead."""
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", _CHILD],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_S,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return child.returncode == 0
+
+
+def _x11_problem() -> str | None:
+    """Why Qt cannot use the display that the environment names."""
+    missing = _missing_library()
+    if missing:
+        return (
+            f"windows need the system library {missing} (on Debian and Ubuntu: apt install "
+            "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libegl1 libgl1)"
+        )
     name = os.environ.get("DISPLAY")
-    if not name or not _can_connect(name):
-        shown = f"the display {name} cannot be reached" if name else "there is no display"
-        raise Refused(f"{shown}; {_instead(avatar)}")
+    if not name:
+        return "there is no display"
+    return None if _can_connect(name) else f"the display {quoted(name)} cannot be reached"
 
 
 def loses_references() -> bool:
@@ -58,20 +116,19 @@ def loses_references() -> bool:
     return sys.getrefcount(None) <= before - calls // 2
 
 
-def _check_plugin(avatar: str) -> None:
-    import PySide6
+def _platform_plugins() -> Path:
+    return Path(QLibraryInfo.path(QLibraryInfo.LibraryPath.PluginsPath)) / "platforms"
 
-    plugin = Path(PySide6.__file__).parent / "Qt" / "plugins" / "platforms" / "libqxcb.so"
+
+def _missing_library() -> str | None:
+    plugin = _platform_plugins() / "libqxcb.so"
     if not plugin.is_file():
-        return
+        return None
     try:
         ctypes.CDLL(str(plugin))
     except OSError as error:
-        missing = str(error).partition(":")[0]
-        raise Refused(
-            f"windows need the system library {missing} (on Debian and Ubuntu: apt install "
-            f"libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libegl1 libgl1); {_instead(avatar)}"
-        ) from None
+        return str(error).partition(":")[0]
+    return None
 
 
 def _can_connect(display: str) -> bool:
@@ -80,10 +137,18 @@ def _can_connect(display: str) -> bool:
     except OSError:
         return True
     xcb.xcb_connect.restype = ctypes.c_void_p
-    connection = ctypes.c_void_p(xcb.xcb_connect(display.encode(), None))
-    failed = bool(xcb.xcb_connection_has_error(connection))
-    xcb.xcb_disconnect(connection)
-    return not failed
+    answers: list[bool] = []
+
+    def connect() -> None:
+        connection = ctypes.c_void_p(xcb.xcb_connect(os.fsencode(display), None))
+        answers.append(not xcb.xcb_connection_has_error(connection))
+        xcb.xcb_disconnect(connection)
+
+    # A computer that is switched off does not even refuse.
+    asking = threading.Thread(target=connect, daemon=True)
+    asking.start()
+    asking.join(_PATIENCE_S)
+    return answers == [True]
 
 
 def check_opengl(avatar: str = "demo", ask: bool = True) -> None:
@@ -110,6 +175,7 @@ def check_opengl(avatar: str = "demo", ask: bool = True) -> None:
         f"the editor needs OpenGL 3.3, and this computer has {version}; update the graphics driver "
         f"(python main.py doctor tells more), or {_instead(avatar)}"
     )
-    if ask:
+    # Only where somebody sees it, who has to close it.
+    if ask and QGuiApplication.platformName() in _SCREENS:
         QMessageBox.critical(None, "PEGASUS editor", text[0].upper() + text[1:])
     raise Refused(text)

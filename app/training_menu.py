@@ -14,8 +14,9 @@ from app.controllers.dispatch import Dispatch
 from app.controllers.editor import Editor
 from app.controllers.training import Training
 from app.main_window import MainWindow
-from app.state import run_control
-from app.state.runs import Run, Status
+from app.runs import launch
+from app.runs.run import Run, Status
+from app.state.folders import home_folder
 from app.state.training_kinds import Description
 
 if TYPE_CHECKING:
@@ -28,8 +29,14 @@ _REFRESH_MS = 1000
 class TrainingMenu:
     """Lives as long as the window; its own windows are made when first asked for."""
 
-    def __init__(self, window: MainWindow, editor: Editor, dispatch: Dispatch) -> None:
-        self._window, self._editor = window, editor
+    def __init__(
+        self,
+        window: MainWindow,
+        editor: Editor,
+        dispatch: Dispatch,
+        open_avatar: Callable[[str], None],
+    ) -> None:
+        self._window, self._open = window, open_avatar
         self.training = Training(editor.activity, dispatch)
         self.dialog: NewTrainingDialog | None = None
         self.runs: RunsWindow | None = None
@@ -79,28 +86,17 @@ class TrainingMenu:
         training.started.connect(self._on_started)
         training.submitted.connect(self._on_submitted)
         training.failed.connect(self._on_failed)
-        training.check_failed.connect(self._show_check_failure)
-        training.exported.connect(self._open_avatar)
+        training.exported.connect(lambda _, path: self._open(str(path)))
 
     def _show_report(self, report: dict[str, Any]) -> None:
         if self.dialog is not None:
             self.dialog.show_report(report)
 
-    def _show_check_failure(self, text: str) -> None:
-        if self.dialog is not None:
-            self.dialog.show_check_failure(text)
-
-    def _open_avatar(self, run: Run, path: Path) -> None:
-        """Show a run's avatar on the head that the run is set to."""
-        head = str(run.config().get("head") or "")
-        self._editor.opening.open(str(path), Path(head) if head else None)
-
     def _show_dialog(self, description: Description) -> None:
         from app.widgets.training.new_training_dialog import NewTrainingDialog
 
-        self.dialog = NewTrainingDialog(description, Path.home() / "pegasus-runs", self._window)
+        self.dialog = NewTrainingDialog(description, home_folder() / "pegasus-runs", self._window)
         self.dialog.check_asked.connect(self.training.check)
-        self.dialog.check_dropped.connect(self.training.drop_check)
         self.dialog.start_asked.connect(self.training.start)
         self.dialog.submit_asked.connect(self.training.submit)
         self.dialog.show()
@@ -120,7 +116,7 @@ class TrainingMenu:
         return made
 
     def _on_asked(self, name: str, run: Run) -> None:
-        words = {"pause": run_control.pause, "stop": run_control.stop, "kill": run_control.stop_now}
+        words = {"pause": launch.pause, "stop": launch.stop, "kill": launch.stop_now}
         if name == "kill" and not self._may_kill(run):
             return
         if name in words:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import Refused, quoted
-
-PASSES = ("rgb", "albedo", "shading", "normal", "depth", "alpha", "segmentation")
 FloatArray = npt.NDArray[np.float32]
 
 if TYPE_CHECKING:
@@ -94,20 +91,3 @@ class Frame:
 def on_host(values: Values) -> FloatArray:
     """Values as an array; those that lie elsewhere are copied."""
     return values if isinstance(values, np.ndarray) else values.cpu().numpy()
-
-
-def check_passes(passes: object) -> tuple[str, ...]:
-    """The passes asked for.
-
-    Raises:
-        Refused: one of them does not exist.
-    """
-    if isinstance(passes, str):
-        passes = (passes,)
-    if not isinstance(passes, Iterable):
-        raise Refused(f"passes {quoted(passes)}: give names, some of {', '.join(PASSES)}.")
-    names = tuple(passes)
-    for name in names:
-        if not isinstance(name, str) or name not in PASSES:
-            raise Refused(f"pass {quoted(name)}: use one of {', '.join(PASSES)}.")
-    return names

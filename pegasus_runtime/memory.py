@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import re
 import sys
 from contextlib import suppress
@@ -69,3 +70,28 @@ def peak_memory_mb(device: torch.device) -> int | None:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20
+
+
+_SIGNS_OF_NO_MEMORY = (
+    "defaultcpuallocator",
+    "out of memory",
+    "not enough memory",
+    "cannot allocate memory",
+    "can't allocate memory",
+    "can't start new thread",
+    "could not create a memory",
+    "could not create a primitive",
+    "bad_alloc",
+    "alloc_failed",
+)
+"""in what torch and the libraries below it say"""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any library means that memory, of whatever device, has run out."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS_OF_NO_MEMORY)

@@ -26,11 +26,12 @@ from pegasus_runtime.deform.surface import (
     prepare_pose,
 )
 from pegasus_runtime.devices import choose_device
+from pegasus_runtime.drawing import check_background, draw_passes, point_features
 from pegasus_runtime.errors import Refused, quoted
-from pegasus_runtime.frame import Frame, check_passes
+from pegasus_runtime.frame import Frame
 from pegasus_runtime.limits import check_whole
 from pegasus_runtime.parameters import Parameters
-from pegasus_runtime.passes import check_background, draw_passes, point_features
+from pegasus_runtime.passes import check_passes
 
 _SURFACE_BYTES = 256 * 2**20
 """Kept of earlier latent codes, so that going back to one costs nothing."""

@@ -25,6 +25,35 @@ def write_fake_capture(folder: Path, subjects: dict[str, int]) -> Path:
     return folder
 
 
+def write_plain_subject(folder: Path, count: int) -> Path:
+    """Write a subject of grey ovals, which takes no time: for tests that train nothing."""
+    rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    matte = ((rows / 0.75) ** 2 + (columns / 0.55) ** 2 < 1).astype(np.float32)
+    frames = []
+    for kind in ("image", "mask"):
+        (folder / kind).mkdir(parents=True)
+    for index in range(1, count + 1):
+        _save(folder / "image" / f"{index}.png", np.dstack([1 - matte * 0.6] * 3))
+        _save(folder / "mask" / f"{index}.png", matte)
+        world = [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -DISTANCE]]
+        expression = [float(np.cos(index)), *[0.0] * 49]
+        frames.append(
+            {
+                "file_path": f"./image/{index}",
+                "world_mat": world,
+                "expression": expression,
+                "pose": [0.0, 0.2 * float(np.sin(index)), *[0.0] * 13],
+            }
+        )
+    content = {
+        "frames": frames,
+        "shape_params": [0.0] * 100,
+        "intrinsics": [FOCAL / 2, FOCAL / 2, 0.5, 0.5],
+    }
+    (folder / "flame_params.json").write_text(json.dumps(content), "utf-8")
+    return folder
+
+
 def _write_subject(folder: Path, count: int, tint: float) -> None:
     for kind in ("image", "mask", "mask_object", "normal_rendering"):
         (folder / kind).mkdir(parents=True)

@@ -1,14 +1,20 @@
 """A training as a SLURM job, through submitit: it waits, runs on many machines and is requeued.
 
-SLURM warns a job before its time is up or a more urgent one takes its place. submitit then puts it
-into the queue again, and it goes on from its last checkpoint.
+SLURM warns a job before its time is up or a more urgent one takes its place, with SIGTERM or with
+the signal that submitit asks for. The step under way is ended and saved, then submitit puts the job
+into the queue again, and it goes on from there. While there is nothing to save it is put back at
+once.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+import signal
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -18,6 +24,9 @@ from pegasus_runtime.errors import Refused
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
+_INTERRUPTED = 130
+"""what a training ends with that was asked to stop, and has saved"""
+_REQUEUE_S = 120
 _KEY = re.compile(r"[a-z_]+")
 
 
@@ -33,9 +42,17 @@ class TrainingJob:
         from submitit.helpers import TorchDistributedEnvironment
 
         from trainer.__main__ import main
+        from trainer.engine.stop_requests import was_interrupted
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        number, requeue = _requeue_of_submitit()
+        if requeue:
+            signal.signal(signal.SIGTERM, requeue)
         code = main(self._arguments)
+        if code == _INTERRUPTED and requeue and not was_interrupted():
+            # Ends the first process; the others are ended by SLURM, which must not see them fail.
+            requeue(number, None)
+            time.sleep(_REQUEUE_S)
         if code:
             raise SystemExit(code)
         return code
@@ -45,6 +62,14 @@ class TrainingJob:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+def _requeue_of_submitit() -> tuple[int, Callable[[int, FrameType | None], Any] | None]:
+    """The signal that submitit asks SLURM for, and what it does when that comes."""
+    name = f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"
+    number = int(getattr(signal, name, 0))
+    handler = signal.getsignal(number) if number else None
+    return number, handler if callable(handler) else None
 
 
 def submit(arguments: Sequence[str], run_dir: Path, options: Sequence[str]) -> str:

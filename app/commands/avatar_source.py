@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from app.state.project import OtherAvatar, Project, find_avatar, is_project, read_project
 
 if TYPE_CHECKING:
     from app.state.document import Snapshot
+    from app.state.project import Project
     from pegasus_runtime import Avatar
 
 AVATAR_HELP = "path of an .avatar file or of a project, NAME.pegasus.yaml, or demo"
@@ -23,6 +20,8 @@ def read_source(source: str) -> Project | None:
         FileNotFoundError: there is no such project.
         Refused: it cannot be read.
     """
+    from app.state.project import is_project, read_project
+
     return read_project(source) if is_project(source) else None
 
 
@@ -34,6 +33,8 @@ def avatar_of(source: str, project: Project | None) -> str:
     """
     if project is None:
         return source
+    from app.state.project import OtherAvatar, find_avatar
+
     try:
         return find_avatar(project)
     except OtherAvatar as other:
@@ -60,11 +61,6 @@ def load_source(
     if reading.missing:
         _note(f"{project.path}: {avatar.name} has no {', '.join(reading.missing)}; left out.")
     return avatar, kept
-
-
-def carries_alpha(out: str, opaque: Sequence[str] = (".jpg", ".jpeg", ".mp4", ".gif")) -> bool:
-    """Whether what is written there can be transparent, by its ending."""
-    return Path(out).suffix.lower() not in opaque
 
 
 def _note(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +44,8 @@ def open_editor(options: argparse.Namespace) -> int:
         import_module("pegasus_runtime.first_picture").load()
         from app.application import open_editor as open_window
     except ImportError as error:
-        if "PySide6" in str(error.name or "") or "shared object" in str(error):
+        library = re.search(r"\.so\b|\.dylib\b|DLL load failed", str(error))
+        if library or "PySide6" in str(error.name or ""):
             raise Refused(
                 f"windows cannot be opened here ({error}); install that library, or use: "
                 f"python main.py render {options.avatar} --out picture.png"

@@ -8,18 +8,18 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from app.commands.avatar_source import AVATAR_HELP, carries_alpha, load_source, read_source
+from app.commands.avatar_source import AVATAR_HELP, load_source, read_source
 from app.commands.face_options import face_parameters, read_numbers
 from app.commands.nearest_names import refuse_name
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.passes import PASSES
 
 if TYPE_CHECKING:
     from app.state.project import Project
     from app.state.view import View
     from pegasus_runtime import Avatar, Camera, Parameters, Session
+    from pegasus_runtime.export.backdrop import Backdrop, Colour
 
-Colour = tuple[float, float, float]
-PASSES = ("rgb", "albedo", "shading", "normal", "depth", "alpha", "segmentation")
 TRANSPARENT = "transparent"
 MAX_SIZE = 8192
 _MAX_PITCH_DEG = 89.0
@@ -33,7 +33,8 @@ class PictureRequest:
     params: Parameters
     camera: Camera
     image_pass: str
-    background: Colour | None
+    backdrop: Backdrop | None
+    """None keeps the picture transparent"""
 
 
 def add_picture_options(parser: argparse.ArgumentParser) -> None:
@@ -94,36 +95,44 @@ def add_head_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_defaults(options: argparse.Namespace) -> Project | None:
-    """Fill in what was not given: from the project, if AVATAR is one, or the usual.
+@dataclass(frozen=True)
+class Shown:
+    """What of the head is shown and before what, and the project that AVATAR names, if it does."""
+
+    project: Project | None
+    image_pass: str
+    backdrop: Backdrop | None
+
+
+def read_shown(options: argparse.Namespace, *, can_be_transparent: bool) -> Shown:
+    """What the options say, or the project, or the usual: colour before white.
 
     Raises:
         FileNotFoundError: there is no such project.
-        Refused: it cannot be read.
+        Refused: it cannot be read, or an option cannot be used.
     """
     from app.state.display import Display
+    from pegasus_runtime.export.backdrop import Backdrop
 
     project = read_source(options.avatar)
     usual = Display(background="white")
     display = project.read_display(usual) if project is not None else usual
-    if options.image_pass is None:
-        options.image_pass = display.pass_name
-    if options.background is None:
-        is_checker = display.background == "checker"
-        transparent = is_checker and carries_alpha(options.out)
-        colour = display.background_colours()[0]
-        options.background = TRANSPARENT if transparent else _hexadecimal(colour)
-    return project
+    image_pass = display.pass_name if options.image_pass is None else read_pass(options.image_pass)
+    if options.background is not None:
+        colour = read_background(options.background)
+        backdrop = None if colour is None else Backdrop.plain(colour)
+    else:
+        see_through = display.is_see_through and can_be_transparent
+        backdrop = None if see_through else display.backdrop()
+    return Shown(project, image_pass, backdrop)
 
 
-def read_picture_options(
-    options: argparse.Namespace, project: Project | None = None
-) -> PictureRequest:
+def read_picture_options(options: argparse.Namespace, shown: Shown) -> PictureRequest:
     """Open the avatar and turn the options into what the runtime takes.
 
     Args:
-        options: with nothing missing; see `read_defaults`.
-        project: the one that AVATAR names.
+        options: the parsed arguments.
+        shown: of the same arguments.
 
     Raises:
         FileNotFoundError: there is no such avatar or head.
@@ -131,12 +140,10 @@ def read_picture_options(
     """
     size = read_size(options.size)
     angles = None if options.view is None else read_view(options.view)
-    background = read_background(options.background)
-    image_pass = read_pass(options.image_pass)
     # Everything that is quick to refuse has been; torch is loaded from here on.
     from pegasus_runtime import Session
 
-    avatar, kept = load_source(options.avatar, project, options.head)
+    avatar, kept = load_source(options.avatar, shown.project, options.head)
     start = avatar.neutral() if kept is None else kept.face.parameters()
     params = face_parameters(avatar, options.attribute, options.expression, options.pose, start)
     if kept is None:
@@ -144,7 +151,7 @@ def read_picture_options(
     else:
         camera = _turned(kept.view, angles).camera((size, size))
     return PictureRequest(
-        Session(avatar, device=options.device), params, camera, image_pass, background
+        Session(avatar, device=options.device), params, camera, shown.image_pass, shown.backdrop
     )
 
 
@@ -167,10 +174,6 @@ def _turned(view: View, angles: tuple[float, float] | None) -> View:
     if angles is None:
         return view
     return replace(view, yaw_deg=angles[0], pitch_deg=angles[1])
-
-
-def _hexadecimal(colour: Colour) -> str:
-    return "#" + "".join(f"{round(255 * channel):02x}" for channel in colour)
 
 
 def read_size(text: str) -> int:
@@ -217,5 +220,5 @@ def read_pass(text: str) -> str:
         Refused: there is no such pass.
     """
     if text not in PASSES:
-        refuse_name("pass", text, PASSES)
+        refuse_name("pass", text, list(PASSES))
     return text

@@ -5,12 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from app.commands.picture_options import (
-    TRANSPARENT,
-    add_picture_options,
-    read_defaults,
-    read_picture_options,
-)
+from app.commands.picture_options import add_picture_options, read_picture_options, read_shown
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,19 +20,16 @@ def add_parser(subparsers: Any) -> None:
 
 def render(options: argparse.Namespace) -> int:
     """Write the picture that the options describe."""
-    from pegasus_runtime.export.image import check_image_path, to_picture, write_image
+    from pegasus_runtime.export.image import carries_alpha, check_image_path, write_picture
 
-    project = read_defaults(options)
-    transparent = options.background.lower() == TRANSPARENT
-    check_image_path(options.out, with_alpha=transparent)
-    request = read_picture_options(options, project)
+    shown = read_shown(options, can_be_transparent=carries_alpha(options.out))
+    check_image_path(options.out, with_alpha=shown.backdrop is None)
+    request = read_picture_options(options, shown)
+    from pegasus_runtime.export.display import passes_for, to_picture
+
     frame = request.session.render(
-        request.params,
-        request.camera,
-        passes=tuple(dict.fromkeys((request.image_pass, "alpha"))),
-        background=request.background,
+        request.params, request.camera, passes=passes_for(request.image_pass), background=None
     )
-    picture = to_picture(frame, request.image_pass, with_alpha=transparent)
-    write_image(options.out, picture[..., :3], picture[..., 3] if transparent else None)
+    write_picture(options.out, to_picture(frame, request.image_pass, request.backdrop))
     print(f"wrote {options.out}")
     return 0

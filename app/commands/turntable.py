@@ -7,10 +7,9 @@ import sys
 from typing import Any
 
 from app.commands.picture_options import (
-    TRANSPARENT,
     add_picture_options,
-    read_defaults,
     read_picture_options,
+    read_shown,
     read_size,
 )
 from pegasus_runtime.errors import Refused
@@ -38,15 +37,15 @@ def turntable(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from pegasus_runtime.export.film import check_film
-    from pegasus_runtime.export.turntable import export_turntable
+    from pegasus_runtime.export.film import check_film, film_format
 
     num_frames, fps = _read_frames(options.frames), _read_fps(options.fps)
     size = read_size(options.size)
-    project = read_defaults(options)
-    transparent = options.background.lower() == TRANSPARENT
-    check_film(options.out, (size, size), num_frames, fps, with_alpha=transparent)
-    request = read_picture_options(options, project)
+    shown = read_shown(options, can_be_transparent=film_format(options.out).carries_alpha)
+    check_film(options.out, (size, size), num_frames, fps, with_alpha=shown.backdrop is None)
+    request = read_picture_options(options, shown)
+    from pegasus_runtime.export.turntable import export_turntable
+
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(f"{options.out}", total=num_frames)
@@ -62,7 +61,7 @@ def turntable(options: argparse.Namespace) -> int:
             options.out,
             num_frames=num_frames,
             fps=fps,
-            background=request.background,
+            backdrop=request.backdrop,
             on_progress=report,
             image_pass=request.image_pass,
         )

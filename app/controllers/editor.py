@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from app.controllers.autosave import Autosave
 from app.controllers.dispatch import Dispatch
 from app.controllers.exporting import Exporting
 from app.controllers.live_view import LiveView
 from app.controllers.opening import Loader, Opening, load
 from app.controllers.precision import Precision
+from app.controllers.recent_pictures import keep_picture
 from app.controllers.thumbnails import Thumbnails
 from app.rendering.renderer import SessionMaker, make_session
+from app.rendering.request import on_host
 from app.state.activity import Activity
 from app.state.display import BACKGROUNDS, Display
 from app.state.document import Document
 from app.state.preferences import Preferences
+from app.state.project import save_project
+from pegasus_runtime.assets import file_sha256
 
 
 class Editor:
@@ -35,25 +42,67 @@ class Editor:
         self.exporting = Exporting(self.document, self.activity, dispatch, make)
         # After the thumbnails, which somebody waits for.
         self.document.avatar_changed.connect(self._measure_precision)
+        self.autosave = Autosave(self.document, self.activity, dispatch)
+        self.opening.recovered.connect(self.autosave.supersede)
+        self.document.undoes_camera = preferences.undo_camera
         self._restore_display()
+        self.document.display_changed.connect(self._keep_display)
         self.live.failed.connect(lambda error: self.activity.log(str(error), "error"))
 
     def start(self) -> None:
-        """Start rendering."""
+        """Start rendering and keeping the journal."""
         self.live.start()
+        self.autosave.start()
 
     def close(self) -> None:
         """Stop everything and keep the preferences."""
         self.exporting.cancel_all()
+        self.autosave.close()
         self.live.stop()
-        display = self.document.display
-        self.preferences.background = display.background
-        self.preferences.background_colour = list(display.colour)
-        self.preferences.save()
+        self.preferences.keep()
+
+    def set_undo_camera(self, included: bool) -> None:
+        """Whether camera and display belong to undo from now on."""
+        self.document.undoes_camera = self.preferences.undo_camera = included
+        self.preferences.keep()
+
+    def save(self, path: Path) -> None:
+        """Write the document as a project, which it is from now on.
+
+        Raises:
+            Refused: the avatar is no file, or the project cannot be written.
+        """
+        document = self.document
+        assert document.avatar is not None
+        if not document.avatar_sha256 and document.avatar.path is not None:
+            document.avatar_sha256 = file_sha256(document.avatar.path)
+        kept = document.snapshot
+        save_project(path, document.avatar, kept, document.unknown, document.avatar_sha256)
+        document.mark_saved(path, kept)
+        self.preferences.add_recent(path)
+        self.preferences.last_folder = str(path.parent)
+        self.preferences.keep()
+        self.keep_thumbnail()
+        self.activity.log(f"Saved {path}")
+
+    def keep_thumbnail(self) -> None:
+        """Keep a small picture of what is open, for the list of recent files."""
+        document, latest = self.document, self.live.latest
+        if document.avatar is not None and latest is not None:
+            path = document.project or document.avatar.path
+            if path is not None:
+                keep_picture(path, on_host(latest.pixels), document.display)
 
     def _measure_precision(self) -> None:
         if self.document.avatar is not None:
             self._precision.measure(self.document.avatar, self.live.loop)
+
+    def _keep_display(self) -> None:
+        display, kept = self.document.display, self.preferences
+        colour = list(display.colour)
+        if (kept.background, kept.background_colour) != (display.background, colour):
+            kept.background, kept.background_colour = display.background, colour
+            kept.keep()
 
     def _restore_display(self) -> None:
         kept = self.preferences

@@ -47,6 +47,7 @@ class Exporting:
     def film(self, settings: ExportSettings) -> Job:
         """Write a turntable of the document as it is now."""
         avatar, face, view = self._now()
+        display = self._document.display
 
         def work(job: Job) -> bool:
             from pegasus_runtime.export import export_turntable
@@ -58,28 +59,38 @@ class Exporting:
                 settings.out,
                 num_frames=settings.num_frames,
                 fps=settings.fps,
-                background=settings.background,
+                backdrop=settings.backdrop(display),
+                image_pass=display.pass_name,
                 on_progress=lambda done, total, image: self._progress(job, done, total, image),
             )
 
         return self._start(f"Film {settings.out.name}", settings.out, work, settings.num_frames)
 
-    def picture(
-        self, out: Path, side: tuple[int, int], background: tuple[float, float, float] | None
-    ) -> Job:
-        """Write one picture (height, width) of the document as it is now."""
+    def picture(self, out: Path, image_size: tuple[int, int], scale: float = 1.0) -> Job:
+        """Write the viewport's picture (height, width): the document as it is now.
+
+        A background that shows transparency is left out, where the kind of file can be transparent.
+
+        Args:
+            out: .png or .jpg.
+            image_size: (height, width) in pixels.
+            scale: pixels of the screen to a point.
+        """
         avatar, face, view = self._now()
-        name = self._document.display.pass_name
+        display = self._document.display
 
         def work(job: Job) -> bool:
-            from pegasus_runtime.export import to_picture, write_image
+            from pegasus_runtime.export.display import passes_for, to_picture
+            from pegasus_runtime.export.image import carries_alpha, check_image_path, write_picture
 
-            passes = tuple(dict.fromkeys((name, "alpha")))
+            name = display.pass_name
+            see_through = display.is_see_through and carries_alpha(out)
+            check_image_path(out, with_alpha=see_through)
             frame = self._make(avatar).render(
-                face.parameters(), view.camera(side), passes=passes, background=background
+                face.parameters(), view.camera(image_size), passes=passes_for(name), background=None
             )
-            image = to_picture(frame, name, with_alpha=background is None)
-            write_image(out, image[..., :3], image[..., 3] if background is None else None)
+            backdrop = None if see_through else display.backdrop(scale)
+            write_picture(out, to_picture(frame, name, backdrop))
             return True
 
         return self._start(f"Picture {out.name}", out, work, 1)

@@ -86,7 +86,11 @@ class LiveView:
 
     def _open(self) -> None:
         avatar = self._document.avatar
-        if avatar is not None:
+        self.latest = None
+        if avatar is None:
+            self._generation += 1
+            self._shown, self._asked = self._generation, None
+        else:
             # Pictures of the avatar before this one that are still under way are older than this.
             self._generation += 1
             self._shown, self._asked = self._generation, None

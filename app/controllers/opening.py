@@ -5,17 +5,41 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app.controllers.dispatch import Dispatch, run_in_background
 from app.state.activity import Activity, Job
-from app.state.document import Document
+from app.state.display import Display
+from app.state.document import Document, Snapshot
 from app.state.events import Event
+from app.state.journal import Recovery, Restored
 from app.state.preferences import Preferences
+from app.state.project import (
+    AvatarNotFound,
+    OtherAvatar,
+    Project,
+    find_avatar,
+    is_demo,
+    is_project,
+    read_project,
+)
+from app.state.records import FaceReading
+from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.avatar.avatar import Avatar
 
-DEMO = "demo"
 Loader = Callable[[str], Avatar]
+Retry = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    avatar: Avatar
+    project: Project | None = None
+    kept: Snapshot | None = None
+    reading: FaceReading | None = None
+    has_other_avatar: bool = False
 
 
 def load(source: str) -> Avatar:
@@ -67,6 +91,16 @@ class EarlyLoader:
             found.set_exception(error)
 
 
+def avatar_source(source: str) -> str | None:
+    """What has to be loaded for a path; None where that is found out while it is opened."""
+    if not is_project(source):
+        return source
+    try:
+        return find_avatar(read_project(source))
+    except (OSError, ValueError):
+        return None
+
+
 class Opening:
     """Loads in the background; the avatar that is open stays until the new one is whole."""
 
@@ -80,45 +114,131 @@ class Opening:
     ) -> None:
         self.opened: Event[[]] = Event()
         self.failed: Event[[str, BaseException]] = Event()
+        self.left_out: Event[[Project, list[str]]] = Event()
+        """what a project says that its avatar does not have"""
+        self.avatar_wanted: Event[[AvatarNotFound | OtherAvatar, Retry]] = Event()
+        """an avatar is missing or another one; call again with the file to take"""
+        self.recovered: Event[[Path]] = Event()
+        """what this journal held is open"""
         self._document, self._activity, self._preferences = document, activity, preferences
         self._dispatch, self._loader = dispatch, loader
         self._newest = 0
+        self.num_opening = 0
 
-    def open(self, source: str, head: Path | None = None) -> None:
-        """Open a path or "demo"; of two that are asked for, the later one wins.
+    def open(self, source: str, avatar: Path | None = None) -> None:
+        """Open the path of an avatar or a project, or "demo".
 
         Args:
-            source: what to open.
-            head: tried first as the head that the avatar was made with.
+            source: of two that are asked for, the later one wins.
+            avatar: the file that a project shall take as its avatar, whatever it names.
         """
         self._newest += 1
+        self.num_opening += 1
         number = self._newest
-        loader = loader_with_head(head) if head else self._loader
         job = self._activity.start(f"Opening {Path(source).name}")
         run_in_background(
             "open",
-            lambda: loader(source),
-            lambda avatar: self._done(number, job, avatar),
-            lambda error: self._failed(job, source, error),
+            lambda: self._load(source, avatar),
+            lambda loaded: self._done(number, job, loaded),
+            lambda error: self._failed(job, source, error, partial(self.open, source)),
             self._dispatch,
         )
 
-    def _done(self, number: int, job: Job, avatar: Avatar) -> None:
-        self._activity.end(job)
+    def recover(self, recovery: Recovery, accepted: Path | None = None) -> None:
+        """Open what an earlier editor had open when it ended, with its history.
+
+        Args:
+            recovery: its journal, which is this process's now.
+            accepted: the file to take as its avatar, whatever the journal names.
+        """
+        self._newest += 1
+        self.num_opening += 1
+        number = self._newest
+        job = self._activity.start(f"Restoring {recovery.title}")
+
+        def work() -> tuple[Avatar, Restored]:
+            avatar = self._loader(recovery.avatar_source(accepted))
+            return avatar, recovery.restored(avatar)
+
+        run_in_background(
+            "recover",
+            work,
+            lambda found: self._recovered(number, job, recovery, *found),
+            lambda error: self._failed(job, recovery.title, error, partial(self.recover, recovery)),
+            self._dispatch,
+        )
+
+    def _load(self, source: str, accepted: Path | None) -> _Loaded:
+        if not is_project(source):
+            return _Loaded(self._loader(source))
+        project = read_project(source)
+        avatar = self._loader(find_avatar(project, accepted))
+        kept, reading = project.snapshot(avatar, Display())
+        return _Loaded(avatar, project, kept, reading, accepted is not None)
+
+    def _done(self, number: int, job: Job, loaded: _Loaded) -> None:
+        self._end(job)
         if number != self._newest:
             return
-        self._document.open(avatar)
-        self._activity.log(f"Opened {avatar.name}: {avatar.num_points:,} points")
-        if avatar.path is not None:
-            self._remember(avatar.path)
-        self.opened.emit()
+        avatar, project = loaded.avatar, loaded.project
+        if project is None:
+            self._document.open(avatar)
+        else:
+            assert loaded.kept is not None and loaded.reading is not None
+            path = project.path.absolute()
+            self._document.open_project(avatar, path, loaded.kept, loaded.reading.unknown)
+            if loaded.has_other_avatar:
+                self._document.mark_unsaved()
+        self._announce(avatar)
+        if loaded.reading is not None and loaded.reading.missing:
+            assert project is not None
+            self._activity.log(f"Left out: {', '.join(loaded.reading.missing)}", "error")
+            self.left_out.emit(project, loaded.reading.missing)
 
-    def _remember(self, path: Path) -> None:
-        if "resources" not in path.parts[-2:]:
+    def _recovered(
+        self, number: int, job: Job, recovery: Recovery, avatar: Avatar, restored: Restored
+    ) -> None:
+        self._end(job)
+        if number != self._newest:
+            return
+        kept, project = restored.kept, restored.project
+        self._document.open_project(avatar, project, kept, restored.unknown)
+        self._document.restore(kept, restored.entries, restored.position)
+        self._document.mark_unsaved()
+        self.recovered.emit(recovery.path)
+        self._announce(avatar)
+
+    def _announce(self, avatar: Avatar) -> None:
+        self._activity.log(f"Opened {avatar.name}: {avatar.num_points:,} points")
+        path = self._document.project or avatar.path
+        if path is not None and not is_demo(path):
             self._preferences.add_recent(path)
             self._preferences.last_folder = str(path.parent)
+            self._preferences.keep()
+        self._find_checksum(avatar)
+        self.opened.emit()
 
-    def _failed(self, job: Job, source: str, error: BaseException) -> None:
-        self._activity.end(job)
+    def _find_checksum(self, avatar: Avatar) -> None:
+        """What a project names its avatar by: of the bytes that were loaded, so at once."""
+        path = avatar.path
+        if path is None:
+            return
+
+        def keep(sha256: str) -> None:
+            if avatar is self._document.avatar:
+                self._document.set_avatar_sha256(sha256)
+
+        run_in_background(
+            "checksum", lambda: file_sha256(path), keep, lambda _: None, self._dispatch
+        )
+
+    def _failed(self, job: Job, source: str, error: BaseException, retry: Retry) -> None:
+        self._end(job)
         self._activity.log(str(error), "error")
         self.failed.emit(source, error)
+        if isinstance(error, AvatarNotFound | OtherAvatar):
+            self.avatar_wanted.emit(error, retry)
+
+    def _end(self, job: Job) -> None:
+        self.num_opening -= 1
+        self._activity.end(job)

@@ -69,6 +69,7 @@ class Precision:
 
     def _keep(self, key: str, choice: PrecisionChoice) -> None:
         keep_precision(self._preferences, key, choice)
+        self._preferences.keep()
 
 
 def _key(device: object) -> str:

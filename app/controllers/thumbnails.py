@@ -45,7 +45,8 @@ class Thumbnails:
             return
         names = [SOURCE, *avatar.attribute_names]
         self.num_pending = len(names)
-        view, neutral = self._document.view, self._document.neutral
+        # Not the document's view, which may be a project's: these pictures are kept by avatar.
+        view, neutral = View.framing(avatar), self._document.neutral
         for name in names:
             category = name.partition("_")[0]
             face = neutral.wearing(category, Wear(name)) if name else neutral

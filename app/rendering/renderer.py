@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from app.rendering.draft_size import DraftSize
-from app.rendering.picture import passes_for, to_pixels
 from app.rendering.request import Picture, Pixels, RenderRequest, on_host
 from app.state.face import Face
 from app.state.view import View
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.export.display import passes_for, to_pixels
 from pegasus_runtime.frame import Frame
 
 Interrupted = Callable[[], bool]

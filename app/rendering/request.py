@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
-from torch import Tensor
 
 from app.state.face import Face
 from app.state.view import View
-
-Pixels = npt.NDArray[np.uint8]
-AnyPixels = Pixels | Tensor
+from pegasus_runtime.export.display import AnyPixels, Pixels
 
 
 def on_host(pixels: AnyPixels) -> Pixels:

@@ -9,8 +9,7 @@ import moderngl
 from app.rendering.request import AnyPixels
 from app.rendering.texture_upload import TextureUpload
 from app.state.display import Display
-
-_CHECKER_CELL = 12.0
+from pegasus_runtime.export.backdrop import GRADIENT_REACH
 
 
 class PictureTexture:
@@ -46,14 +45,15 @@ class PictureTexture:
         target.use()
         target.viewport = (0, 0, *size_px)
         self._context.disable(moderngl.BLEND | moderngl.DEPTH_TEST | moderngl.CULL_FACE)
-        first, second = display.background_colours()
+        backdrop = display.backdrop(scale)
         values = {
             "has_picture": self._texture is not None,
-            "checker": display.background == "checker",
-            "first_colour": first,
-            "second_colour": second,
+            "checker": backdrop.checker_px > 0,
+            "first_colour": backdrop.first,
+            "second_colour": backdrop.second,
             "size_px": size_px,
-            "checker_px": _CHECKER_CELL * scale,
+            "checker_px": backdrop.checker_px,
+            "gradient_reach": GRADIENT_REACH,
         }
         for name, value in values.items():
             self._program[name] = value

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PASS_TITLES: dict[str, str] = {
-    "rgb": "Colour",
-    "albedo": "Albedo",
-    "shading": "Shading",
-    "normal": "Normals",
-    "depth": "Depth",
-    "alpha": "Alpha",
-    "segmentation": "Segmentation",
-}
+from pegasus_runtime.export.backdrop import Backdrop
+from pegasus_runtime.passes import PASSES
+
+PASS_TITLES = {name: known.title for name, known in PASSES.items()}
 BACKGROUNDS: dict[str, str] = {
     "studio": "Studio",
     "white": "White",
@@ -23,6 +18,7 @@ BACKGROUNDS: dict[str, str] = {
 Colour = tuple[float, float, float]
 _PLAIN: dict[str, Colour] = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _STUDIO = ((0.30, 0.32, 0.36), (0.13, 0.14, 0.16))
+_CHECKER_PX = 12.0
 _CHECKER = ((0.42, 0.42, 0.42), (0.34, 0.34, 0.34))
 
 
@@ -35,14 +31,18 @@ class Display:
     colour: Colour = (0.85, 0.87, 0.90)
     """used when the background is "colour" """
 
-    def background_colours(self) -> tuple[Colour, Colour]:
-        """The two colours of the background: middle and corner, or the checker's."""
+    @property
+    def is_see_through(self) -> bool:
+        """Whether there is nothing behind the head, which only a checker can show."""
+        return self.background == "checker"
+
+    def backdrop(self, scale: float = 1.0) -> Backdrop:
+        """What is behind the head, at so many pixels of the screen to a point."""
         if self.background == "studio":
-            return _STUDIO
+            return Backdrop(*_STUDIO)
         if self.background == "checker":
-            return _CHECKER
-        plain = _PLAIN.get(self.background, self.colour)
-        return plain, plain
+            return Backdrop(*_CHECKER, _CHECKER_PX * scale)
+        return Backdrop.plain(_PLAIN.get(self.background, self.colour))
 
 
 def display_label(old: Display, new: Display) -> str:

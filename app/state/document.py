@@ -52,6 +52,8 @@ class Document:
         """where it was saved or opened from"""
         self.unknown: dict[str, Any] = {}
         """what the project says that this avatar does not have; saved again as it is"""
+        self.avatar_sha256 = ""
+        """of the file that the avatar was read from; empty until it is known"""
         self._saved: Snapshot | None = None
         for changed in (self.face_changed, self.view_changed, self.display_changed):
             changed.connect(self.saved_changed.emit)
@@ -77,7 +79,7 @@ class Document:
         project: Path | None = None,
         unknown: dict[str, Any] | None = None,
     ) -> None:
-        self.avatar = avatar
+        self.avatar, self.avatar_sha256 = avatar, ""
         self.neutral = Face.of(avatar.neutral()) if avatar is not None else Face()
         self.face, self.view, self.export = kept.face, kept.view, kept.export
         display_changed, self.display = kept.display != self.display, kept.display
@@ -103,12 +105,24 @@ class Document:
         if self.avatar is None:
             return False
         if self._saved is None:
-            return self.face != self.neutral
+            return self.project is not None or self.face != self.neutral
         return self.snapshot != self._saved
 
     def mark_saved(self, project: Path, saved: Snapshot) -> None:
         """It has been written as it was then."""
         self.project, self._saved = project, saved
+        # Undo shall be able to come back to what was saved.
+        self.history.end_gesture()
+        self.saved_changed.emit()
+
+    def set_avatar_sha256(self, sha256: str) -> None:
+        """The checksum of the avatar's file has been worked out."""
+        self.avatar_sha256 = sha256
+        self.saved_changed.emit()
+
+    def mark_unsaved(self) -> None:
+        """What is saved is not this: another avatar is shown, or an earlier editor's last work."""
+        self._saved = None
         self.saved_changed.emit()
 
     def restore(self, kept: Snapshot, entries: tuple[Entry, ...], position: int) -> None:

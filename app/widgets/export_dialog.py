@@ -23,21 +23,20 @@ from PySide6.QtWidgets import (
 )
 
 from app.state.activity import Job
-from app.state.export_settings import ExportSettings
+from app.state.display import Colour
+from app.state.export_settings import FILM_FORMATS, TRANSPARENT, VIEWPORT, ExportSettings
+from app.state.folders import expanded
 from app.widgets.activity_panel import remaining_text
 from app.widgets.gallery import to_image
 from app.widgets.number_field import WholeNumberField
 
-FORMATS = {
-    ".mp4": "MP4 film (H.264)",
-    ".webm": "WebM film (VP9, can be transparent)",
-    ".mov": "MOV film (ProRes 4444, can be transparent)",
-    ".gif": "GIF animation",
-    "": "PNG pictures (a folder, can be transparent)",
-}
-_CARRY_ALPHA = (".webm", ".mov", "")
 _PREVIEW = 260
-Colour = tuple[float, float, float]
+_BACKGROUNDS: dict[str, tuple[str, Colour | str]] = {
+    VIEWPORT: ("As in the viewport", VIEWPORT),
+    "white": ("White", (1.0, 1.0, 1.0)),
+    "black": ("Black", (0.0, 0.0, 0.0)),
+    TRANSPARENT: ("Transparent", TRANSPARENT),
+}
 
 
 class ExportDialog(QDialog):
@@ -46,10 +45,9 @@ class ExportDialog(QDialog):
     export_asked = Signal(object)
     cancel_asked = Signal()
 
-    def __init__(self, folder: Path, stem: str, colour: Colour, parent: QWidget | None = None):
+    def __init__(self, folder: Path, stem: str, parent: QWidget | None = None):
         super().__init__(parent)
         self.setWindowTitle("Export turntable")
-        self._colour = colour
         self._running = False
         self._make_fields(folder / f"{stem}-turntable.mp4")
         self._make_result()
@@ -71,12 +69,22 @@ class ExportDialog(QDialog):
         """What the fields say."""
         side = self.side.value()
         return ExportSettings(
-            Path(self.out.text()).expanduser(),
+            expanded(self.out.text()),
             (side, side),
             self.num_frames.value(),
             self.fps.value(),
-            None if self.background.currentData() == "none" else self._background(),
+            _BACKGROUNDS[self.background.currentData()][1],
         )
+
+    def set_settings(self, settings: ExportSettings) -> None:
+        """Show what an earlier film was to be; where it goes stays as it is."""
+        self.format.setCurrentIndex(self.format.findData(settings.out.suffix.lower()))
+        self.side.setValue(settings.image_size[0])
+        self.num_frames.setValue(settings.num_frames)
+        self.fps.setValue(settings.fps)
+        for name, (_, background) in _BACKGROUNDS.items():
+            if background == settings.background:
+                self.background.setCurrentIndex(self.background.findData(name))
 
     def set_preview(self, pixels: npt.NDArray[np.uint8]) -> None:
         """Show a picture (H, W, 3 or 4), before the start or the latest frame."""
@@ -122,16 +130,11 @@ class ExportDialog(QDialog):
 
     def _make_fields(self, out: Path) -> None:
         self.format, self.background = QComboBox(), QComboBox()
-        for suffix, title in FORMATS.items():
-            self.format.addItem(title, suffix)
-        for name, title in {
-            "colour": "Viewport's colour",
-            "white": "White",
-            "black": "Black",
-            "none": "Transparent",
-        }.items():
+        for known in FILM_FORMATS:
+            can = ", can be transparent" if known.carries_alpha else ""
+            self.format.addItem(known.title + can, known.suffix)
+        for name, (title, _) in _BACKGROUNDS.items():
             self.background.addItem(title, name)
-        self.background.setCurrentIndex(1)
         self.out, self.browse = QLineEdit(str(out)), QPushButton("Browse …")
         self.side = WholeNumberField(16, 4096, " px")
         self.num_frames, self.fps = WholeNumberField(1, 10_000), WholeNumberField(1, 120)
@@ -188,17 +191,15 @@ class ExportDialog(QDialog):
     def _on_format(self) -> None:
         path, suffix = Path(self.out.text()), self.format.currentData()
         self.out.setText(str(path.with_suffix(suffix)))
-        if suffix in ("", ".webm", ".mov"):
-            self.background.setCurrentIndex(self.background.findData("none"))
         self._on_changed()
 
     def _on_changed(self) -> None:
-        carries = self.format.currentData() in _CARRY_ALPHA
-        index = self.background.findData("none")
+        carries = FILM_FORMATS[self.format.currentIndex()].carries_alpha
+        index = self.background.findData(TRANSPARENT)
         model = self.background.model()
         model.item(index).setEnabled(carries)  # type: ignore[attr-defined]
         if not carries and self.background.currentIndex() == index:
-            self.background.setCurrentIndex(self.background.findData("white"))
+            self.background.setCurrentIndex(self.background.findData(VIEWPORT))
         seconds = self.num_frames.value() / self.fps.value()
         step = 360 / self.num_frames.value()
         self.length.setText(f"{seconds:.1f} s, one full circle, {step:.3g}° a frame")
@@ -211,10 +212,6 @@ class ExportDialog(QDialog):
             if index >= 0:
                 self.format.setCurrentIndex(index)
             self.out.setText(str(path))
-
-    def _background(self) -> Colour:
-        plain = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
-        return plain.get(self.background.currentData(), self._colour)
 
     def _set_running(self, running: bool) -> None:
         self._running = running

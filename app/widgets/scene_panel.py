@@ -31,6 +31,7 @@ class ScenePanel(QWidget):
     display_changed = Signal(object)
     frame_asked = Signal()
     reset_asked = Signal()
+    gesture_ended = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class ScenePanel(QWidget):
             button = QPushButton(name)
             key = _PRESET_KEYS.get(name)
             button.setToolTip(f"{name} ({key})" if key else name)
-            button.clicked.connect(lambda _=False, n=name: self._emit(self._view.turned_to(n)))
+            button.clicked.connect(lambda _=False, n=name: self._on_preset(n))
             buttons.addWidget(button, index // 2, index % 2)
         section.body.addLayout(buttons)
         self._rows = [
@@ -87,6 +88,7 @@ class ScenePanel(QWidget):
         self.distance = SliderRow("Distance", *DISTANCE_RANGE, View().distance, decimals=2)
         self.distance.value_changed.connect(lambda v: self._emit(self._view.at_distance(v)))
         for row in (*self._rows[:3], self.distance, *self._rows[3:]):
+            row.gesture_ended.connect(self.gesture_ended)
             section.body.addWidget(row)
         section.body.addLayout(self._make_view_buttons())
         return section
@@ -134,15 +136,24 @@ class ScenePanel(QWidget):
         section.body.addLayout(form)
         return section
 
+    def _on_preset(self, name: str) -> None:
+        self.gesture_ended.emit()
+        self._emit(self._view.turned_to(name))
+        self.gesture_ended.emit()
+
+    def _emit_display(self, display: Display) -> None:
+        self.display_changed.emit(display)
+        self.gesture_ended.emit()
+
     def _on_pass(self) -> None:
-        self.display_changed.emit(replace(self._display, pass_name=self.passes.currentData()))
+        self._emit_display(replace(self._display, pass_name=self.passes.currentData()))
 
     def _on_background(self) -> None:
         name = self.backgrounds.currentData()
-        self.display_changed.emit(replace(self._display, background=name))
+        self._emit_display(replace(self._display, background=name))
 
     def _on_colour(self) -> None:
         chosen = QColorDialog.getColor(QColor(self.colour.text()), self, "Background colour")
         if chosen.isValid():
             colour = (chosen.redF(), chosen.greenF(), chosen.blueF())
-            self.display_changed.emit(replace(self._display, colour=colour))
+            self._emit_display(replace(self._display, colour=colour))

@@ -35,6 +35,8 @@ class ValueSlider(QSlider):
         self.setSingleStep(_STEPS // 100)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.was_clicked = False
+        """Whether the last press was let go where it was."""
         self.set_number(origin)
         self.actionTriggered.connect(self._on_action)
 
@@ -64,10 +66,12 @@ class ValueSlider(QSlider):
         if event.button() == Qt.MouseButton.LeftButton:
             self.setFocus(Qt.FocusReason.MouseFocusReason)
             self.setSliderDown(True)
+            self.was_clicked = True
             self._move_to(event.position().x())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self.isSliderDown():
+            self.was_clicked = False
             self._move_to(event.position().x())
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -133,5 +137,6 @@ class ValueSlider(QSlider):
     def _on_action(self, action: int) -> None:
         # Arrow and page keys; the handle itself is moved above.
         self.setValue(self.sliderPosition())
+        self.was_clicked = False
         self.value_moved.emit(self.number())
         self.sliderReleased.emit()

@@ -108,10 +108,11 @@ class SliderRow(QWidget):
 
     def _connect(self) -> None:
         self.slider.value_moved.connect(self._on_moved)
-        self.slider.sliderReleased.connect(self.gesture_ended)
+        self.slider.sliderPressed.connect(self.gesture_ended)
+        self.slider.sliderReleased.connect(self._on_released)
         self.slider.reset_asked.connect(self.reset)
         self.label.double_clicked.connect(self.reset)
-        self.number.valueChanged.connect(self._on_typed)
+        self.number.valueChanged.connect(self._on_number)
         self.number.lineEdit().installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -121,11 +122,20 @@ class SliderRow(QWidget):
             return True
         return super().eventFilter(watched, event)
 
+    def _on_released(self) -> None:
+        # The first click of a double click has moved the handle: with the reset it is one change.
+        if not self.slider.was_clicked:
+            self.gesture_ended.emit()
+
     def _on_moved(self, value: float) -> None:
         blocked = self.number.blockSignals(True)
         self.number.setValue(value)
         self.number.blockSignals(blocked)
         self.value_changed.emit(value)
+
+    def _on_number(self, value: float) -> None:
+        self.gesture_ended.emit()
+        self._on_typed(value)
 
     def _on_typed(self, value: float) -> None:
         self.set_value(value)

@@ -10,7 +10,9 @@ from PySide6.QtWidgets import QApplication
 from qdarkstyle.dark.palette import DarkPalette
 from qdarkstyle.light.palette import LightPalette
 
-THEMES = {"dark": DarkPalette, "light": LightPalette}
+from app.state.preferences import THEMES
+
+_PALETTES = dict(zip(THEMES, (DarkPalette, LightPalette), strict=True))
 BEYOND_COLOUR = "#E0912F"
 """of the part of a strength slider above 1"""
 
@@ -35,7 +37,7 @@ _current = "dark"
 
 def colours() -> Colours:
     """The colours of the theme in use."""
-    palette = THEMES[_current]
+    palette = _PALETTES[_current]
     dark = _current == "dark"
     return Colours(
         window=palette.COLOR_BACKGROUND_1,
@@ -54,7 +56,7 @@ def apply_theme(application: QApplication, name: str) -> None:
     """Use a theme, "dark" or "light", everywhere."""
     global _current
     _current = name if name in THEMES else "dark"
-    palette = THEMES[_current]
+    palette = _PALETTES[_current]
     sheet = qdarkstyle.load_stylesheet(qt_api="pyside6", palette=palette)
     application.setPalette(_qt_palette(colours()))
     application.setStyleSheet(sheet + _additions(colours()))
@@ -108,7 +110,11 @@ QPushButton, QPushButton:disabled {{ padding: 4px 12px; min-height: 18px; }}
 QPushButton:default {{ background: {c.accent}; color: white; }}
 QToolTip {{ padding: 4px; }}
 QLabel#faint {{ color: {c.faint_text}; }}
-QLabel#hint {{ color: {c.text}; background: {c.raised}; border-radius: 6px; padding: 14px 18px; }}
+QLabel#title {{ font-size: 22px; font-weight: 600; }}
+QLabel#heading {{ font-weight: 600; }}
+QToolButton#recent {{ background: {c.raised}; border: 1px solid {c.line}; border-radius: 6px;
+    padding: 6px; }}
+QToolButton#recent:hover {{ border-color: {c.accent_light}; }}
 QDoubleSpinBox#value {{ background: transparent; border: 1px solid transparent;
     border-radius: 4px; padding: 0; min-height: 20px; max-height: 20px; color: {c.text}; }}
 QDoubleSpinBox#value QLineEdit {{ background: transparent; border: none; padding: 0 2px;

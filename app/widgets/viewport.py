@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.rendering.request import AnyPixels
 from app.rendering.texture import PictureTexture
@@ -24,6 +24,7 @@ class Viewport(QOpenGLWidget):
     """right and down, as shares of the shorter side"""
     panned = Signal(float, float)
     zoomed = Signal(float)
+    gesture_ended = Signal()
     size_changed = Signal()
     picture_drawn = Signal()
 
@@ -39,13 +40,6 @@ class Viewport(QOpenGLWidget):
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         self.setAccessibleName("Viewport")
         self.setToolTip("")
-        self.hint = QLabel()
-        self.hint.setObjectName("hint")
-        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.hint.hide()
-        column = QVBoxLayout(self)
-        column.addWidget(self.hint, 0, Qt.AlignmentFlag.AlignCenter)
 
     def sizeHint(self) -> QSize:
         return QSize(720, 640)
@@ -53,13 +47,7 @@ class Viewport(QOpenGLWidget):
     def set_picture(self, pixels: AnyPixels) -> None:
         """Show another picture (H, W, 4), premultiplied RGBA."""
         self._pixels, self._uploaded = pixels, False
-        self.hint.hide()
         self.update()
-
-    def show_hint(self, text: str) -> None:
-        """Say what to do while there is no picture."""
-        self.hint.setText(text)
-        self.hint.show()
 
     def set_display(self, display: Display) -> None:
         """Show another background."""
@@ -110,6 +98,7 @@ class Viewport(QOpenGLWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._last = None
         self.setCursor(Qt.CursorShape.OpenHandCursor)
+        self.gesture_ended.emit()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._last is None:
@@ -123,6 +112,11 @@ class Viewport(QOpenGLWidget):
             self.panned.emit(step.x() / side, step.y() / side)
         else:
             self.orbited.emit(step.x() / side, step.y() / side)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if not event.isAutoRepeat():
+            self.gesture_ended.emit()
+        super().keyReleaseEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         self.zoomed.emit(_ZOOM_PER_STEP ** (event.angleDelta().y() / _WHEEL_STEP))

@@ -15,14 +15,17 @@ _HOME = {
     "export_turntable": "turntable",
     "film_format": "film",
     "open_film": "film",
-    "to_picture": "image",
+    "Backdrop": "backdrop",
+    "to_picture": "display",
     "write_image": "image",
 }
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
+    from pegasus_runtime.export.backdrop import Backdrop
+    from pegasus_runtime.export.display import to_picture
     from pegasus_runtime.export.film import FILM_FORMATS, FilmFormat, film_format, open_film
-    from pegasus_runtime.export.image import to_picture, write_image
+    from pegasus_runtime.export.image import write_image
     from pegasus_runtime.export.turntable import Turntable, export_turntable
 
 

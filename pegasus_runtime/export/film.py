@@ -65,7 +65,7 @@ _GIF_PALETTE = (
 FILM_FORMATS = (
     FilmFormat(
         ".mp4",
-        "mp4 (H.264)",
+        "MP4 film (H.264)",
         "libx264",
         "yuv420p",
         options=("-crf", "16", "-preset", "medium", "-movflags", "+faststart", *_BT709),
@@ -73,7 +73,7 @@ FILM_FORMATS = (
     ),
     FilmFormat(
         ".webm",
-        "webm (VP9)",
+        "WebM film (VP9)",
         "libvpx-vp9",
         "yuv420p",
         "yuva420p",
@@ -85,7 +85,7 @@ FILM_FORMATS = (
     ),
     FilmFormat(
         ".mov",
-        "mov (ProRes 4444)",
+        "MOV film (ProRes 4444)",
         "prores_ks",
         "yuv444p10le",
         "yuva444p10le",
@@ -93,8 +93,16 @@ FILM_FORMATS = (
         bytes_per_pixel=3.0,
     ),
     # A delay in a gif is a whole number of hundredths, and players slow down delays below 2.
-    FilmFormat(".gif", "gif", "gif", "pal8", options=_GIF_PALETTE, max_fps=50, bytes_per_pixel=1.0),
-    FilmFormat("", "folder of PNG files", "png", "rgb24", "rgba", bytes_per_pixel=4.0),
+    FilmFormat(
+        ".gif",
+        "GIF animation",
+        "gif",
+        "pal8",
+        options=_GIF_PALETTE,
+        max_fps=50,
+        bytes_per_pixel=1.0,
+    ),
+    FilmFormat("", "PNG pictures (a folder)", "png", "rgb24", "rgba", bytes_per_pixel=4.0),
 )
 
 

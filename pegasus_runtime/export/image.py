@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,16 @@ import numpy.typing as npt
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import output_file, replace_file
 
-if TYPE_CHECKING:
-    from pegasus_runtime.frame import Frame
-
 Picture = npt.NDArray[np.uint8]
-FloatImage = npt.NDArray[np.float32]
 
 _WITHOUT_ALPHA = (".jpg", ".jpeg")
 IMAGE_SUFFIXES = (".png", *_WITHOUT_ALPHA)
 _JPEG_QUALITY = 95
+
+
+def carries_alpha(path: str | os.PathLike[str]) -> bool:
+    """Whether a picture of that name can be transparent."""
+    return Path(path).suffix.lower() not in _WITHOUT_ALPHA
 
 
 def check_image_path(path: str | os.PathLike[str], *, with_alpha: bool = False) -> None:
@@ -34,8 +35,13 @@ def check_image_path(path: str | os.PathLike[str], *, with_alpha: bool = False) 
     suffix = Path(path).suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise Refused(f"{path}: unknown kind of picture; end the name in .png or .jpg.")
-    if with_alpha and suffix in _WITHOUT_ALPHA:
+    if with_alpha and not carries_alpha(path):
         raise Refused(f"{path}: {suffix} cannot carry transparency; use .png or a background.")
+
+
+def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
+    """Write a picture (H, W, 3), or (H, W, 4) with straight alpha; see `write_image`."""
+    write_image(path, picture[..., :3], picture[..., 3] if picture.shape[2] == 4 else None)
 
 
 def write_image(
@@ -57,32 +63,6 @@ def write_image(
     encoded = encode_picture(picture, Path(path).suffix.lower())
     with replace_file(path) as partial:
         partial.write_bytes(encoded)
-
-
-def to_picture(frame: Frame, name: str = "rgb", *, with_alpha: bool = False) -> Picture:
-    """A rendered pass as it is shown: (H, W, 3) uint8, or (H, W, 4) with straight alpha.
-
-    Args:
-        frame: holds the pass and, for ``with_alpha`` or depth, the pass "alpha" too. With alpha
-            it must have been rendered with ``background=None``.
-        name: the pass. Depth is drawn near white and far black over what is seen.
-        with_alpha: whether to keep the transparency.
-    """
-    image: FloatImage = np.asarray(frame[name], dtype=np.float32)
-    if name == "depth":
-        image = _depth_grey(image, frame["alpha"])
-    elif with_alpha and image.shape[2] == 3:
-        image = np.divide(image, np.maximum(frame["alpha"], 1e-6), dtype=np.float32)
-    return _stacked(_bytes8(image), _bytes8(frame["alpha"]) if with_alpha else None, name)
-
-
-def _depth_grey(depth: FloatImage, alpha: FloatImage) -> FloatImage:
-    seen = alpha > 0
-    if not seen.any():
-        return np.zeros_like(depth)
-    near, far = float(depth[seen].min()), float(depth[seen].max())
-    grey = 1 - (depth - near) / max(far - near, 1e-6)
-    return np.where(seen, grey, 0).astype(np.float32)
 
 
 def _bytes8(values: npt.ArrayLike) -> Picture:

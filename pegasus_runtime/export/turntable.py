@@ -13,8 +13,11 @@ import numpy.typing as npt
 
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.export.backdrop import WHITE, Backdrop
+from pegasus_runtime.export.display import passes_for, to_picture
 from pegasus_runtime.export.film import check_film, open_film
-from pegasus_runtime.export.image import Picture, to_picture
+from pegasus_runtime.export.image import Picture
+from pegasus_runtime.passes import check_passes
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar
@@ -79,7 +82,7 @@ def export_turntable(
     *,
     num_frames: int = 120,
     fps: float = 30,
-    background: tuple[float, float, float] | None = (1.0, 1.0, 1.0),
+    backdrop: Backdrop | None = WHITE,
     on_progress: OnProgress | None = None,
     image_pass: str = "rgb",
 ) -> bool:
@@ -92,7 +95,7 @@ def export_turntable(
         out: .mp4, .webm, .mov, .gif, or a folder for PNG files.
         num_frames: of the circle; no frame stands twice, so the film loops.
         fps: pictures a second.
-        background: colour in 0..1; None keeps the background transparent.
+        backdrop: what is behind the head; None keeps it transparent.
         on_progress: called after each frame with (frames done, frames in all, picture (H, W, 3 or
             4) uint8); returns False to cancel.
         image_pass: the pass to film.
@@ -104,14 +107,14 @@ def export_turntable(
         Refused: the format cannot carry what is asked, or the film cannot be written.
     """
     table = Turntable(camera, avatar_centre(session.avatar), num_frames)
-    with_alpha = background is None
+    with_alpha = backdrop is None
     check_film(out, camera.image_size, num_frames, fps, with_alpha=with_alpha)
-    passes = tuple(dict.fromkeys((image_pass, "alpha")))
+    check_passes(image_pass)
     try:
         with open_film(out, camera.image_size, fps, with_alpha=with_alpha) as add:
             for done, view in enumerate(table.cameras(), start=1):
-                frame = session.render(params, view, passes=passes, background=background)
-                picture = to_picture(frame, image_pass, with_alpha=with_alpha)
+                frame = session.render(params, view, passes=passes_for(image_pass), background=None)
+                picture = to_picture(frame, image_pass, backdrop)
                 add(picture)
                 _report(on_progress, done, num_frames, picture)
     except _Cancelled:

@@ -19,6 +19,8 @@ from pegasus_runtime.head.model import (
 
 MAX_VERTICES = 1_000_000
 MAX_FACES = 2 * MAX_VERTICES
+MAX_MAGNITUDE = 1e4
+"""Of a length or a weight. With a larger one pictures are no numbers any more."""
 
 
 def check_head(head: Head, path: str | os.PathLike[str]) -> Head:
@@ -80,6 +82,8 @@ def check_numbers(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
     if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{name} holds NaN or infinity")
+    if tensor.numel() and float(tensor.abs().max()) > MAX_MAGNITUDE:
+        raise ValueError(f"{name} holds numbers above {MAX_MAGNITUDE:g}; a head is in metres")
 
 
 def check_indices(name: str, tensor: Tensor, shape: tuple[int, ...], limit: int) -> None:

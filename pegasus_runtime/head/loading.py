@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.documents import require_file
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, one_line
 from pegasus_runtime.head.checks import MAX_FACES, check_head, check_landmarks
 from pegasus_runtime.head.file import read_head_file
 from pegasus_runtime.head.landmarks import NUM_CONTOUR
@@ -20,10 +20,11 @@ from pegasus_runtime.head.model import (
     HEAD_SCALE,
     NUM_EXPRESSIONS,
     NUM_IDENTITIES,
+    NUM_JOINTS,
     Head,
     LandmarkEmbedding,
 )
-from pegasus_runtime.head.pickles import MAX_FILE_BYTES, as_array, read_pickle
+from pegasus_runtime.head.pickled_arrays import MAX_FILE_BYTES, as_array, read_pickle
 
 _FIRST_EXPRESSION = 300
 """FLAME stores 300 identity directions, then 100 expression directions."""
@@ -68,8 +69,7 @@ def load_landmarks(path: str | os.PathLike[str]) -> LandmarkEmbedding:
         )
         check_landmarks(embedding, MAX_FACES)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(f"{path}: not a landmark embedding ({reason}).") from None
+        raise Refused(f"{path}: not a landmark embedding ({_reason(error)}).") from None
     return embedding
 
 
@@ -82,15 +82,23 @@ def _read_flame(path: Path) -> Head:
     except KeyError as error:
         raise Refused(f"{path}: has no {error}; it is not a FLAME head.") from None
     except Exception as error:
-        raise Refused(f"{path}: damaged head ({error}); get a fresh copy.") from None
+        raise Refused(f"{path}: damaged head ({_reason(error)}); get a fresh copy.") from None
     return check_head(head, path)
+
+
+def _reason(error: Exception) -> str:
+    missing = f"has no {error}" if isinstance(error, KeyError) else str(error)
+    return one_line(missing) or type(error).__name__
 
 
 def _assemble(content: dict[str, Any], path: Path) -> Head:
     directions = _numbers(content["shapedirs"])
-    if directions.dim() != 3 or directions.shape[2] < _FIRST_EXPRESSION + NUM_EXPRESSIONS:
-        raise ValueError(f"shapedirs has shape {tuple(directions.shape)}, expected (V, 3, 400)")
     last = _FIRST_EXPRESSION + NUM_EXPRESSIONS
+    if directions.dim() != 3 or directions.shape[2] < last:
+        raise ValueError(
+            f"shapedirs has shape {tuple(directions.shape)}, expected (V, 3, {last}) or more: "
+            f"{_FIRST_EXPRESSION} of shapes, then {NUM_EXPRESSIONS} of expressions"
+        )
     return Head(
         name=path.stem,
         sha256=file_sha256(path),
@@ -111,12 +119,21 @@ def _assemble(content: dict[str, Any], path: Path) -> Head:
 
 def _parents(table: Any) -> tuple[int, ...]:
     """The first row of FLAME's kinematic table; the root's entry is a number without meaning."""
+    if table.ndim != 2 or table.shape[1] != NUM_JOINTS:
+        raise ValueError(f"kintree_table has shape {table.shape}, expected (2, {NUM_JOINTS})")
     return (-1, *(int(parent) for parent in table[0][1:]))
 
 
 def _numbers(value: Any) -> Tensor:
-    return torch.from_numpy(np.array(as_array(value), dtype=np.float32))
+    # What float32 cannot hold becomes an infinity, which is refused with its name.
+    with np.errstate(all="ignore"):
+        return torch.from_numpy(np.array(as_array(value), dtype=np.float32))
 
 
 def _indices(value: Any) -> Tensor:
-    return torch.from_numpy(np.array(as_array(value), dtype=np.int64))
+    found = as_array(value)
+    with np.errstate(all="ignore"):
+        indices = np.array(found, dtype=np.int64)
+        if not np.array_equal(indices, found):
+            raise ValueError("indices that are not whole numbers")
+    return torch.from_numpy(indices)

@@ -5,7 +5,6 @@ Tensors elsewhere or of another type are brought to float32 on the host, and the
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numba
@@ -22,18 +21,17 @@ from pegasus_runtime.raster import (
     numba_sort,
     numba_tiles,
 )
+from pegasus_runtime.raster.numba.surfels import blend, largest_weights
+from pegasus_runtime.raster.numba.workspace import workspace
 from pegasus_runtime.raster.pixel_grid import pixel_centres
-from pegasus_runtime.raster.torch_surfels import blend, largest_weights
 
 __all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
 
-_LOCK = threading.Lock()  # of the workspace
 _SMALLEST_TILE, _LARGEST_TILE = 16, 256
 _MOST_TABLES = 8
 
 Floats = NDArray[np.float32]
 Bins = tuple[NDArray[np.int32], NDArray[np.int64], int]
-Entries = tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.uint64]]
 TileArguments = tuple[
     Floats, Floats, NDArray[np.int32], NDArray[np.int64], Floats, Floats, np.float32, int, int
 ]
@@ -110,44 +108,16 @@ def _bin(points: torch.Tensor, image_size: tuple[int, int], radius: float) -> Bi
     tiles_down, tiles_across = -(-height // tile), -(-width // tile)
     workers = numba.get_num_threads()
     places = np.empty((workers, tiles_down * tiles_across), np.int64)
-    with _LOCK:
-        spans = _workspace.spans(len(rows))
+    with workspace.lock:
+        spans = workspace.spans(len(rows))
         starts = numba_tiles.count_entries(
             rows, height, width, np.float32(radius), tile.bit_length() - 1, spans, places
         )
-        unsorted, keys, pairs = _workspace.entries(int(starts[-1]))
+        unsorted, keys, pairs = workspace.entries(int(starts[-1]))
         numba_tiles.fill_tiles(spans, tiles_across, places, unsorted)
         entries = np.empty(starts[-1], np.int32)
         numba_sort.sort_tiles(rows.view(np.uint32), starts, unsorted, workers, keys, pairs, entries)
     return entries, starts, tile
-
-
-class _Workspace:
-    """What `_bin` works in, kept from frame to frame; who asks holds the lock."""
-
-    def __init__(self) -> None:
-        self._spans = np.empty((0, 4), np.int16)
-        self._entries = self._for_entries(0)
-
-    def spans(self, num_points: int) -> NDArray[np.int16]:
-        """(N, 4), tiles of each point."""
-        if len(self._spans) != num_points:
-            self._spans = np.empty((num_points, 4), np.int16)
-        return self._spans
-
-    def entries(self, count: int) -> Entries:
-        """Rows, keys and pairs of at least so many entries, and of no more than four times that."""
-        if not count <= len(self._entries[0]) <= 4 * count:
-            # With a margin, since the next frame of a drag has a few more.
-            self._entries = self._for_entries(count + count // 4)
-        return self._entries
-
-    @staticmethod
-    def _for_entries(count: int) -> Entries:
-        return np.empty(count, np.int32), np.empty(count, np.uint32), np.empty(count, np.uint64)
-
-
-_workspace = _Workspace()
 
 
 def _tile_side(image_size: tuple[int, int], radius: float) -> int:

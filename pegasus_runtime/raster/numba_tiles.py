@@ -75,7 +75,7 @@ def _mark_tiles(
 
 
 @njit(cache=True, nogil=True)
-def _reserve(places: Counts, starts: Counts) -> None:
+def reserve_entries(places: Counts, starts: Counts) -> None:
     """Turn counts into the place of each worker's first entry in each tile; fill ``starts``."""
     total = 0
     for number in range(places.shape[1]):
@@ -131,7 +131,7 @@ def count_entries(
     tiles_across = ((width - 1) >> bits) + 1
     _mark_tiles(points, height, width, radius, bits, tiles_across, spans, places)
     starts = np.empty(places.shape[1] + 1, np.int64)
-    _reserve(places, starts)
+    reserve_entries(places, starts)
     return starts
 
 

@@ -10,14 +10,16 @@ uniform vec3 first_colour;
 uniform vec3 second_colour;
 uniform vec2 size_px;
 uniform float checker_px;
+uniform float gradient_reach;
 
+// As export/display.py has it for pictures and films.
 vec3 background() {
     if (checker) {
         vec2 cell = floor(place * size_px / checker_px);
         return mod(cell.x + cell.y, 2.0) < 1.0 ? first_colour : second_colour;
     }
     vec2 away = (place - 0.5) * vec2(size_px.x / size_px.y, 1.0);
-    return mix(first_colour, second_colour, smoothstep(0.0, 0.95, length(away)));
+    return mix(first_colour, second_colour, smoothstep(0.0, gradient_reach, length(away)));
 }
 
 void main() {

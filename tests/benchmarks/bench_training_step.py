@@ -28,11 +28,11 @@ from pegasus_runtime.deform.as_written import evaluate_as_written
 from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.deform.surface import CanonicalSurface, evaluate_surface
+from pegasus_runtime.drawing import point_colours
 from pegasus_runtime.head import load_free_head
 from pegasus_runtime.memory import keep_freed_memory, peak_memory_mb
-from pegasus_runtime.passes import point_colours
 from pegasus_runtime.raster import render_points
-from trainer.config.schema import (
+from trainer.config.training import (
     DataConfig,
     LossConfig,
     ModelConfig,

@@ -92,7 +92,7 @@ def test_point_attributes(avatar: pr.Avatar, expected: dict[str, Numbers], k: in
 
     from pegasus_runtime.deform.canonical_head import make_canonical_head
     from pegasus_runtime.deform.surface import evaluate_surface, pose_surface, prepare_pose
-    from pegasus_runtime.passes import point_colours
+    from pegasus_runtime.drawing import point_colours
 
     given = _parameters(expected, k)
     code = torch.from_numpy(expected[f"{k}/in/scene_latent_code"][0])

@@ -104,7 +104,7 @@ def open_window(qtbot, avatar_file: Path) -> Iterator[Callable]:
 
     yield make
     for window in windows:
-        window.close()
+        window.close_discarding()
         window.deleteLater()
 
 

@@ -81,6 +81,34 @@ def test_without_opengl_3_3_one_line_says_what_to_do(qapp, tmp_path: Path) -> No
     assert "python main.py render demo" in done.stderr
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have one screen")
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"QT_QPA_PLATFORM": "nope"}, "QT_QPA_PLATFORM='nope'"),
+        ({"QT_QPA_PLATFORM": "offscreen"}, "QT_QPA_PLATFORM='offscreen'"),
+        ({"QT_QPA_PLATFORM": "xcb", "DISPLAY": ":3987"}, "QT_QPA_PLATFORM='xcb'"),
+        ({"WAYLAND_DISPLAY": "wayland-9", "DISPLAY": ""}, "the Wayland display 'wayland-9'"),
+        ({"WAYLAND_DISPLAY": "wayland-9", "DISPLAY": ":3987"}, "the display ':3987'"),
+        ({"DISPLAY": "garbage"}, "the display 'garbage' cannot be reached"),
+        ({"DISPLAY": ""}, "no display"),
+    ],
+)
+def test_without_a_screen_one_line_says_so(environment: dict[str, str], said: str) -> None:
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    rest = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), "demo"],
+        env={**rest, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert said in done.stderr and "python main.py render demo" in done.stderr
+
+
 def test_the_installed_qt_takes_nothing_away_from_python() -> None:
     assert not loses_references()
 

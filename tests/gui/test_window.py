@@ -173,7 +173,14 @@ def test_the_viewport_orbits_pans_zooms_and_frames(qtbot, window):
     assert document.view.reach < before.reach
     document.frame_head()
     assert document.view.target == pytest.approx(start.target)
-    assert document.history.labels == []
+    assert document.history.labels == ["Turn camera", "Turn camera", "Zoom", "Frame head"]
+    for _ in range(4):
+        document.undo()
+    assert document.view == start
+    window.actions_.undo_camera.trigger()
+    document.reset_view()
+    document.set_view(start.zoomed(2))
+    assert document.history.labels == [] and not window.preferences.undo_camera
 
 
 def test_the_head_stays_under_the_cursor_while_panning(window):
@@ -221,6 +228,22 @@ def test_window_state_is_kept(qtbot, open_window):
     assert abs(size.width() - 1111) < 20 and abs(size.height() - 700) < 20
     assert kept.theme == "light" and kept.recent[0].endswith("small.avatar")
     second.set_theme("dark")
+
+
+def test_a_change_is_kept_at_once_and_garbage_is_told(qtbot, open_window, tmp_path):
+    file = tmp_path / "home" / "config" / "editor.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"theme": [], "layout": "AAAA", "geometry": "/w=="}')
+    window = open_window(Preferences.load())
+    assert any("editor.json.bad" in text for _, text in window.editor.activity.lines)
+    window.set_theme("light")
+    assert Preferences.load().theme == "light"
+    window.resize(1100, 700)
+    qtbot.waitUntil(lambda: Preferences.load().geometry == window.preferences.geometry != "")
+    before = Preferences.load().geometry
+    window.resize(1000, 650)
+    qtbot.waitUntil(lambda: Preferences.load().geometry != before)
+    window.set_theme("dark")
 
 
 def test_the_window_grabbed_holds_the_picture(qtbot, window):
@@ -289,17 +312,23 @@ def test_a_job_that_reports_after_the_window_is_closed_is_not_heard(qtbot, windo
     assert heard == []
 
 
-def test_an_empty_viewport_says_what_to_do(qtbot, qapp, avatar_file, tmp_path):
-    window = EditorWindow(Preferences())
+def test_while_nothing_is_open_there_is_a_start_screen(qtbot, qapp, avatar_file, tmp_path):
+    window = EditorWindow(Preferences(recent=[str(avatar_file), str(tmp_path / "gone.avatar")]))
     window.show()
     try:
-        hint = window.viewport.hint
-        assert not hint.isVisible()
+        start = window.start_screen
+        assert not start.isVisible()
         window.editor.opening.open(str(tmp_path / "none.avatar"))
-        qtbot.waitUntil(hint.isVisible, timeout=30_000)
-        assert "Open an avatar" in hint.text() and "New training" in hint.text()
-        window.editor.opening.open(str(avatar_file))
-        qtbot.waitUntil(lambda: not hint.isVisible(), timeout=60_000)
+        qtbot.waitUntil(start.isVisible, timeout=30_000)
+        assert "Open an avatar" in start.hint.text() and not window.attributes.isEnabled()
+        assert list(start.tiles) == [str(avatar_file)]
+        start.tiles[str(avatar_file)].click()
+        qtbot.waitUntil(window.viewport.isVisible, timeout=60_000)
+        qtbot.waitUntil(lambda: window.editor.live.is_settled, timeout=60_000)
+        assert window.attributes.isEnabled() and window.windowTitle().startswith("Small")
+        window.actions_.close.trigger()
+        assert start.isVisible() and window.windowTitle() == "PEGASUS editor"
+        assert not start.tiles[str(avatar_file)].icon().pixmap(50, 50).isNull()
     finally:
         window.close()
         window.deleteLater()

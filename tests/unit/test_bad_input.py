@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime.frame import PASSES
 from pegasus_runtime.parameters import MAX_COEFFICIENT, MAX_ROTATION_RAD
+from pegasus_runtime.passes import PASSES
 from pegasus_runtime.raster import render_points
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from pegasus_runtime.errors import Refused
 from tests.fake_capture import DISTANCE, FOCAL, SIDE, write_fake_capture
-from trainer.config.schema import DataConfig
-from trainer.data.capture_folder import convert_camera
+from trainer.config.training import DataConfig
 from trainer.data.choosing import choose_frame
 from trainer.data.dataset import load_capture
+from trainer.data.flame_parameters import convert_camera
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_one_bad_frame_is_counted_and_many_are_refused(config: DataConfig) -> No
     assert capture.num_bad == 1
     (source / "mask" / "5.png").unlink()
     _edit(source / "flame_params.json", lambda c: c["frames"][7].update(pose=[float("nan")] * 15))
-    with pytest.raises(Refused, match="2 of 12 frames are bad"):
+    with pytest.raises(Refused, match="3 of 12 frames are bad"):
         load_capture(config)
     (source / "skip.json").write_text('{"3": "blurred", "5": "no mask", "8": "lost"}')
     capture = load_capture(config)
@@ -105,7 +105,7 @@ def test_pictures_are_reduced_and_must_be_square(config: DataConfig) -> None:
     [
         (lambda f: shutil.rmtree(f / "source"), "no subject 'source'"),
         (lambda f: (f / "hair_a").rename(f / "beard"), "CATEGORY_NAME"),
-        (lambda f: (f / "source" / "flame_params.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "source" / "flame_params.json").write_text("{"), "not valid JSON"),
         (lambda f: (f / "source" / "flame_params.json").write_text("{}"), "intrinsics"),
         (lambda f: [shutil.rmtree(p) for p in f.iterdir()], "holds no subject"),
     ],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
 from pegasus_runtime.errors import Refused
-from trainer.engine.checkpoints import Checkpoints, list_checkpoints, to_drop
+from pegasus_runtime.run_lock import hold
+from trainer.engine.checkpoints import Checkpoints, list_checkpoints, read_newest, to_drop
 
 
 def saved(run_dir: Path) -> list[int]:
@@ -82,3 +84,17 @@ def test_damage_is_told_and_the_one_before_taken(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoints-before-1" / newest.parent.name).is_dir()
     with pytest.raises(FileNotFoundError):
         checkpoints.restore(str(newest.parent))
+
+
+def test_a_checkpoint_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    assert read_newest(tmp_path) is None, "nobody is there to write one"
+    with hold(tmp_path):
+        assert read_newest(tmp_path, patience_s=0) is None
+        writing = threading.Timer(0.2, save, (Checkpoints(tmp_path, 1), 7))
+        writing.start()
+        state = read_newest(tmp_path)
+        writing.join()
+    assert state is not None and state["step"] == 7
+    (tmp_path / "checkpoints" / "step-00000007" / "state.pt").write_bytes(b"damaged")
+    with pytest.raises(Refused, match="none of the 1"):
+        read_newest(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime.frame import PASSES
+from pegasus_runtime.passes import PASSES
 from tests.counting import count_evaluated
 
 STORE = torch.tensor([[-0.2, -0.1, -0.3], [0.2, 0.2, 0.1]])

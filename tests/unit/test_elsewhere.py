@@ -11,11 +11,11 @@ import pegasus_runtime as pr
 from pegasus_runtime import session
 from pegasus_runtime.deform.as_written import WrittenSurface
 from pegasus_runtime.deform.posing import PlainSurface
-from pegasus_runtime.frame import PASSES
 from pegasus_runtime.head import load_free_head
+from pegasus_runtime.passes import PASSES
 from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.fake_capture import SIDE, write_fake_capture
-from trainer.config.schema import (
+from trainer.config.training import (
     DataConfig,
     LossConfig,
     ModelConfig,

@@ -18,8 +18,10 @@ import torch
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.export import film as film_module
+from pegasus_runtime.export.backdrop import Backdrop
+from pegasus_runtime.export.display import over, to_picture, to_pixels
 from pegasus_runtime.export.film import film_format, open_film
-from pegasus_runtime.export.image import to_picture, write_image
+from pegasus_runtime.export.image import write_image
 from pegasus_runtime.export.turntable import Turntable, avatar_centre, export_turntable, turned
 from pegasus_runtime.frame import Frame
 from pegasus_runtime.parameters import Parameters
@@ -106,16 +108,48 @@ def test_premultiplied_frame_becomes_straight() -> None:
     alpha = np.array([[[0.0], [0.25], [1.0]]], np.float32)
     colour = np.array([0.8, 0.4, 0.2], np.float32)
     frame = Frame({"rgb": colour * alpha, "alpha": alpha}, np.zeros((0, 3)), np.zeros((0, 3)))
-    picture = to_picture(frame, with_alpha=True)
+    picture = to_picture(frame, backdrop=None)
     np.testing.assert_array_equal(picture[0, 1], [204, 102, 51, 64])
     np.testing.assert_array_equal(picture[0, 0], [0, 0, 0, 0])
 
 
-def test_depth_picture_is_white_near_and_black_far() -> None:
+def test_depth_picture_is_white_near_and_dark_far() -> None:
     depth = np.array([[[0.0], [2.0], [4.0]]], np.float32)
     alpha = np.array([[[0.0], [1.0], [1.0]]], np.float32)
     frame = Frame({"depth": depth, "alpha": alpha}, np.zeros((0, 3)), np.zeros((0, 3)))
-    assert to_picture(frame, "depth")[0, :, 0].tolist() == [0, 255, 0]
+    assert to_picture(frame, "depth")[0, :, 0].tolist() == [0, 255, 31]
+
+
+BACKDROPS = [
+    Backdrop.plain((0.2, 0.4, 0.6)),
+    Backdrop((0.30, 0.32, 0.36), (0.13, 0.14, 0.16)),
+    Backdrop((0.42, 0.42, 0.42), (0.34, 0.34, 0.34), 12.0),
+]
+
+
+@pytest.mark.parametrize("backdrop", BACKDROPS)
+@pytest.mark.parametrize("name", ["rgb", "normal", "depth", "alpha", "segmentation"])
+def test_a_picture_is_what_the_viewport_shows(name: str, backdrop: Backdrop) -> None:
+    generator = np.random.default_rng(0)
+    alpha = generator.random((40, 60, 1), np.float32).round(1)
+    images = {n: generator.random((40, 60, 3), np.float32) * alpha for n in ("rgb", "normal")}
+    images |= {"depth": 1 + generator.random((40, 60, 1), np.float32), "segmentation": alpha}
+    frame = Frame({**images, "alpha": alpha}, np.zeros((0, 3)), np.zeros((0, 3)))
+    pixels = to_pixels(frame, name)
+    assert isinstance(pixels, np.ndarray)
+    difference = over(pixels, backdrop).astype(int) - to_picture(frame, name, backdrop)
+    assert np.abs(difference).max() <= 1
+
+
+def test_backdrops_have_their_colours_where_they_belong() -> None:
+    plain, studio, checker = (backdrop.rows((48, 96), 0, 48) for backdrop in BACKDROPS)
+    assert plain.reshape(-1).tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert studio[24, 48].tolist() == pytest.approx([0.30, 0.32, 0.36], abs=0.01)
+    assert studio[0, 0].tolist() == pytest.approx([0.13, 0.14, 0.16], abs=0.001)
+    # Squares are counted from the lower left corner.
+    corners = checker[47, 0, 0], checker[47, 12, 0], checker[35, 0, 0], checker[35, 12, 0]
+    assert corners == pytest.approx((0.42, 0.34, 0.34, 0.42))
+    np.testing.assert_array_equal(BACKDROPS[1].rows((48, 96), 7, 9), studio[7:9])
 
 
 @pytest.mark.parametrize(
@@ -168,7 +202,7 @@ def test_film_has_the_frames_that_were_rendered(tmp_path: Path, camera: Camera, 
 
 @pytest.mark.parametrize("name", ["turn.webm", "turn.mov", "turn"])
 def test_films_with_alpha(tmp_path: Path, camera: Camera, name: str) -> None:
-    export(tmp_path / name, camera, background=None)
+    export(tmp_path / name, camera, backdrop=None)
     first = decode(tmp_path / name, channels=4)[0]
     assert first[24, 24, 3] >= 250 and first[1, 1, 3] <= 5
     np.testing.assert_allclose(first[24, 24, :3], 255 * (0.5 + 0.4 * camera.rotation[:, 2]), atol=7)
@@ -177,7 +211,7 @@ def test_films_with_alpha(tmp_path: Path, camera: Camera, name: str) -> None:
 @pytest.mark.parametrize("name", ["turn.mp4", "turn.gif"])
 def test_formats_without_alpha_say_so(tmp_path: Path, camera: Camera, name: str) -> None:
     with pytest.raises(Refused, match=r"cannot carry transparency; use \.webm, \.mov"):
-        export(tmp_path / name, camera, background=None)
+        export(tmp_path / name, camera, backdrop=None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -21,7 +21,7 @@ from pegasus_runtime.deform import nearest as nearest_module
 from pegasus_runtime.deform.posing_kernel import pose_folded
 from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
-from pegasus_runtime.frame import PASSES
+from pegasus_runtime.passes import PASSES
 from pegasus_runtime.precision import MAX_DIFFERENCE, choose_precision
 from pegasus_runtime.raster import bands
 from pegasus_runtime.side_by_side import num_workers, work_through

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pegasus_runtime.lanes import NUM_LANES, any_less, eight, load, store, where_less
+from pegasus_runtime.lanes import (
+    NUM_LANES,
+    any_less,
+    eight,
+    load,
+    power_of_two,
+    root,
+    store,
+    total,
+    where_less,
+    which_less,
+)
 from pegasus_runtime.numba_start import njit
 
 
@@ -39,3 +50,38 @@ def test_what_is_no_number_is_not_less(lane: int) -> None:
     assert (results == 1).all()
     numbers[lane] = 0.5
     assert _work(numbers, np.float32(1), results) == 1 and results[lane] == 0
+
+
+@njit
+def _raise_and_add(numbers, divisor, results) -> float:  # type: ignore[no-untyped-def]
+    added = np.float32(0.0)
+    for start in range(np.uint64(0), np.uint64(len(numbers)), np.uint64(NUM_LANES)):
+        values = load(numbers, start)
+        store(results, start, power_of_two(values) / eight(divisor))
+        added += total(values)
+    return added
+
+
+def test_powers_of_two_quotients_and_totals() -> None:
+    numbers = np.linspace(-126, 126, 500 * NUM_LANES, dtype=np.float32)
+    numbers[::7] = np.round(numbers[::7])
+    results = np.zeros_like(numbers)
+    added = _raise_and_add(numbers, np.float32(2), results)
+    expected = 2.0 ** (numbers.astype(np.float64) - 1)
+    assert np.abs(results / expected - 1).max() < 4e-7
+    assert (results == expected)[numbers == np.round(numbers)].all()
+    assert added == pytest.approx(numbers.sum(dtype=np.float64), abs=0.1)
+
+
+@njit
+def _roots(numbers, limit, results) -> int:  # type: ignore[no-untyped-def]
+    values = load(numbers, np.uint64(0))
+    store(results, np.uint64(0), root(values))
+    return which_less(values, eight(limit))
+
+
+def test_roots_and_which_lanes_are_less() -> None:
+    numbers = np.array([0, 9, 2, 16, 1, 100, 3, np.nan], np.float32)
+    results = np.zeros_like(numbers)
+    assert _roots(numbers, np.float32(3), results) == 0b10101
+    np.testing.assert_array_equal(results, np.sqrt(numbers))

@@ -70,7 +70,7 @@ def wild_snapshot(seed: int) -> Snapshot:
         ),
         view,
         Display("normal", "colour", (rng.random(), rng.random(), 1 / 3)),
-        ExportSettings(Path("a-turntable.webm"), (640, 768), 48, 24.0, None),
+        ExportSettings(Path("a-turntable.webm"), (640, 768), 48, 24.0, "transparent"),
     )
 
 

@@ -17,7 +17,8 @@ from app.state.face import Face, Wear
 from app.state.project import save_project
 from app.state.view import View
 from pegasus_runtime.assets import file_sha256
-from pegasus_runtime.export.image import to_picture
+from pegasus_runtime.export.backdrop import Backdrop
+from pegasus_runtime.export.display import to_picture
 
 SIZES = pr.NetworkSizes(num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0)
 
@@ -58,16 +59,16 @@ def test_render_shows_the_project_and_options_win(project, tmp_path, capsys):
     shown = render(path, tmp_path / "a.png")
     session = pr.Session(avatar, "cpu")
     frame = session.render(
-        kept.face.parameters(), kept.view.camera((48, 48)), ("normal", "alpha"), (1.0, 0.0, 0.0)
+        kept.face.parameters(), kept.view.camera((48, 48)), ("normal", "alpha"), None
     )
-    assert np.array_equal(shown, to_picture(frame, "normal")[..., :3])
+    assert np.array_equal(shown, to_picture(frame, "normal", Backdrop.plain((1.0, 0.0, 0.0))))
     plain = ["--attribute", "hair=curly:0", "--expression", "0=0", "--pose", "jaw=0,0,0"]
     seen_from = ["--view", "0,0", "--pass", "rgb", "--background", "#ffffff"]
     everything = render(path, tmp_path / "b.png", *plain, *seen_from)
     neutral = session.render(
-        avatar.neutral(), replace(kept.view, yaw_deg=0.0).camera((48, 48)), ("rgb", "alpha")
+        avatar.neutral(), replace(kept.view, yaw_deg=0.0).camera((48, 48)), ("rgb", "alpha"), None
     )
-    assert np.abs(everything.astype(int) - to_picture(neutral, "rgb")[..., :3]).max() <= 1
+    assert np.abs(everything.astype(int) - to_picture(neutral, "rgb")).max() <= 1
     assert capsys.readouterr().err == ""
 
 

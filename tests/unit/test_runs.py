@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from app.state import run_control
-from app.state.run_events import EventReader
-from app.state.run_list import RunList
-from app.state.runs import Run, Status, advice
+from app.runs import launch
+from app.runs.event_reader import EventReader
+from app.runs.run import Run, Status, advice
+from app.runs.run_list import RunList
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
+from pegasus_runtime.run_lock import LOCK_FILE, hold
 
 TRAINER = """
 import json, pathlib, sys, time
@@ -63,18 +64,18 @@ def small_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script.write_text(TRAINER, "utf-8")
     monkeypatch.setenv("PEGASUS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(
-        run_control, "command_of", lambda folder, _=0: [sys.executable, str(script), str(folder)]
+        launch, "command_of", lambda folder, _=0: [sys.executable, str(script), str(folder)]
     )
 
 
 @pytest.fixture()
 def started(tmp_path: Path):
     """A run under way, ended with the test."""
-    run = run_control.start_run(tmp_path / "run", "steps: 2000\n")
+    run = launch.start_run(tmp_path / "run", "steps: 2000\n")
     wait_for(lambda: run.events.read())
     yield run
     if run.state().status is Status.RUNNING:
-        run_control.stop_now(run)
+        launch.stop_now(run)
         wait_for(lambda: run.state().status is not Status.RUNNING)
 
 
@@ -122,36 +123,36 @@ def test_a_process_is_known_by_more_than_its_number() -> None:
 
 def test_pause_and_resume(started: Run) -> None:
     assert started.state().status is Status.RUNNING
-    run_control.pause(started)
+    launch.pause(started)
     wait_for(lambda: started.state().status is Status.PAUSED)
     assert started.checkpoint() is not None
     again = Run(started.folder)
-    run_control.resume_run(again)
+    launch.resume_run(again)
     wait_for(lambda: again.state().status is Status.RUNNING)
 
 
 def test_a_second_start_is_refused(started: Run) -> None:
     with pytest.raises(Refused, match=r"a training is running there \(process \d+\)"):
-        run_control.start_run(started.folder, "steps: 1\n")
+        launch.start_run(started.folder, "steps: 1\n")
     with pytest.raises(Refused, match="stop it first"):
-        run_control.resume_run(Run(started.folder))
+        launch.resume_run(Run(started.folder))
 
 
 def test_stopping_saves_and_stopping_now_does_not(started: Run) -> None:
-    run_control.stop(started)
+    launch.stop(started)
     wait_for(lambda: started.state().status is Status.INTERRUPTED)
     assert started.state().detail == "stopped, saved"
-    run_control.resume_run(started)
-    run_control.stop_now(started)
+    launch.resume_run(started)
+    launch.stop_now(started)
     wait_for(lambda: started.state().status is Status.INTERRUPTED)
     assert started.state().detail == "stopped, not saved"
     with pytest.raises(Refused, match="holds a run already"):
-        run_control.start_run(started.folder, "steps: 1\n")
+        launch.start_run(started.folder, "steps: 1\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
 def test_killed_from_outside(started: Run) -> None:
-    os.kill(started.process_facts()["process"]["pid"], signal.SIGKILL)
+    os.kill(started.process_facts().process.pid, signal.SIGKILL)
     wait_for(lambda: started.state().status is Status.INTERRUPTED)
     assert "from outside" in started.state().detail
 
@@ -159,47 +160,108 @@ def test_killed_from_outside(started: Run) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="held in POSIX's way")
 def test_it_has_not_ended_before_its_guard_has_said_how(started: Run) -> None:
     facts = started.process_facts()
-    os.kill(facts["guard"]["pid"], signal.SIGSTOP)
-    os.kill(facts["process"]["pid"], signal.SIGINT)
-    wait_for(lambda: not ProcessIdentity(**facts["process"]).is_alive)
+    os.kill(facts.guard.pid, signal.SIGSTOP)
+    os.kill(facts.process.pid, signal.SIGINT)
+    wait_for(lambda: not facts.process.is_alive)
     assert started.state().status is Status.RUNNING and started.state().detail == "ending"
-    os.kill(facts["guard"]["pid"], signal.SIGCONT)
+    os.kill(facts.guard.pid, signal.SIGCONT)
     wait_for(lambda: started.state().status is not Status.RUNNING)
     assert started.state().detail.startswith("stopped")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
 def test_without_its_guard_a_run_still_obeys(started: Run) -> None:
-    os.kill(started.process_facts()["guard"]["pid"], signal.SIGKILL)
-    wait_for(lambda: not ProcessIdentity(**started.process_facts()["guard"]).is_alive)
+    os.kill(started.process_facts().guard.pid, signal.SIGKILL)
+    wait_for(lambda: not started.process_facts().guard.is_alive)
     assert started.state().status is Status.RUNNING
-    run_control.stop(started)
+    launch.stop(started)
     wait_for(lambda: started.state().status is Status.INTERRUPTED)
     assert started.checkpoint() is not None
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    run = run_control.start_run(tmp_path / "run", "fail: true\n")
+    run = launch.start_run(tmp_path / "run", "fail: true\n")
     wait_for(lambda: run.state().status is Status.FAILED)
     assert run.state().detail.startswith("The disk is full")
     assert "No space left" in run.last_lines()[-1]
     assert "last lines" in advice(["something else"])
 
 
-def test_runs_of_others_are_judged_by_their_diary(tmp_path: Path) -> None:
+def test_runs_of_others_are_judged_by_their_lock(tmp_path: Path) -> None:
     run = Run(tmp_path)
     assert run.state().status is Status.FOUND
+    (tmp_path / "config.yaml").write_text("steps: 2\n", "utf-8")
     path = tmp_path / "events.jsonl"
     path.write_text(event(1) + "\n", "utf-8")
-    assert run.state().status is Status.RUNNING
-    facts = {"process": {"pid": 1, "started": 1.0, "host": "far"}, "began": 0.0}
-    facts["guard"] = facts["process"]
+    assert run.state().status is Status.INTERRUPTED
+    with hold(tmp_path):
+        assert run.state().status is Status.RUNNING
+        assert run.state().detail == f"started in a terminal, process {os.getpid()}"
+        with pytest.raises(Refused, match=rf"training is running there \(process {os.getpid()}\)"):
+            launch.resume_run(run)
+    assert run.state().status is Status.INTERRUPTED
+    far = {"pid": 1, "started": 1.0, "host": "far"}
+    lock = tmp_path / LOCK_FILE
+    lock.write_text(json.dumps({"process": far, "job": "", "token": "x"}), "utf-8")
+    assert run.state().detail == "started in a terminal on far, process 1"
+    facts = {"process": far, "guard": far, "began": 0.0}
     (tmp_path / "process.json").write_text(json.dumps(facts), "utf-8")
     assert run.state().status is Status.RUNNING and run.state().detail == "on far"
-    os.utime(path, (0, 0))
+    assert run.state().can_be_told
+    os.utime(lock, (0, 0))
     assert run.state().status is Status.INTERRUPTED
     (tmp_path / "my.avatar").touch()
     assert run.state().status is Status.FINISHED
+
+
+GARBAGE = (
+    b"", b"{}", b"null", b"[]", b"7", b"\xff\xfe\x00", b"[" * 200_000, b'{"process": {}}', b"1e999",
+    b'{"process": {"pid": 1e999, "started": "x", "host": 7}, "guard": null, "began": []}',
+    b'{"step": 1e999}', b'{"step": true, "losses": 3}', b'{"step": "7"}',
+    b'{"step": 9223372036854775807}', b"steps: [1, 2]\npreview_every: {}\n", b"steps: -3\n",
+    b'{"step": 5, "losses": {"a": 1e999, "b": null, "c": [1]}, "seconds": "x", "radius": -1e308}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("written", GARBAGE)
+def test_garbage_in_a_run_folder_is_no_state_but_no_fault(tmp_path: Path, written: bytes) -> None:
+    for name in ("process.json", "request", "training.lock", "config.yaml", "events.jsonl"):
+        (tmp_path / name).write_bytes(written + b"\n")
+    (tmp_path / "current_checkpoint").write_bytes(written)
+    (tmp_path / "checkpoints").write_bytes(written)
+    (tmp_path / "previews").write_bytes(written)
+    run = Run(tmp_path)
+    run.events.read()
+    assert run.state().status in Status
+    found = (run.total_steps, run.remaining_s, run.preview_share, run.checkpoint(), run.preview())
+    assert found == (0, None, None, None, None)
+    assert run.request() is not None and run.avatar() is None and run.last_lines() == []
+    assert all(step <= 1_000_000_000 for step in run.events.curves.steps)
+
+
+def test_thousands_of_names_and_endless_lines_are_cut(tmp_path: Path) -> None:
+    losses = {f"loss {number}": 1.0 for number in range(3000)}
+    line = json.dumps({"step": 1, "losses": losses}).encode() + b"\n"
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line * 400)
+    reader = EventReader(tmp_path)
+    assert reader.read() and len(reader.curves.values) <= 64
+    with path.open("ab") as stream:
+        stream.truncate(70 << 20)
+        stream.seek(70 << 20)
+        stream.write(b"\n" + event(2).encode() + b"\n")
+    while reader.read():
+        pass
+    assert reader.curves.steps[-1] == 2
+
+
+@pytest.mark.parametrize(
+    "written", [b"{}", b"null", b"\xff", b'[1, null, "", "\\u0000", ["x"], {}]']
+)
+def test_a_damaged_list_of_runs_is_an_empty_one(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "home" / "config").mkdir(parents=True)
+    (tmp_path / "home" / "config" / "runs.json").write_bytes(written)
+    assert RunList().runs == []
 
 
 def test_runs_are_found_again(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def camera(avatar: pr.Avatar) -> pr.Camera:
 def test_shapes_and_ranges_of_all_passes(
     session: pr.Session, avatar: pr.Avatar, camera: pr.Camera
 ) -> None:
-    from pegasus_runtime.frame import PASSES
+    from pegasus_runtime.passes import PASSES
 
     frame = session.render(avatar.neutral(), camera, PASSES)
     for name in PASSES:

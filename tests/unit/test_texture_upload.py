@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from app.rendering import texture_upload
-from app.rendering.picture import to_pixels
 from app.rendering.request import on_host
 from app.rendering.texture_upload import CudaInterop, InteropError, TextureUpload
+from pegasus_runtime.export.display import to_pixels
 from pegasus_runtime.frame import Frame
 
 STREAM = 77
@@ -248,7 +248,9 @@ def test_pixels_are_rounded_and_premultiplied(name: str) -> None:
         assert pixels[0].tolist() == [[255] * 4, [128, 128, 128, 255], [0, 0, 0, 255]]
     elif name == "depth":
         # One pixel is surely seen: it is the farthest, which is drawn in 12 % of white.
-        assert pixels[0].tolist() == [[31, 31, 31, 255], [128, 128, 128, 128], [0, 0, 0, 0]]
+        assert pixels[0].tolist() == [[31, 31, 31, 255], [128, 128, 128, 255], [0, 0, 0, 255]]
+    elif name == "segmentation":
+        assert pixels[0].tolist() == [[255] * 4, [128, 128, 128, 255], [0, 0, 0, 255]]
     else:
         assert pixels[0].tolist() == [[255] * 4, [128, 128, 128, 128], [0, 0, 0, 0]]
 

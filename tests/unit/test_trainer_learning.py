@@ -12,7 +12,7 @@ import torch
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import load_free_head
 from tests.fake_capture import SIDE, write_fake_capture
-from trainer.config.schema import (
+from trainer.config.training import (
     DataConfig,
     ModelConfig,
     PointConfig,
@@ -222,7 +222,7 @@ def test_a_picture_that_breaks_later_is_named(config: TrainingConfig, tmp_path: 
     path = folder / "source" / "image" / f"{frame.record.name}.png"
     good = path.read_bytes()
     path.write_bytes(good[:100] + bytes(len(good) - 112) + good[-12:])
-    with pytest.raises(Refused, match=r"image/.*cannot be decoded; repair it or list frame"):
+    with pytest.raises(Refused, match=r"image/.*is damaged.*; repair it or list frame"):
         _ = frame.pictures
 
 

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from pegasus_runtime.camera import Camera, ndc_intrinsics
-from pegasus_runtime.errors import Refused
-from trainer.config.schema import DataConfig
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.documents import read_json
+from pegasus_runtime.errors import Refused, quoted
+from trainer.config.training import DataConfig
+from trainer.data.flame_parameters import (
+    NUM_EXPRESSION,
+    NUM_SHAPE,
+    FloatArray,
+    read_camera,
+    read_expression,
+    read_intrinsics,
+    read_pose,
+    read_shape,
+)
+from trainer.data.frame_names import frame_name, list_pictures, pictures_of
+from trainer.data.outliers import wild_expressions
 
 PARAMETERS_FILE = "flame_params.json"
-FloatArray = npt.NDArray[np.float32]
+_MAX_NAME_LENGTH = 100
 
 
 def subject_folders(folder: Path) -> list[Path]:
-    """The subjects that a capture holds."""
-    return [path for path in sorted(folder.iterdir()) if (path / PARAMETERS_FILE).is_file()]
+    """The subjects that a capture holds.
+
+    Raises:
+        Refused: the folder cannot be listed, or a subject's name cannot be that of an attribute.
+    """
+    try:
+        found = [path for path in sorted(folder.iterdir()) if (path / PARAMETERS_FILE).is_file()]
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be read ({error.strerror}).") from None
+    for path in found:
+        if not path.name.isprintable() or len(path.name) > _MAX_NAME_LENGTH:
+            raise Refused(
+                f"{folder}: the subject's folder {quoted(path.name)} has a name that cannot be "
+                f"shown or has more than {_MAX_NAME_LENGTH} characters; rename it."
+            )
+    return found
 
 
 def learned_folders(config: DataConfig) -> list[Path]:
@@ -41,6 +65,8 @@ class FrameRecord:
     pose: FloatArray
     """(15,)"""
     camera: Camera
+    files: Mapping[str, Path]
+    """of its pictures, by kind"""
 
 
 @dataclass
@@ -53,10 +79,19 @@ class SubjectRecord:
     frames: list[FrameRecord]
     bad: dict[str, str] = field(default_factory=dict)
     skipped: int = 0
+    sides: set[int] = field(default_factory=set)
+    """of the pictures as they are stored, in pixels"""
+    notes: list[str] = field(default_factory=list)
+    """what was taken otherwise than it is written"""
 
     @property
     def name(self) -> str:
         return self.folder.name
+
+    def leave_out(self, reasons: Mapping[str, str]) -> None:
+        """Count frames as bad, by name with the reason."""
+        self.bad |= reasons
+        self.frames = [frame for frame in self.frames if frame.name not in reasons]
 
 
 def read_subject(folder: Path, image_size: int, max_bad_share: float) -> SubjectRecord:
@@ -70,24 +105,29 @@ def read_subject(folder: Path, image_size: int, max_bad_share: float) -> Subject
     Raises:
         Refused: the parameters file is missing or damaged, or too many frames are bad.
     """
-    content = _read_json(folder / PARAMETERS_FILE)
-    entries, intrinsics = content.get("frames"), _numbers(content.get("intrinsics"), 4)
-    shape = _numbers(content.get("shape_params"), 100)
-    if not isinstance(entries, list) or not entries or intrinsics is None or shape is None:
+    path = folder / PARAMETERS_FILE
+    content = _read_json(path, dict)
+    entries = content.get("frames")
+    if not isinstance(entries, list) or not entries:
         raise Refused(
-            f"{folder / PARAMETERS_FILE}: needs frames, shape_params (100) and intrinsics (4)."
+            f"{path}: needs a list of frames, shape_params (100) and intrinsics (4); found "
+            f"frames: {quoted(entries)}."
         )
+    try:
+        shape, num_shape = read_shape(content.get("shape_params"))
+        reader = _FrameReader(folder, read_intrinsics(content.get("intrinsics")), image_size)
+    except ValueError as error:
+        raise Refused(f"{path}: {error}.") from None
     subject = SubjectRecord(folder, shape, [])
-    skip = _read_skip(folder)
-    for index, entry in enumerate(entries):
-        name = _frame_name(entry, index)
-        if name in skip:
-            subject.skipped += 1
-            continue
-        try:
-            subject.frames.append(_read_frame(folder, entry, name, intrinsics, image_size))
-        except ValueError as error:
-            subject.bad[name] = str(error)
+    reader.read_all(entries, _read_skip(folder), subject)
+    subject.leave_out(wild_expressions(subject.frames))
+    if num_shape > NUM_SHAPE:
+        subject.notes.append(f"{subject.name}: the first {NUM_SHAPE} of {num_shape} shapes count.")
+    if reader.num_expression > NUM_EXPRESSION:
+        subject.notes.append(
+            f"{subject.name}: the first {NUM_EXPRESSION} of {reader.num_expression} expressions "
+            "count."
+        )
     check_bad_share(subject, max_bad_share)
     return subject
 
@@ -95,80 +135,76 @@ def read_subject(folder: Path, image_size: int, max_bad_share: float) -> Subject
 def check_bad_share(subject: SubjectRecord, max_bad_share: float) -> None:
     """Raises Refused when more of a subject's frames are bad than is acceptable."""
     total = len(subject.frames) + len(subject.bad)
+    if not total:
+        raise Refused(f"{subject.folder}: skip.json leaves out all {subject.skipped} frames.")
     if not subject.frames or len(subject.bad) > max_bad_share * total:
-        first, reason = next(iter(subject.bad.items()), ("none", "no frames"))
+        first, reason = next(iter(subject.bad.items()))
         raise Refused(
             f"{subject.folder}: {len(subject.bad)} of {total} frames are bad (frame {first}: "
             f"{reason}); repair them or list them in skip.json."
         )
 
 
-def convert_camera(world_mat: FloatArray, intrinsics: FloatArray, image_size: int) -> Camera:
-    """The camera of a frame: OpenCV-like capture convention → PyTorch3D's.
+class _FrameReader:
+    """Reads the entries of a parameters file."""
 
-    Args:
-        world_mat: (3, 4) as stored.
-        intrinsics: (4,) fx, fy, cx, cy as fractions of the picture's size; fx may be negative.
-        image_size: side of the square picture.
-    """
-    matrix = np.array(world_mat, dtype=np.float32)
-    fx, fy, cx, cy = (float(value) for value in intrinsics)
-    scale_x, centre_x = 2 * fx, -(2 * cx - 1)
-    if scale_x < 0:
-        scale_x = -scale_x
-        matrix[0] = -matrix[0]
-    matrix[:, 2] = -matrix[:, 2]
-    matrix[2, 3] = -matrix[2, 3]
-    camera_intrinsics = ndc_intrinsics(scale_x, 2 * fy, centre_x, -(2 * cy - 1))
-    return Camera(matrix[:, :3], matrix[:, 3], camera_intrinsics, (image_size, image_size))
+    def __init__(self, folder: Path, intrinsics: FloatArray, image_size: int) -> None:
+        self._subject, self._pictures = folder.name, list_pictures(folder)
+        self._intrinsics, self._image_size = intrinsics, image_size
+        self.num_expression = 0
+        """the most that a frame has"""
 
+    def read_all(self, entries: list[Any], skip: set[str], subject: SubjectRecord) -> None:
+        """Add what can be used to the subject's frames, and count the others."""
+        seen: set[str] = set()
+        for index, entry in enumerate(entries):
+            name = str(index + 1)
+            try:
+                if not isinstance(entry, dict):
+                    raise ValueError(f"its entry is no object of keys, but {quoted(entry)}")
+                name = frame_name(entry.get("file_path", index + 1))
+                if name in skip:
+                    subject.skipped += 1
+                    continue
+                if name in seen:
+                    first, name = name, f"{name} (entry {index + 1})"
+                    raise ValueError(f"a frame before it is named {first} too")
+                seen.add(name)
+                subject.frames.append(self._read(entry, name))
+            except ValueError as error:
+                subject.bad[name] = str(error)
 
-def _read_frame(
-    folder: Path, entry: Any, name: str, intrinsics: FloatArray, image_size: int
-) -> FrameRecord:
-    if not isinstance(entry, dict):
-        raise ValueError("its entry is not a set of keys")
-    expression, pose = _numbers(entry.get("expression"), 50), _numbers(entry.get("pose"), 15)
-    world = _numbers(entry.get("world_mat"), 12)
-    for key, value in (("expression", expression), ("pose", pose), ("world_mat", world)):
-        if value is None:
-            raise ValueError(f"{key} is missing or not finite numbers")
-    for kind in ("image", "mask"):
-        if not (folder / kind / f"{name}.png").is_file():
-            raise ValueError(f"{kind}/{name}.png is missing")
-    assert expression is not None and pose is not None and world is not None
-    camera = convert_camera(world.reshape(3, 4), intrinsics, image_size)
-    return FrameRecord(folder.name, name, expression, pose, camera)
-
-
-def _frame_name(entry: Any, index: int) -> str:
-    path = entry.get("file_path") if isinstance(entry, dict) else None
-    return Path(path).stem if isinstance(path, str) and path else str(index + 1)
+    def _read(self, entry: dict[str, Any], name: str) -> FrameRecord:
+        expression, length = read_expression(entry.get("expression"))
+        self.num_expression = max(self.num_expression, length)
+        pose = read_pose(entry.get("pose"))
+        camera = read_camera(entry.get("world_mat"), self._intrinsics, self._image_size)
+        files = pictures_of(name, self._pictures)
+        if "image" not in files:
+            raise ValueError(f"image/{name}.png is missing")
+        return FrameRecord(self._subject, name, expression, pose, camera, files)
 
 
 def _read_skip(folder: Path) -> set[str]:
+    """The names of a list, or the keys of an object whose values are reasons."""
     path = folder / "skip.json"
-    if not path.is_file():
+    if not path.exists():
         return set()
     content = _read_json(path, (dict, list))
-    return {Path(str(name)).stem for name in content}
-
-
-def _read_json(path: Path, kinds: tuple[type, ...] = (dict,)) -> Any:
+    reasons = content.values() if isinstance(content, dict) else ()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if any(isinstance(reason, dict | list) for reason in reasons):
+            raise ValueError
+        return {frame_name(name) for name in content}
+    except ValueError:
+        raise Refused(
+            f"{path}: has to be frames' names with the reason of each, or a list of names, found "
+            f"{quoted(content)}."
+        ) from None
+
+
+def _read_json(path: Path, kinds: type | tuple[type, ...]) -> Any:
+    try:
+        return read_json(path, kinds, allow_nan=True)
     except FileNotFoundError:
         raise Refused(f"{path}: is missing; is this the folder of a capture?") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise Refused(f"{path}: cannot be read ({error}).") from None
-    if not isinstance(content, kinds):
-        raise Refused(f"{path}: does not hold what it should.")
-    return content
-
-
-def _numbers(value: Any, size: int) -> FloatArray | None:
-    try:
-        array = np.asarray(value, dtype=np.float32).reshape(-1)
-    except (TypeError, ValueError):
-        return None
-    return array if array.shape == (size,) and bool(np.isfinite(array).all()) else None

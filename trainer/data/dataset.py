@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,21 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.latent import CATEGORIES, category_of
+from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import Refused
-from trainer.config.schema import DataConfig
+from trainer.config.training import DataConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
     FrameRecord,
     SubjectRecord,
     check_bad_share,
     learned_folders,
-    read_subject,
 )
-from trainer.data.pictures import PictureCache, Pictures, frame_side
+from trainer.data.look_over import look_over
+from trainer.data.pictures import PictureCache, Pictures
+
+_MOST_CLASSES = 256
+"""that a picture of bytes can tell apart"""
 
 
 @dataclass(eq=False)
@@ -39,7 +42,7 @@ class TrainingFrame:
         """Its decoded pictures.
 
         Raises:
-            Refused: they cannot be read, although their first and last bytes were in order.
+            Refused: they cannot be read any more.
         """
         try:
             return self.prefetch().result()
@@ -51,7 +54,7 @@ class TrainingFrame:
 
     def prefetch(self) -> Future[Pictures]:
         """Let them be decoded in the background."""
-        return self.cache.ask(self.folder, self.record.name)
+        return self.cache.ask(self.record)
 
 
 @dataclass(eq=False)
@@ -70,8 +73,15 @@ class Capture:
     variance_expression: Tensor
     """(50,)"""
     part_names: tuple[str, ...]
-    num_bad: int
+    bad: dict[str, str]
+    """frames that are left out, as SUBJECT/NAME, with the reason of each"""
     num_skipped: int
+    notes: tuple[str, ...]
+    """what was taken otherwise than it is written"""
+
+    @property
+    def num_bad(self) -> int:
+        return len(self.bad)
 
     @property
     def num_training(self) -> int:
@@ -88,27 +98,28 @@ def load_capture(config: DataConfig) -> Capture:
     folder = Path(config.folder)
     if not config.folder or not folder.is_dir():
         raise FileNotFoundError(f"{config.folder or 'data.folder'}: no such capture folder.")
-    subjects = [
-        read_subject(path, config.image_size, config.max_bad_share)
-        for path in learned_folders(config)
-    ]
-    _check_names(folder, subjects, config.source)
+    folders = learned_folders(config)
+    _check_names(folder, [path.name for path in folders], config.source)
+    cache = PictureCache(config.image_size, config.memory_gb)
+    subjects = [look_over(path, config.image_size, cache) for path in folders]
     training: dict[str, list[TrainingFrame]] = {}
     held_out: dict[str, list[TrainingFrame]] = {}
-    cache = PictureCache(config.image_size, config.memory_gb)
-    all_fit = sum(len(subject.frames) for subject in subjects) <= cache.max_frames
     for subject in subjects:
-        _sift(subject, cache, config, decode=all_fit)
+        check_bad_share(subject, config.max_bad_share)
         frames = [TrainingFrame(record, subject.folder, cache) for record in subject.frames]
         every = config.held_out_every
         kept = [f for i, f in enumerate(frames) if every and i % every == every - 1]
         learned = [f for i, f in enumerate(frames) if not (every and i % every == every - 1)]
+        if not learned:
+            raise Refused(
+                f"{subject.folder}: no frame is left to learn from; set data.held_out_every to 0 "
+                "or give more frames."
+            )
         training[subject.name], held_out[subject.name] = learned, kept
     return _summarise(folder, config, subjects, training, held_out)
 
 
-def _check_names(folder: Path, subjects: list[SubjectRecord], source: str) -> None:
-    names = [subject.name for subject in subjects]
+def _check_names(folder: Path, names: list[str], source: str) -> None:
     if not names:
         raise Refused(f"{folder}: holds no subject (a folder with {PARAMETERS_FILE}).")
     if source not in names:
@@ -140,8 +151,9 @@ def _summarise(
         mean_expression=expressions.mean(dim=0),
         variance_expression=expressions.var(dim=0, unbiased=False),
         part_names=_part_names(source.folder),
-        num_bad=sum(len(subject.bad) for subject in subjects),
+        bad={f"{s.name}/{name}": reason for s in subjects for name, reason in s.bad.items()},
         num_skipped=sum(subject.skipped for subject in subjects),
+        notes=tuple(note for subject in subjects for note in subject.notes),
     )
 
 
@@ -149,37 +161,7 @@ def _part_names(folder: Path) -> tuple[str, ...]:
     path = folder / "semantic_names.json"
     if not path.is_file():
         return ()
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(str(name) for name in names)
-    except (ValueError, TypeError):
-        raise Refused(f"{path}: expected a list of part names.") from None
-
-
-def _sift(subject: SubjectRecord, cache: PictureCache, config: DataConfig, decode: bool) -> None:
-    """Count frames that cannot be read, and leave them out.
-
-    Args:
-        subject: loses its bad frames.
-        cache: decodes.
-        config: says how many may be bad.
-        decode: decode them all; otherwise their first and last bytes are looked at.
-    """
-
-    def reason(name: str) -> str | None:
-        try:
-            if decode:
-                cache.ask(subject.folder, name).result()
-            else:
-                frame_side(subject.folder, name)
-        except (ValueError, OSError) as error:
-            return str(error)
-        return None
-
-    if decode:
-        for record in subject.frames:
-            cache.ask(subject.folder, record.name)
-    reasons = {record.name: reason(record.name) for record in subject.frames}
-    subject.bad |= {name: text for name, text in reasons.items() if text is not None}
-    subject.frames = [frame for frame in subject.frames if reasons[frame.name] is None]
-    check_bad_share(subject, config.max_bad_share)
+    names = read_json(path, list)
+    if len(names) > _MOST_CLASSES or not all(isinstance(name, str) for name in names):
+        raise Refused(f"{path}: expected a list of {_MOST_CLASSES} part names at most.")
+    return tuple(names)

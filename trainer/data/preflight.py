@@ -1,36 +1,46 @@
-"""Would this training run? ``python -m trainer preflight`` prints it as JSON.
+"""Would this training run? ``python -m trainer.data.preflight CONFIG OUT`` prints JSON.
 
-Pictures are not decoded, only their headers and ends are looked at, so it takes seconds.
+It looks at frames exactly as the training does, all pictures included.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from pegasus_runtime.avatar.latent import CATEGORIES, category_of
 from pegasus_runtime.avatar.library import load_avatar
 from pegasus_runtime.errors import Refused
-from trainer.config.schema import TrainingConfig
+from trainer.config.loading import load_config
+from trainer.config.training import TrainingConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
     SubjectRecord,
+    check_bad_share,
     learned_folders,
-    read_subject,
     subject_folders,
 )
+from trainer.data.look_over import look_over
 from trainer.data.machine_check import check_device, check_room
-from trainer.data.pictures import frame_side
+from trainer.data.pictures import PictureCache
 from trainer.data.preflight_report import Report
-from trainer.engine.resume import load_configured_head
 
 _MAX_SHOWN = 12
+_CACHE_GB = 0.25
+"""for pictures that are looked at once"""
 
 
-def preflight(config: TrainingConfig, out: Path) -> Report:
+def preflight(path: Path, out: Path) -> Report:
     """Look at everything that could go wrong before a training is started."""
     report = Report()
+    try:
+        config = load_config(TrainingConfig, path)
+    except (Refused, FileNotFoundError) as error:
+        report.refuse(str(error), "Correct this setting.")
+        return report
     num_frames = _check_data(config, report)
-    check_head(config, report)
     check_start(config, report)
     check_device(config, report)
     check_processes(config, num_frames, report)
@@ -48,7 +58,11 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
             "Choose the folder that holds one folder for each subject.",
         )
         return 0
-    found = subject_folders(folder)
+    try:
+        found = subject_folders(folder)
+    except Refused as error:
+        report.refuse(str(error), "Then look again.")
+        return 0
     report.subjects = [path.name for path in found]
     if not found:
         report.refuse(
@@ -80,15 +94,6 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
     report.facts["Frames"] = f"{good:,} good, {len(report.bad):,} bad"
     del report.bad[_MAX_SHOWN:]
     return good
-
-
-def check_head(config: TrainingConfig, report: Report) -> None:
-    """The head that is set opens."""
-    try:
-        load_configured_head(config)
-    except (Refused, OSError) as error:
-        fix = "Choose the generic_model.pkl that the videos were tracked with, or leave it empty."
-        report.refuse(str(error), fix)
 
 
 def check_start(config: TrainingConfig, report: Report) -> None:
@@ -130,21 +135,15 @@ def check_processes(config: TrainingConfig, num_frames: int, report: Report) -> 
 def _check_subject(
     folder: Path, config: TrainingConfig, report: Report, sides: dict[str, set[int]]
 ) -> int:
+    cache = PictureCache(config.data.image_size, _CACHE_GB)
     try:
-        # All bad frames are wanted here, so any share of them is let through.
-        subject = read_subject(folder, config.data.image_size, 1.0)
+        subject = look_over(folder, config.data.image_size, cache)
     except Refused as error:
         report.refuse(str(error), "Track this subject's video again, or move its folder away.")
         return 0
-    sizes = set()
-    for frame in subject.frames:
-        try:
-            sizes.add(frame_side(folder, frame.name))
-        except (ValueError, OSError) as error:
-            subject.bad[frame.name] = str(error)
-    subject.frames = [frame for frame in subject.frames if frame.name not in subject.bad]
+    report.notes += subject.notes
     _report_bad(subject, config, report)
-    sides[folder.name] = sizes
+    sides[folder.name] = subject.sides
     return len(subject.frames)
 
 
@@ -163,14 +162,16 @@ def _note_sizes(sides: dict[str, set[int]], wanted: int, report: Report) -> None
 
 
 def _report_bad(subject: SubjectRecord, config: TrainingConfig, report: Report) -> None:
-    total = len(subject.frames) + len(subject.bad)
     for name, reason in subject.bad.items():
         picture = subject.folder / "image" / f"{name}.png"
         report.bad.append(
             {"frame": f"{subject.name}/{name}", "reason": reason, "picture": str(picture)}
         )
-    if len(subject.bad) > config.data.max_bad_share * total:
-        report.refuse(
-            f"{subject.name}: {len(subject.bad)} of {total} frames are bad.",
-            "Repair them, or list them in skip.json; the reasons are below.",
-        )
+    try:
+        check_bad_share(subject, config.data.max_bad_share)
+    except Refused as error:
+        report.refuse(str(error), "The reasons are below.")
+
+
+if __name__ == "__main__":
+    json.dump(asdict(preflight(Path(sys.argv[1]), Path(sys.argv[2]))), sys.stdout)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -20,10 +21,12 @@ import torch
 
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file, replace_folder
+from pegasus_runtime.run_lock import find_owner
 
 CURRENT_FILE = "current_checkpoint"
 _STATE_FILE = "state.pt"
 _PREFIX = "step-"
+_POLL_S = 0.3
 _NAME = re.compile(rf"{_PREFIX}(\d{{1,12}})")
 
 
@@ -105,6 +108,28 @@ class Checkpoints:
 
     def _steps(self) -> list[int]:
         return [_step(path) for path in list_checkpoints(self._run_dir)]
+
+
+def read_newest(run_dir: Path, patience_s: float = 60.0) -> dict[str, Any] | None:
+    """The newest state of a run that may be going on; None while it has saved nothing.
+
+    Its trainer may just be writing the first checkpoint, or be dropping the one that is read; as
+    long as it is there, it is waited for.
+
+    Raises:
+        Refused: no checkpoint can be read.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        is_last = time.monotonic() > end or find_owner(run_dir) is None
+        try:
+            state = Checkpoints(run_dir, 1, lambda _: None).restore("auto")
+            if state is not None or is_last:
+                return state
+        except Refused:
+            if is_last:
+                raise
+        time.sleep(_POLL_S)
 
 
 def to_drop(steps: Iterable[int], abandoned: Collection[int], done: int, keep: int) -> set[int]:

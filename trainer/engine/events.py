@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pegasus_runtime.files import replace_file
+
 EVENTS_FILE = "events.jsonl"
 
 
@@ -24,10 +26,12 @@ class EventLog:
         """Forget lines of steps after the given one, which a resumed run will do again."""
         if not self._path.is_file():
             return
-        kept = [line for line in self._path.read_text("utf-8").splitlines() if _step(line) <= step]
-        partial = self._path.with_suffix(".partial")
-        partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-        partial.replace(self._path)
+        with (
+            replace_file(self._path) as partial,
+            partial.open("wb") as kept,
+            self._path.open("rb") as lines,
+        ):
+            kept.writelines(line for line in lines if 0 < _step(line) <= step)
 
     def write(self, event: dict[str, Any]) -> None:
         """Append an event; its numbers go to TensorBoard as well."""
@@ -44,8 +48,9 @@ class EventLog:
         self._board.close()
 
 
-def _step(line: str) -> int:
+def _step(line: bytes) -> int:
+    """Which step a line tells of; 0 for what is no whole line of this log."""
     try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return 1 << 60
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else 0
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return 0

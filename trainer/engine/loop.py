@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -17,19 +16,24 @@ from pegasus_runtime.assets import asset_folder
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.devices import choose_device
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.files import output_file, replace_file, sweep_leftovers
 from pegasus_runtime.head import Head
-from trainer.config.schema import TrainingConfig
+from pegasus_runtime.run_lock import RunLock, hold
+from trainer.config.loading import to_yaml
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
 from trainer.engine.checkpoints import Checkpoints
 from trainer.engine.diary import Diary
+from trainer.engine.finish import finish, finished_path
 from trainer.engine.learner import Learner
 from trainer.engine.previews import preview_frames, write_preview
 from trainer.engine.ranks import Ranks
 from trainer.engine.recovery import Recovery
-from trainer.engine.resume import refuse_other_run
 from trainer.engine.step import Situation
+from trainer.engine.stop_requests import StopRequests, stop_requests
 from trainer.losses.features import find_feature_loss
+from trainer.made_with import made_with
 from trainer.stages.blank import blank_avatar
 from trainer.stages.start import start_avatar
 
@@ -47,21 +51,31 @@ def train(
     run_dir: Path,
     resume: str = "auto",
     ranks: Ranks | None = None,
+    say: Callable[[str], None] = print,
 ) -> Avatar:
-    """Train an avatar, or go on with one.
+    """Train an avatar, or go on with one, to the file that people get.
+
+    1. The run folder is taken, so that nobody else trains there.
+    2. The start is made and saved, or a checkpoint read.
+    3. Steps, with checkpoints, events and previews.
+    4. The avatar is mended, evaluated and written, with a summary.
 
     Args:
         config: of the training.
         capture: the frames.
         head: the head the capture was fitted with.
-        run_dir: an existing folder for checkpoints, events and previews; the same for all ranks.
+        run_dir: the run folder, which is made; the same for all ranks.
         resume: "auto", "none" or the path of a checkpoint.
         ranks: the processes that train together, by default this one alone.
+        say: takes what people are told, whole lines.
+
+    Returns:
+        the avatar in NAME.avatar; to processes other than the first, as the last step left it.
 
     Raises:
         Interrupted: after Ctrl+C or SIGTERM; a checkpoint was saved first.
-        Refused: the losses stay no numbers, the folder cannot be written, or there are more
-            processes than frames.
+        Refused: another process trains in the folder, the losses stay no numbers, the folder
+            cannot be written, or there are more processes than frames.
     """
     ranks = ranks or Ranks(choose_device(config.device))
     if ranks.size > capture.num_training:
@@ -69,16 +83,37 @@ def train(
             f"{ranks.size} processes for {capture.num_training} frames: start fewer, or give more."
         )
     torch.set_num_threads(config.threads or torch.get_num_threads())
-    checkpoints = Checkpoints(
-        run_dir, config.keep_checkpoints, print if ranks.is_first else lambda _: None
-    )
-    learner, first = _begin(config, capture, head, checkpoints, resume, ranks)
-    features = find_feature_loss(ranks.device) if config.losses.vgg else None
-    situation = Situation.prepare(learner, capture, features)
-    with _stop_requests() as stop, Diary(run_dir, config, first, ranks.is_first) as diary:
-        if config.losses.vgg and not features:
-            diary.say(f"no VGG-19 weights in {asset_folder()}: trained without the feature loss")
-        _Loop(config, situation, run_dir, checkpoints, ranks, stop, diary).run(first)
+    say = say if ranks.is_first else lambda _: None
+    if ranks.is_first:
+        _make_folder(run_dir, config)
+    with hold(run_dir) if ranks.is_first else nullcontext() as lock:
+        avatar = _learn(config, capture, head, run_dir, resume, ranks, lock, say)
+        return finish(avatar, config, capture, run_dir, say) if ranks.is_first else avatar
+
+
+def _learn(
+    config: TrainingConfig,
+    capture: Capture,
+    head: Head,
+    run_dir: Path,
+    resume: str,
+    ranks: Ranks,
+    lock: RunLock | None,
+    say: Callable[[str], None],
+) -> Avatar:
+    """All steps; the avatar that they lead to."""
+    checkpoints = Checkpoints(run_dir, config.keep_checkpoints, say)
+    with stop_requests() as stop:
+        learner, first = _begin(config, capture, head, run_dir, checkpoints, resume, ranks)
+        features = find_feature_loss(ranks.device) if config.losses.vgg else None
+        situation = Situation.prepare(learner, capture, features)
+        stop.take_all()
+        with Diary(run_dir, config, first, ranks.is_first) as diary:
+            if config.losses.vgg and not features:
+                diary.say(
+                    f"no VGG-19 weights in {asset_folder()}: trained without the feature loss"
+                )
+            _Loop(config, situation, run_dir, checkpoints, ranks, stop, lock, diary).run(first)
     provenance = _provenance(config, capture) | {
         "num_slots": learner.num_slots,
         "tangent_precision": learner.precision,
@@ -86,10 +121,32 @@ def train(
     return learner.finished_avatar(provenance)
 
 
+def _make_folder(run_dir: Path, config: TrainingConfig) -> None:
+    """Make the run folder, without what a killed training has left half-written in it."""
+    folders = (run_dir, run_dir / "previews", run_dir / "checkpoints")
+    try:
+        folders[1].mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{run_dir}: cannot be made ({error.strerror}); name another.") from None
+    for folder in folders:
+        sweep_leftovers(folder)
+    # Asked now, for it would be written only after hours.
+    output_file(finished_path(config, run_dir))
+
+
+def _note_settings(run_dir: Path, config: TrainingConfig) -> None:
+    """Write what the run is made with, once nothing speaks against it any more."""
+    with replace_file(run_dir / "config.yaml") as partial:
+        partial.write_text(to_yaml(config), "utf-8")
+    with replace_file(run_dir / "made_with.json") as partial:
+        partial.write_text(json.dumps(made_with(), indent=1), "utf-8")
+
+
 def _begin(
     config: TrainingConfig,
     capture: Capture,
     head: Head,
+    run_dir: Path,
     checkpoints: Checkpoints,
     resume: str,
     ranks: Ranks,
@@ -103,6 +160,7 @@ def _begin(
     ranks.wait()
     if saved is None:
         if ranks.is_first:
+            _note_settings(run_dir, config)
             avatar, num_slots = start_avatar(config, capture, head)
             learner = Learner(avatar, config, torch.device("cpu"), num_slots)
             checkpoints.put_aside()
@@ -111,10 +169,11 @@ def _begin(
         saved = checkpoints.restore("auto")
         if saved is None:
             raise Refused("this process cannot read the checkpoint that the first one has saved.")
-    refuse_other_run(saved, config, head)
     blank = blank_avatar(config, capture, head, saved["points"])
     learner = Learner(blank, config, ranks.device, saved["num_slots"])
     learner.restore(saved)
+    if ranks.is_first:
+        _note_settings(run_dir, config)
     return learner, int(saved["step"])
 
 
@@ -128,12 +187,13 @@ class _Loop:
         run_dir: Path,
         checkpoints: Checkpoints,
         ranks: Ranks,
-        stop: threading.Event,
+        stop: StopRequests,
+        lock: RunLock | None,
         diary: Diary,
     ) -> None:
         self._config, self._situation, self._run_dir = config, situation, run_dir
         self._checkpoints, self._ranks = checkpoints, ranks
-        self._stop, self._diary = stop, diary
+        self._stop, self._lock, self._diary = stop, lock, diary
         self._learner = situation.learner
         self._batch = Batch(situation, config, ranks)
         self._recovery = Recovery(checkpoints, self._learner)
@@ -142,12 +202,16 @@ class _Loop:
 
     def run(self, step: int) -> None:
         """All steps from a given one on."""
+        if self._ranks.any_of(torch.tensor(self._stop.is_set, device=self._learner.device)):
+            self._interrupt(step)
         while step < self._config.steps:
             began = time.perf_counter()
+            if self._lock:
+                self._lock.check()
             self._change_points(step)
             epoch = self._epoch(step)
             self._learner.set_rates(step, epoch)
-            result = self._batch.gather(step, epoch, self._stop.is_set())
+            result = self._batch.gather(step, epoch, self._stop.is_set)
             if not self._learner.descend():
                 step, message = self._recovery.roll_back(step, result.losses)
                 self._diary.go_back(step, message)
@@ -186,31 +250,17 @@ class _Loop:
                 self._checkpoints.save(step, self._learner.snapshot())
             self._ranks.wait()
         if stop and not is_last:
-            raise Interrupted(f"stopped after step {step}; the same command goes on from there")
+            self._interrupt(step)
 
-
-@contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl+C and SIGTERM set, so that the current step ends first."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, lambda *_: stop.set()) for kind in kinds]
-    try:
-        yield stop
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
+    def _interrupt(self, step: int) -> NoReturn:
+        raise Interrupted(f"stopped after step {step}; the same command goes on from there")
 
 
 def _provenance(config: TrainingConfig, capture: Capture) -> dict[str, Any]:
     settings = asdict(config)
     # An avatar is given away, and where its maker keeps files is nobody's business.
     settings["data"]["folder"] = Path(config.data.folder).name
-    for name in ("start_from", "head"):
-        settings[name] = Path(settings[name]).name
+    settings["start_from"] = Path(config.start_from).name
     return {
         "made_by": "trainer train",
         "config": settings,

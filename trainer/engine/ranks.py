@@ -7,6 +7,7 @@ gloo between processors.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pegasus_runtime.devices import choose_device
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, one_line, quoted
 from trainer.engine.meeting import meet
 
 _TIMEOUT = timedelta(hours=1)
 """the others wait while the first one fits the start, which takes minutes"""
+_MEETING_TIMEOUT = timedelta(minutes=3)
+"""to find one another: machines of one job do not start in the same moment"""
 
 
 @dataclass(frozen=True)
@@ -81,30 +84,99 @@ class Ranks:
         return batch_size // self.size
 
 
+@dataclass(frozen=True)
+class Launch:
+    """What a launcher tells this process of its place, in environment variables."""
+
+    size: int
+    rank: int
+    local_rank: int
+
+    @classmethod
+    def from_environment(cls) -> Launch:
+        """That of torchrun or the like; alone without one.
+
+        Raises:
+            Refused: the variables are no numbers, or do not fit together.
+        """
+        size, rank = _count("WORLD_SIZE", 1, least=1), _count("RANK", None)
+        local_rank, _ = _count("LOCAL_RANK", 0), _count("LOCAL_WORLD_SIZE", 1, least=1)
+        assert size is not None and local_rank is not None
+        if size == 1 and not rank:
+            return cls(1, 0, 0)
+        advice = "start with torchrun, or unset it to train with one process."
+        if rank is not None and rank >= size:
+            raise Refused(f"RANK={rank}: with WORLD_SIZE={size} it is less than {size}; {advice}")
+        missing = [n for n in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(n)]
+        if missing:
+            raise Refused(f"WORLD_SIZE={size}: is set, but not {', '.join(missing)}; {advice}")
+        assert rank is not None
+        _count("MASTER_PORT", None, least=1)
+        return cls(size, rank, local_rank)
+
+
+def _count(name: str, default: int | None, least: int = 0) -> int | None:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
+        raise Refused(
+            f"{name}={quoted(text)}: is no number from {least}; start with torchrun, which sets "
+            "it, or unset it to train with one process."
+        )
+    return int(text)
+
+
 @contextmanager
 def join(device_name: str) -> Iterator[Ranks]:
     """Join the processes that torchrun started; on its own without it.
 
     Args:
         device_name: "auto", "cpu", "cuda" or "cuda:1"; of several GPUs each process takes its own.
+
+    Raises:
+        Refused: the launcher's variables do not fit together, or the others do not come.
     """
+    launch = Launch.from_environment()
     device = choose_device(device_name)
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if launch.size == 1:
         yield Ranks(device)
         return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(device)
-    store, rank, size = next(iter(dist.rendezvous("env://", timeout=_TIMEOUT)))  # type: ignore[attr-defined]
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        store=meet(store, rank, size, _TIMEOUT),
-        rank=rank,
-        world_size=size,
-        timeout=_TIMEOUT,
-    )
+        device = _own_card(launch.local_rank)
+    try:
+        rendezvous = dist.rendezvous("env://", timeout=_MEETING_TIMEOUT)  # type: ignore[attr-defined]
+        store, rank, size = next(iter(rendezvous))
+        store.set_timeout(_TIMEOUT)
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=meet(store, rank, size, _MEETING_TIMEOUT),
+            rank=rank,
+            world_size=size,
+            timeout=_TIMEOUT,
+        )
+    except (dist.DistError, TimeoutError, ValueError, OSError) as error:
+        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        minutes = _MEETING_TIMEOUT.total_seconds() / 60
+        raise Refused(
+            f"process {launch.rank} of {launch.size} has not met the others at {quoted(place)} "
+            f"(MASTER_ADDR, MASTER_PORT) within {minutes:.0f} minutes; check that all "
+            f"{launch.size} were started and can reach it ({one_line(str(error))})."
+        ) from None
     try:
         yield Ranks(device, rank, size)
     finally:
         dist.destroy_process_group()
+
+
+def _own_card(local_rank: int) -> torch.device:
+    """Of several GPUs the one of this process."""
+    count = torch.cuda.device_count()
+    if local_rank >= count:
+        raise Refused(
+            f"LOCAL_RANK={local_rank} with {count} CUDA devices: start at most one process for "
+            "each of them."
+        )
+    device = torch.device("cuda", local_rank)
+    torch.cuda.set_device(device)
+    return device

@@ -30,10 +30,10 @@ from pegasus_runtime.deform.surface import (
     evaluate_surface,
     prepare_pose,
 )
+from pegasus_runtime.drawing import point_colours
 from pegasus_runtime.head import Head
-from pegasus_runtime.passes import point_colours
 from pegasus_runtime.raster import rasterize, render_points, visible_points
-from trainer.config.schema import LossConfig
+from trainer.config.training import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.in_slices import in_slices
 from trainer.engine.learner import Learner

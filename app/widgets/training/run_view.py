@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from html import escape
+from itertools import islice
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -17,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.runs import Run, Status
+from app.runs.run import Run, Status
 from app.widgets.number_field import WholeNumberField
 from app.widgets.training.curves_plot import CurvesPlot, Line
 from app.widgets.training.preflight_panel import duration_text
@@ -32,6 +35,9 @@ _TABS = {
     "Memory": "memory_mb",
     "Device use": "device_use",
 }
+_MAX_CURVES = 12
+"""of a run in one plot: more cannot be told apart, and would be drawn slowly"""
+_BAR_STEPS = 10_000
 _UNITS = {"Memory": "MB", "Device use": "%"}
 
 
@@ -98,11 +104,11 @@ class RunView(QWidget):
             return
         state, curves = run.state(), run.events.curves
         detail = f" – {state.detail}" if state.detail else ""
-        self.status.setText(f"<b>{run.name}</b>: {state.status.value}{detail}")
+        self.status.setText(f"<b>{escape(run.name)}</b>: {state.status.value}{escape(detail)}")
         step = curves.steps[-1] if curves.steps else 0
         total = run.total_steps
-        self.bar.setRange(0, max(total, 1))
-        self.bar.setValue(min(step, total))
+        self.bar.setRange(0, _BAR_STEPS)
+        self.bar.setValue(_BAR_STEPS * min(step, total) // max(total, 1))
         facts = [f"step {step:,} of {total:,}" if total else f"step {step:,}"]
         points = curves.values.get("num_points")
         if points:
@@ -125,8 +131,7 @@ class RunView(QWidget):
         lines = [
             Line(name.removeprefix(prefix) or title.lower(), run.name, run.events.curves.steps, v)
             for run in runs
-            for name, v in run.events.curves.values.items()
-            if name.startswith(prefix)
+            for name, v in _shown(run.events.curves.values, prefix)
         ]
         self.plots[title].set_lines(lines, self.smoothing.value(), self.log_axis.isChecked())
 
@@ -143,3 +148,8 @@ class RunView(QWidget):
             picture.setDevicePixelRatio(ratio)
         self.preview.setPixmap(picture)
         self.preview.setVisible(not picture.isNull())
+
+
+def _shown(values: dict[str, list[float]], prefix: str) -> Iterator[tuple[str, list[float]]]:
+    found = ((name, column) for name, column in values.items() if name.startswith(prefix))
+    return islice(found, _MAX_CURVES)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.runs import Run, Status
+from app.runs.run import Run, Status
 from app.widgets.training.run_view import RunView
 
 BUTTONS = {

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.slurm import SlurmJob
+from app.runs.slurm import SlurmJob
 from app.widgets.number_field import NumberField, WholeNumberField
 
 
@@ -84,7 +84,6 @@ class SlurmBox(QDialog):
             ("Further options", self.further),
         ):
             form.addRow(title, field)
-            field.setAccessibleName(title)
         self.nodes.valueChanged.connect(self._check)
         self.gpus.valueChanged.connect(self._check)
         self.further.textChanged.connect(self._check)

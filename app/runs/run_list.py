@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
+from app.runs.event_reader import EVENTS_FILE
+from app.runs.run import Run
 from app.state.folders import config_folder
-from app.state.run_events import EVENTS_FILE
-from app.state.runs import Run
+from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
+
+_LIST_FILE = "runs.json"
+_MAX_BYTES, _MAX_RUNS = 4 << 20, 500
 
 
 class RunList:
     """Only folders are kept; what each run is doing is read from it."""
 
     def __init__(self) -> None:
-        self.runs: list[Run] = [Run(Path(path)) for path in _kept() if Path(path).is_dir()]
+        self.runs: list[Run] = [Run(path) for path in _kept()]
 
     def add(self, folder: Path) -> Run:
         """Know a run from now on; one that is known already is given back.
@@ -45,13 +50,22 @@ class RunList:
         self._keep()
 
     def _keep(self) -> None:
-        with replace_file(config_folder() / "runs.json") as partial:
-            partial.write_text(json.dumps([str(run.folder) for run in self.runs]), "utf-8")
+        kept = json.dumps([str(run.folder) for run in self.runs])
+        # A list that cannot be kept is no reason to be without the training that was just started.
+        with suppress(OSError, Refused), replace_file(config_folder() / _LIST_FILE) as partial:
+            partial.write_text(kept, "utf-8")
 
 
-def _kept() -> list[str]:
-    with suppress(OSError, ValueError):
-        kept = json.loads((config_folder() / "runs.json").read_text("utf-8"))
-        if isinstance(kept, list):
-            return [path for path in kept if isinstance(path, str)]
-    return []
+def _kept() -> list[Path]:
+    try:
+        kept = read_json(config_folder() / _LIST_FILE, list, max_bytes=_MAX_BYTES)
+    except (OSError, Refused):
+        return []
+    return [Path(path) for path in kept[:_MAX_RUNS] if isinstance(path, str) and _is_folder(path)]
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return os.path.isabs(path) and Path(path).is_dir()
+    except (OSError, ValueError):
+        return False

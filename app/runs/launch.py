@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,11 +11,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from app.state.run_guard import PROCESS_FILE, REQUEST_FILE, send
-from app.state.runs import Run, Status
+from app.runs.run import Run, Status
+from app.runs.supervisor import PROCESS_FILE, REQUEST_FILE, send
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
-from pegasus_runtime.process_identity import ProcessIdentity
+from pegasus_runtime.run_lock import find_owner
 
 ROOT = Path(__file__).resolve().parents[2]
 """where the trainer can be imported from"""
@@ -90,23 +91,24 @@ def resume_run(run: Run, num_gpus: int | None = None) -> None:
     if not (run.folder / "config.yaml").is_file():
         raise Refused(f"{run.folder}: has no config.yaml, so it cannot be resumed.")
     if num_gpus is None:
+        facts = run.process_facts()
         counts = [
             word.partition("=")[2]
-            for word in run.process_facts().get("command", [])
-            if str(word).startswith("--nproc-per-node=")
+            for word in (facts.command if facts else ())
+            if re.fullmatch(r"--nproc-per-node=[0-9]{1,4}", word)
         ]
         num_gpus = int(counts[0]) if counts else 0
     _launch(run, num_gpus)
 
 
 def refuse_second_start(run: Run) -> None:
-    """Raises Refused when a training is writing into the folder."""
-    state = run.state()
-    if state.status is Status.RUNNING:
-        facts = run.process_facts()
-        who = f"process {facts['process']['pid']}" if facts else "it was started by hand"
-        where = f" {state.detail}" if state.detail.startswith("on ") else ""
-        raise Refused(f"{run.folder}: a training is running there{where} ({who}); stop it first.")
+    """Raises Refused when a training is writing into the folder, whoever started it."""
+    if run.state().status is not Status.RUNNING:
+        return
+    owner, facts = find_owner(run.folder), run.process_facts()
+    pid = facts.process.pid if facts else 0
+    who = str(owner) if owner else f"process {pid}"
+    raise Refused(f"{run.folder}: a training is running there ({who}); stop it first.")
 
 
 def pause(run: Run) -> None:
@@ -132,18 +134,15 @@ def _request(run: Run, wanted: str) -> None:
     with replace_file(run.folder / REQUEST_FILE) as partial:
         partial.write_text(wanted, "utf-8")
     facts = run.process_facts()
-    if not facts:
-        return
-    process, guard = ProcessIdentity(**facts["process"]), ProcessIdentity(**facts["guard"])
-    if process.is_alive and not guard.is_alive:
-        send(process.pid, wanted)
+    if facts and facts.process.is_alive and not facts.guard.is_alive:
+        send(facts.process.pid, wanted)
 
 
 def _launch(run: Run, num_gpus: int) -> None:
     for name in (REQUEST_FILE, PROCESS_FILE):
         with suppress(OSError):
             (run.folder / name).unlink()
-    command = [sys.executable, "-m", "app.state.run_guard", str(run.folder)]
+    command = [sys.executable, "-m", "app.runs.supervisor", str(run.folder)]
     # A console of its own, which nobody sees: on Windows Ctrl+C comes only through one.
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     guard = subprocess.Popen(

@@ -1,6 +1,6 @@
 """Stands beside a training: starts it, passes on requests, writes down how it ended.
 
-``python -m app.state.run_guard FOLDER COMMAND …``, started by the editor and independent of it.
+``python -m app.runs.supervisor FOLDER COMMAND …``, started by the editor and independent of it.
 Requests come as a file in the run's folder, so they work on every system and from any machine
 that sees the folder.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.state.run_control import ROOT, command_of, make_run
+from app.runs.launch import ROOT, command_of, make_run
 from pegasus_runtime.errors import Refused
 
 _TIMEOUT_S = 120

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from app.state.run_events import EVENTS_FILE, EventReader
-from app.state.run_guard import LOG_FILE, PROCESS_FILE, REQUEST_FILE
+from app.runs.event_reader import EVENTS_FILE, EventReader
+from app.runs.supervisor import LOG_FILE, PROCESS_FILE, REQUEST_FILE
+from pegasus_runtime.documents import read_bytes, read_json, read_yaml
+from pegasus_runtime.errors import Refused, one_line
 from pegasus_runtime.process_identity import ProcessIdentity
+from pegasus_runtime.run_lock import Owner, find_owner
 
-_FRESH_S = 90.0
-"""without a process to ask: a run that wrote nothing for so long, or for 20 steps, has ended"""
 CURRENT_FILE = "current_checkpoint"
 """of the run folder; names one of its checkpoints"""
+_MAX_REQUEST_BYTES, _MAX_FACTS_BYTES = 100, 1 << 20
+_MAX_COUNT = 1_000_000_000
 _TAIL_BYTES = 20_000
 _STOPPED_BY_CTRL_C = 130
 _FROM_OUTSIDE = "ended from outside; Resume goes on from the last save"
@@ -47,6 +46,36 @@ class State:
     """whether pause and stop reach it"""
 
 
+@dataclass(frozen=True)
+class ProcessFacts:
+    """What is written down about a process that the editor started."""
+
+    process: ProcessIdentity
+    guard: ProcessIdentity
+    began: float
+    command: tuple[str, ...] = ()
+    exit_code: int | None = None
+    """once it has ended"""
+    ended: float | None = None
+
+    @classmethod
+    def parse(cls, facts: dict[str, Any]) -> ProcessFacts:
+        """Raises Refused for what no supervisor wrote."""
+        try:
+            ended = facts.get("ended")
+            code = facts.get("exit_code")
+            return cls(
+                ProcessIdentity(**facts["process"]),
+                ProcessIdentity(**facts["guard"]),
+                float(facts["began"]),
+                tuple(map(str, facts.get("command", ()))),
+                None if code is None else int(code),
+                None if ended is None else float(ended),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise Refused(f"{PROCESS_FILE}: says nothing of a process.") from None
+
+
 class Run:
     """One run folder."""
 
@@ -62,60 +91,58 @@ class Run:
 
     def state(self) -> State:
         """What it is doing now."""
-        facts = self.process_facts()
-        if not facts:
-            return self._state_by_events("")
-        process, guard = ProcessIdentity(**facts["process"]), ProcessIdentity(**facts["guard"])
-        asked = self.request()
-        if "exit_code" not in facts and process.is_here and not process.is_alive:
-            # Its guard, while it lives, is about to write down how it ended.
-            if guard.is_alive:
-                return State(Status.RUNNING, "ending")
-            facts = self.process_facts() or facts
-        if "exit_code" in facts:
-            by_hand = self._wrote_since(facts["ended"] + 2)
-            return self._state_by_events("") if by_hand else self._ended(facts["exit_code"], asked)
-        if not process.is_here:
-            state = self._state_by_events(f"on {process.host}")
+        facts, owner = self.process_facts(), find_owner(self.folder)
+        if facts is None:
+            return self._by_lock(owner, "")
+        if not facts.process.is_here and facts.exit_code is None:
+            state = self._by_lock(owner, f"on {facts.process.host}")
             return State(state.status, state.detail, state.status is Status.RUNNING)
-        if process.is_alive:
+        asked = self.request()
+        if facts.exit_code is None and facts.process.is_alive:
             words = {"pause": "saving, then pausing", "stop": "saving, then stopping"}
             return State(Status.RUNNING, words.get(asked, "stopping" if asked else ""), True)
-        if self.avatar() is not None and self._newer_than(facts["began"]):
+        if facts.exit_code is None:
+            # Its guard, while it lives, is about to write down how it ended.
+            if facts.guard.is_alive:
+                return State(Status.RUNNING, "ending")
+            facts = self.process_facts() or facts
+        if owner or (facts.ended is not None and self._wrote_since(facts.ended + 2)):
+            return self._by_lock(owner, "")
+        if facts.exit_code is not None:
+            return self._ended(facts.exit_code, asked)
+        if self._has_avatar_since(facts.began):
             return State(Status.FINISHED)
         return State(Status.INTERRUPTED, _FROM_OUTSIDE)
 
-    def process_facts(self) -> dict[str, Any]:
-        """What its launcher wrote about the process; empty for a run started by hand."""
-        with suppress(OSError, ValueError):
-            facts = json.loads((self.folder / PROCESS_FILE).read_text("utf-8"))
-            for name in ("process", "guard"):
-                ProcessIdentity(**facts[name])
-            float(facts["began"])
-            return dict(facts)
-        return {}
+    def process_facts(self) -> ProcessFacts | None:
+        """What its launcher wrote about the process; none for a run started in a terminal."""
+        with suppress(OSError, Refused):
+            return ProcessFacts.parse(
+                read_json(self.folder / PROCESS_FILE, dict, max_bytes=1 << 20)
+            )
+        return None
 
     def request(self) -> str:
         """What was last asked of it: pause, stop, kill or nothing."""
-        with suppress(OSError):
-            return (self.folder / REQUEST_FILE).read_text("utf-8").strip()
+        with suppress(OSError, Refused):
+            written = read_bytes(self.folder / REQUEST_FILE, _MAX_REQUEST_BYTES).strip()
+            return written.decode("ascii", "replace")
         return ""
 
     def config(self) -> dict[str, Any]:
         """Its configuration as plain values; empty while there is none."""
         path = self.folder / "config.yaml"
-        with suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
+        with suppress(OSError, Refused):
             changed = path.stat().st_mtime
             if changed != self._config[0]:
-                read = yaml.safe_load(path.read_text("utf-8"))
-                self._config = (changed, read if isinstance(read, dict) else {})
+                self._config = (changed, {})
+                self._config = (changed, read_yaml(path, dict))
         return self._config[1]
 
     @property
     def total_steps(self) -> int:
         """Steps of the whole training, 0 while unknown."""
-        steps = self.config().get("steps", 0)
-        return steps if isinstance(steps, int) else 0
+        return self._count("steps")
 
     @property
     def remaining_s(self) -> float | None:
@@ -130,8 +157,8 @@ class Run:
     def preview_share(self) -> float | None:
         """Which share of the time previews take; of long diaries not every line is read."""
         pace, preview = self.events.curves.seconds_per_step, self.events.curves.seconds_per_preview
-        every = self.config().get("preview_every", 0)
-        if pace is None or preview is None or not isinstance(every, int) or every < 1:
+        every = self._count("preview_every")
+        if pace is None or preview is None or not every:
             return None
         whole = preview + every * pace
         return preview / whole if whole else None
@@ -173,16 +200,25 @@ class Run:
             return State(Status.INTERRUPTED, _FROM_OUTSIDE)
         return State(Status.FAILED, advice(self.last_lines()))
 
-    def _state_by_events(self, where: str) -> State:
-        pace = self.events.curves.seconds_per_step or 0.0
-        if self._wrote_since(time.time() - max(_FRESH_S, 20 * pace)) and self.avatar() is None:
-            return State(Status.RUNNING, where or "started by hand")
+    def _by_lock(self, owner: Owner | None, where: str) -> State:
+        """What a run is doing of which no process of ours knows."""
+        if owner:
+            here = "" if owner.process.is_here else f" on {owner.process.host}"
+            words = where or f"started in a terminal{here}, process {owner.process.pid}"
+            return State(Status.RUNNING, one_line(words))
         if self.avatar() is not None:
             return State(Status.FINISHED, where)
         if not (self.folder / EVENTS_FILE).exists():
             job = self._slurm_job()
             return State(Status.WAITING, job) if job else State(Status.FOUND, where)
         return State(Status.INTERRUPTED, where or "writes no more")
+
+    def _count(self, key: str) -> int:
+        """A setting that is a number from 1; 0 while it is unknown."""
+        value = self.config().get(key)
+        if isinstance(value, bool) or not isinstance(value, int):
+            return 0
+        return value if 0 < value < _MAX_COUNT else 0
 
     def _slurm_job(self) -> str:
         """For whom it waits, if it was handed to SLURM: resumed here it would run twice."""
@@ -195,9 +231,11 @@ class Run:
             return (self.folder / EVENTS_FILE).stat().st_mtime > moment
         return False
 
-    def _newer_than(self, moment: float) -> bool:
-        avatar = self.avatar()
-        return avatar is not None and avatar.stat().st_mtime > moment
+    def _has_avatar_since(self, moment: float) -> bool:
+        with suppress(OSError):
+            avatar = self.avatar()
+            return avatar is not None and avatar.stat().st_mtime > moment
+        return False
 
 
 _ADVICE = {

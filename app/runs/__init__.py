@@ -1,0 +1,1 @@
+"""Trainings as folders and processes: what they are doing, starting, pausing, stopping."""

@@ -1,0 +1,146 @@
+"""What points bring to each pass of a picture, drawing them, and what is done after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime import devices
+from pegasus_runtime.avatar.geometry import GeometryOutput
+from pegasus_runtime.deform.surface import PosedSurface
+from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.limits import check_number
+from pegasus_runtime.memory import new_picture
+from pegasus_runtime.passes import PASSES, pass_widths
+
+
+def point_features(
+    geometry: GeometryOutput,
+    posed: PosedSurface,
+    shading: Tensor,
+    depth: Tensor,
+    names: tuple[str, ...],
+) -> Tensor:
+    """What is blended into the picture: the columns (N, C) of `passes.pass_widths`."""
+    normals = posed.normals
+    assert normals is not None
+    values: dict[str, Callable[[Tensor], object]] = {
+        "rgb": lambda out: _colour_points(geometry.albedo, shading, out),
+        "albedo": lambda out: out.copy_(geometry.albedo),
+        "shading": lambda out: out.copy_(shading),
+        "normal": lambda out: torch.add(normals * 0.5, 0.5, out=out),
+        "depth": lambda out: out.copy_(depth[:, None]),
+        "segmentation": lambda out: out.copy_((geometry.segmentation > 0)[:, None]),
+        "alpha": lambda out: out.fill_(1.0),
+    }
+    widths = pass_widths(names)
+    columns = torch.empty(len(depth), sum(widths.values()), device=depth.device, dtype=depth.dtype)
+    for name, part in zip(widths, columns.split(list(widths.values()), dim=1), strict=True):
+        values[name](part)
+    return columns
+
+
+def _colour_points(albedo: Tensor, shading: Tensor, out: Tensor) -> None:
+    if not devices.has_loops(albedo.device):
+        out.copy_(point_colours(albedo, shading))
+        return
+    import numba
+
+    from pegasus_runtime.picture_kernel import colour_points
+
+    colour_points(albedo.numpy(), shading.numpy(), numba.get_num_threads(), out.numpy())
+
+
+def point_colours(albedo: Tensor, shading: Tensor) -> Tensor:
+    """Colour (N, 3) of points: clamp(2 · shading · albedo, 0, 1)."""
+    return (2 * shading * albedo).clamp(0, 1)
+
+
+def draw_passes(
+    points: Tensor,
+    columns: Tensor,
+    names: tuple[str, ...],
+    image_size: tuple[int, int],
+    radius: float,
+    points_per_pixel: int,
+    background: tuple[float, float, float] | None,
+) -> dict[str, Tensor]:
+    """The pictures by pass, of a size that need not fit in memory before it is finished.
+
+    Args:
+        points: (N, 3) as `Camera.project` gives them.
+        columns: (N, C), from `point_features`.
+        names: passes.
+        image_size: (height, width) in pixels.
+        radius: of a point in NDC.
+        points_per_pixel: how many are blended.
+        background: colour in 0..1, or None for none.
+    """
+    from pegasus_runtime.raster.bands import move_to_band, row_bands
+    from pegasus_runtime.raster.rasterizer import render_features
+
+    height, width = image_size
+    widths = pass_widths(names)
+    bands: list[dict[str, Tensor]] = []
+    for first, end in row_bands(image_size, columns.shape[1]):
+        moved, band_radius = move_to_band(points, radius, image_size, first, end)
+        image = render_features(
+            moved,
+            columns,
+            image_size=(end - first, width),
+            radius=band_radius,
+            points_per_pixel=points_per_pixel,
+        )
+        images = dict(zip(widths, image.split(list(widths.values()), dim=2), strict=True))
+        finished = {name: _finish_pass(name, images, background) for name in names}
+        if end - first == height:
+            return finished
+        # A picture in bands is too large to be kept on the device as a whole.
+        bands.append({name: image.cpu() for name, image in finished.items()})
+    # Each band is let go once it is copied.
+    return {name: torch.cat([band.pop(name) for band in bands]) for name in list(bands[0])}
+
+
+def _finish_pass(
+    name: str, images: dict[str, Tensor], background: tuple[float, float, float] | None
+) -> Tensor:
+    """Put a blended pass before its background, or undo the blending where that is its meaning."""
+    image, alpha = images[name], images["alpha"]
+    if name == "depth":
+        return torch.where(alpha > 0, image / alpha.clamp_min(1e-6), torch.zeros_like(image))
+    if PASSES[name].over_background and background is not None:
+        return _put_before(image, alpha, torch.tensor(background).to(image, non_blocking=True))
+    return image
+
+
+def _put_before(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
+    if not devices.has_loops(image.device):
+        return image + (1 - alpha) * colour
+    from pegasus_runtime.picture_kernel import put_before
+
+    finished = new_picture(*image.shape)
+    put_before(image.numpy(), alpha.numpy(), colour.numpy(), finished.numpy())
+    return finished
+
+
+def check_background(background: object) -> tuple[float, float, float] | None:
+    """A colour to put behind the head, or None for none.
+
+    Raises:
+        Refused: it is not three numbers from 0 to 1.
+    """
+    if background is None:
+        return None
+    if isinstance(background, Tensor | np.ndarray):
+        background = background.tolist()
+    parts = background if isinstance(background, tuple | list) else ()
+    try:
+        red, green, blue = (check_number("background", part, 0.0, 1.0) for part in parts)
+    except ValueError:
+        raise Refused(
+            f"background {quoted(background)}: give three numbers from 0 to 1, or None."
+        ) from None
+    return red, green, blue

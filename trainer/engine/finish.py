@@ -1,0 +1,54 @@
+"""From what the last step has left to the avatar that people get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.files import replace_file
+from trainer.config.training import TrainingConfig
+from trainer.data.dataset import Capture
+from trainer.engine.evaluation import evaluate
+from trainer.engine.summary import summarise
+from trainer.stages.gaps import far_motions, fill_gaps
+from trainer.stages.lining import line_skin
+from trainer.stages.strays import without_strays
+
+
+def finish(
+    avatar: Avatar,
+    config: TrainingConfig,
+    capture: Capture,
+    run_dir: Path,
+    say: Callable[[str], None],
+) -> Avatar:
+    """Mend what pictures do not show, evaluate on held-out frames, write avatar and summary.
+
+    Args:
+        avatar: as it was trained.
+        config: of the training.
+        capture: with the frames to evaluate on.
+        run_dir: for NAME.avatar and summary.txt.
+        say: takes the summary.
+    """
+    avatar = without_strays(avatar)
+    if config.points.fill_gaps:
+        avatar = fill_gaps(avatar, far_motions(capture, avatar), config.device)
+    if config.points.line_skin:
+        avatar = line_skin(avatar, config.device)
+    scores = evaluate(avatar, capture, config.device)
+    avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}
+    path = finished_path(config, run_dir)
+    avatar.save(path)
+    text = summarise(avatar, scores)
+    with replace_file(run_dir / "summary.txt") as partial:
+        partial.write_text(text, "utf-8")
+    say(text)
+    say(f"avatar in {path}")
+    return avatar
+
+
+def finished_path(config: TrainingConfig, run_dir: Path) -> Path:
+    """Where the avatar of a run goes."""
+    return run_dir / f"{config.name}.avatar"

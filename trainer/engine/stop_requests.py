@@ -1,0 +1,93 @@
+"""Ctrl+C and the signals of a queue: what is being done is saved first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+_NOTICE = b"stopping as soon as the preparation is saved; Ctrl+C again stops at once\n"
+_ASKS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_ASKS_WITH_HANDLER = ("SIGUSR1", "SIGUSR2")
+"""which a queue's library listens to; without one they are none of ours"""
+
+_signals: list[int] = []
+"""that asked this process"""
+
+
+def was_interrupted() -> bool:
+    """Whether a person at a keyboard has asked this process, rather than a queue."""
+    return signal.SIGINT in _signals
+
+
+class StopRequests:
+    """Whether this process was asked to stop."""
+
+    def __init__(self) -> None:
+        self._asked, self._is_preparing = threading.Event(), True
+        self._before: dict[int, Any] = {}
+
+    @property
+    def is_set(self) -> bool:
+        """Whether to stop after what is being done now."""
+        return self._asked.is_set()
+
+    def take_all(self) -> None:
+        """From now on a step is all that has to end first.
+
+        Before, signals of a queue's library are left to it: it puts the job back into the queue at
+        once, and nothing is lost that could have been saved.
+        """
+        self._is_preparing = False
+        self._take(lambda handler: True)
+
+    def take_own(self) -> None:
+        """Take what nobody else listens to."""
+        self._take(lambda handler: handler in (signal.SIG_DFL, signal.default_int_handler))
+
+    def give_back(self) -> None:
+        """Leave all signals to who had them."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _take(self, wanted: Any) -> None:
+        for name in (*_ASKS, *_ASKS_WITH_HANDLER):
+            number = getattr(signal, name, None)
+            if number is None or number in self._before:
+                continue
+            handler = signal.getsignal(number)
+            # nohup and the like have it ignored; Ctrl+C is ignored in a shell's background too.
+            ignored: tuple[Any, ...] = (None, signal.SIG_IGN) if name != "SIGINT" else (None,)
+            if name in _ASKS_WITH_HANDLER:
+                ignored = (None, signal.SIG_IGN, signal.SIG_DFL)
+            if handler not in ignored and wanted(handler):
+                self._before[number] = signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if self._is_preparing and number == signal.SIGINT:
+            if self.is_set:
+                raise KeyboardInterrupt
+            with suppress(OSError):
+                os.write(2, _NOTICE)
+        _signals.append(number)
+        self._asked.set()
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequests]:
+    """Listen to signals; threads other than the main one cannot, and are never asked."""
+    requests = StopRequests()
+    if threading.current_thread() is not threading.main_thread():
+        requests.take_all = lambda: None  # type: ignore[method-assign]
+        yield requests
+        return
+    requests.take_own()
+    try:
+        yield requests
+    finally:
+        requests.give_back()
