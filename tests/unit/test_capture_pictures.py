@@ -205,6 +205,12 @@ def test_one_picture_among_many_is_left_out_and_named(tmp_path: Path) -> None:
     assert "inverted" in capture.bad["source/7"]
 
 
+def test_masks_without_an_outline_are_told(folder: Path) -> None:
+    change("mask", lambda p: encode(p * 0 + 255))(folder)
+    capture = load_capture(DataConfig(folder=str(folder), image_size=SIDE, held_out_every=0))
+    assert "the masks of 4 frames cover the whole picture" in capture.notes[0]
+
+
 def test_classes_are_numbers_not_colours(tmp_path: Path) -> None:
     path = tmp_path / "1.png"
     labels = np.arange(16, dtype=np.uint8).reshape(4, 4)

@@ -16,6 +16,9 @@ from trainer.data.capture_folder import FrameRecord, SubjectRecord, read_subject
 from trainer.data.head_in_view import HeadInView
 from trainer.data.pictures import PictureCache, Pictures
 
+_FULL = 0.995
+"""share of a picture: there is no outline in it"""
+
 
 def look_over(folder: Path, image_size: int, cache: PictureCache) -> SubjectRecord:
     """Read a subject and look at all its frames; whoever asks decides how many may be bad.
@@ -24,15 +27,21 @@ def look_over(folder: Path, image_size: int, cache: PictureCache) -> SubjectReco
         Refused: the parameters file is missing or damaged, or no frame can be read.
     """
     subject = read_subject(folder, image_size, 1.0)
-    head, reasons = HeadInView(), {}
+    head, reasons, num_full = HeadInView(), {}, 0
     for record, decoded in _decode_all(subject.frames, cache):
         try:
             pictures = decoded.result()
             subject.sides.add(pictures.stored_side)
             head.check(record, pictures)
+            num_full += bool((pictures.mask > 127).mean() > _FULL)
         except ValueError as error:
             reasons[record.name] = str(error)
     subject.leave_out(reasons)
+    if num_full:
+        subject.notes.append(
+            f"{subject.name}: the masks of {num_full} frames cover the whole picture, so that all "
+            "of it is learned as the person."
+        )
     return subject
 
 
