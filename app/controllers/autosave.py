@@ -27,10 +27,18 @@ _MAX_BYTES = 4 << 20
 class Autosave:
     """Writes what changed a moment ago; the window never waits for the disk."""
 
-    def __init__(self, document: Document, activity: Activity, dispatch: Dispatch) -> None:
+    def __init__(
+        self,
+        document: Document,
+        activity: Activity,
+        dispatch: Dispatch,
+        gather_s: float = _GATHER_S,
+        max_bytes: int = _MAX_BYTES,
+    ) -> None:
         self.written: Event[[]] = Event()
         """a line is in the file; comes from the thread that wrote it"""
         self._document, self._activity, self._dispatch = document, activity, dispatch
+        self._gather_s, self._max_bytes = gather_s, max_bytes
         self._names: Vocabulary | None = None
         self._path: Path | None = None
         self._last: State | None = None
@@ -75,7 +83,7 @@ class Autosave:
                 if self._path is not None:
                     touch(self._path)
                 continue
-            self._stopping.wait(_GATHER_S)
+            self._stopping.wait(self._gather_s)
             self._changed.clear()
             if self._stopping.is_set():
                 return
@@ -127,7 +135,7 @@ class Autosave:
             line = line_of(state, None)
             with replace_file(self._path) as partial:
                 partial.write_bytes(line)
-            self._bytes, self._limit = len(line), max(_MAX_BYTES, len(line) * 3 // 2)
+            self._bytes, self._limit = len(line), max(self._max_bytes, len(line) * 3 // 2)
         self._last = state
         self.written.emit()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,8 @@ from app.state.controls import JAW_OPEN
 from app.state.display import Display
 from app.state.face import Wear
 from app.widgets.message_dialog import MessageDialog
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def work(window) -> None:
@@ -192,3 +197,58 @@ def test_a_double_click_that_resets_is_one_change(window):
     assert window.editor.document.history.labels == ["Jaw open"] * 2
     window.editor.document.undo()
     assert row.value() == 20.0
+
+
+EDITOR = """
+import sys
+from app.application import make_application
+from app.session_window import EditorWindow
+from app.state.preferences import Preferences
+from PySide6.QtCore import QTimer
+
+application = make_application()
+window = EditorWindow(Preferences())
+window.editor.autosave.written.connect(lambda: print("written", flush=True))
+
+def edit() -> None:
+    document = window.editor.document
+    document.set_expression({0: 0.25}, "First")
+    document.end_gesture()
+    document.set_expression({1: 0.5}, "Second")
+    document.set_view(document.view.zoomed(2))
+    print("edited", flush=True)
+
+window.editor.opening.opened.connect(edit)
+window.editor.opening.open(sys.argv[1])
+sys.exit(application.exec())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_after_a_kill_the_next_editor_offers_what_was_there(qtbot, open_window, avatar_file):
+    killed = subprocess.Popen(
+        [sys.executable, "-c", EDITOR, str(avatar_file)],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert killed.stdout is not None
+    lines = iter(killed.stdout)
+    assert any("edited" in line for line in lines) and any("written" in line for line in lines)
+    window = open_window()
+    window.offer_recovery()
+    QApplication.processEvents()
+    assert window.projects.recovery is None  # its owner is alive
+    killed.kill()
+    killed.wait()
+    window.offer_recovery()
+    qtbot.waitUntil(lambda: window.projects.recovery is not None)
+    dialog = window.projects.recovery
+    assert "3 changes" in dialog.list.item(0).text()
+    dialog.restore.click()
+    qtbot.waitUntil(lambda: bool(window.editor.document.history.entries), timeout=30_000)
+    document = window.editor.document
+    assert document.face.expression[:2] == (0.25, 0.5) and window.isWindowModified()
+    titles = [window.history.model.index(row, 0).data() for row in range(4)]
+    assert titles == ["As it was opened", "First", "Second", "Zoom"]
+    document.go_to(0)
+    assert document.face == document.neutral
+    assert window.expression.rows()[0].value() == 0
