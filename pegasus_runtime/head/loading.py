@@ -77,8 +77,8 @@ def _read_flame(path: Path) -> Head:
     content = read_pickle(path)
     try:
         head = _assemble(content, path)
-    except Refused:
-        raise
+    except Refused as error:
+        raise Refused(f"{path}: not opened, {error}; get the file from its publisher.") from None
     except KeyError as error:
         raise Refused(f"{path}: has no {error}; it is not a FLAME head.") from None
     except Exception as error:

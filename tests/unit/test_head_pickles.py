@@ -135,7 +135,7 @@ def _number(value: int) -> bytes:
 
 
 def _keyed(program: bytes) -> bytes:
-    return b"\x80\x02}(U\x0av_template" + program + b"u."
+    return b"\x80\x02}(U\x09shapedirs" + program + b"u."
 
 
 _STORAGE = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
@@ -156,7 +156,10 @@ _BOMBS = {
     "nested tuples as a key": b"\x80\x02})" + b"\x85" * 900_000 + b"K\x01s.",
     "nested lists": b"\x80\x02" + b"]" * 900_000 + b"a" * 899_999 + b".",
     "nested dictionaries": b"\x80\x02" + b"}N" * 300_000 + b"N" + b"s" * 299_999 + b".",
-    "nested objects": b"\x80\x02cchumpy\nCh\n" + b"q\x01)R" + b"h\x01h\x02\x85R" * 10 + b".",
+    "nested objects": b"\x80\x02cchumpy\nCh\n"
+    + b"q\x01)R"
+    + b"q\x020h\x01h\x02\x85R" * 300_000
+    + b".",
     "nested frozensets": b"\x80\x04)" + b"\x85(0" * 300_000 + b"\x91.",
     "marks": b"\x80\x02" + b"(" * 1_000_000 + b".",
     "many lists": b"\x80\x02" + b"]" * 2_000_000 + b".",
@@ -229,6 +232,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
         load_head(path)
     except Refused as refusal:
         assert str(refusal).isprintable() and len(str(refusal)) < 600, path
+        assert str(path) in str(refusal), refusal
     else:
         raise AssertionError(path)
 print("all refused")
