@@ -17,6 +17,7 @@ from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.canonical_head import CANONICAL_JAW_ANGLE_RAD
+from pegasus_runtime.names import check_name
 from pegasus_runtime.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Avatar:
     """(100,) the person's own head shape, as it was while training"""
     provenance: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_name("avatar", self.name)
 
     @property
     def categories(self) -> tuple[str, ...]:

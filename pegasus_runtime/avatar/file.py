@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,22 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.checks import (
+    MAX_DISTANCE,
+    MAX_JAW_RAD,
+    MAX_POINTS,
+    MAX_RADIUS,
+    MIN_RADIUS,
+    check_avatar,
+)
 from pegasus_runtime.avatar.latent import LatentCodes
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.avatar.sizes import NetworkSizes
-from pegasus_runtime.documents import require_file
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.documents import parse_json, require_file
+from pegasus_runtime.errors import Refused, one_line, quoted
 from pegasus_runtime.files import replace_file
+from pegasus_runtime.limits import check_number, check_whole
+from pegasus_runtime.names import check_name
 
 if TYPE_CHECKING:
     from pegasus_runtime.head import Head
@@ -27,7 +37,8 @@ FORMAT_NAME = "pegasus-avatar"
 FORMAT_VERSION = 1
 _HEADER_KEY = "pegasus_avatar"
 MAX_FILE_BYTES = 4 << 30
-_MAX_POINTS = 10_000_000
+MAX_HEADER_ITEMS = 1_000_000
+_KINDS = ("F16", "BF16", "F32", "F64")
 
 
 def write_avatar(avatar: Avatar, path: str | os.PathLike[str]) -> None:
@@ -39,9 +50,14 @@ def write_avatar(avatar: Avatar, path: str | os.PathLike[str]) -> None:
     from safetensors.torch import save
 
     tensors = _tensors(avatar)
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise Refused(f"{path}: not written, {name} of the avatar holds NaN or infinity.")
+    try:
+        for name, tensor in tensors.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise Refused(f"{name} of the avatar holds NaN or infinity.")
+        _facts(json.loads(json.dumps(_header(avatar))))
+        check_avatar(avatar)
+    except (ValueError, TypeError) as error:
+        raise Refused(f"{path}: not written, {error}") from error
     metadata = {_HEADER_KEY: json.dumps(_header(avatar))}
     with replace_file(path) as partial:
         partial.write_bytes(save(tensors, metadata))
@@ -94,6 +110,9 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_avatar(path: str | os.PathLike[str], head: Head | None = None) -> Avatar:
     """Read an avatar file.
 
+    What its header declares is compared with the tensors that the file lists before memory is
+    taken for either.
+
     Args:
         path: the file.
         head: the head to use; without it the file's head is looked up by its checksum.
@@ -105,16 +124,13 @@ def read_avatar(path: str | os.PathLike[str], head: Head | None = None) -> Avata
     with _open(path) as stream:
         header = _parse_header(path, stream.metadata())
         try:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            avatar = _assemble(_Contents(stream), header, head, path)
+        except Refused as error:
+            raise error if str(path) in str(error) else Refused(f"{path}: {error}") from error
         except Exception as error:
-            raise Refused(f"{path}: damaged avatar file ({error}); get a fresh copy.") from error
-    try:
-        avatar = _assemble(header, tensors, head or _find_head(path, header["head"]))
-    except Refused as error:
-        raise error if str(path) in str(error) else Refused(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(f"{path}: damaged avatar file ({reason}); get a fresh copy.") from error
+            reason = one_line(str(error)) or type(error).__name__
+            missing = f"it has no {reason}" if isinstance(error, KeyError) else reason
+            raise Refused(f"{path}: damaged avatar file ({missing}); get a fresh copy.") from error
     avatar.path = Path(path)
     return avatar
 
@@ -132,98 +148,142 @@ def _open(path: str | os.PathLike[str]) -> Any:
 def _parse_header(
     path: str | os.PathLike[str], metadata: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    try:
-        header = json.loads((metadata or {})[_HEADER_KEY])
-        name, version = header["format"], header["version"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise Refused(f"{path}: a safetensors file, but not an avatar.") from None
-    if name != FORMAT_NAME or not isinstance(version, int) or version < 1:
-        raise Refused(f"{path}: not an avatar (format {name!r}, version {version!r}).")
+    written = (metadata or {}).get(_HEADER_KEY)
+    if written is None:
+        raise Refused(f"{path}: a safetensors file, but not an avatar.")
+    header: dict[str, Any] = parse_json(
+        written, str(path), dict, max_items=MAX_HEADER_ITEMS, allow_nan=True
+    )
+    name, version = header.get("format"), header.get("version")
+    if name != FORMAT_NAME or type(version) is not int or version < 1:
+        raise Refused(f"{path}: not an avatar (format {quoted(name)}, version {quoted(version)}).")
     if version > FORMAT_VERSION:
         raise Refused(
             f"{path}: made by a newer program (avatar version {version}, this program reads up to "
             f"{FORMAT_VERSION}); update the program."
         )
-    assert isinstance(header, dict)
     return header
 
 
-def _assemble(header: dict[str, Any], tensors: dict[str, Tensor], head: Head) -> Avatar:
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point():
-            raise Refused(f"tensor {name} holds {tensor.dtype}, expected floating point numbers.")
-        if not bool(torch.isfinite(tensor).all()):
+class _Contents:
+    """The tensors of a file, each looked at in its list before it is read."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.names = set(stream.keys())
+
+    def tensor(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """A tensor as float32, in memory of its own."""
+        if name not in self.names:
+            raise Refused(f"tensor {name} is missing; its tensors do not fit its header.")
+        listed = self._stream.get_slice(name)
+        found, kind = tuple(listed.get_shape()), str(listed.get_dtype())
+        if found != shape:
+            raise Refused(
+                f"tensor {name} is of shape {found}, not {shape}; its tensors do not fit its "
+                "header."
+            )
+        if kind not in _KINDS:
+            raise Refused(f"tensor {name} holds {kind}, expected floating point numbers.")
+        # A copy, since where numbers lie in memory decides on the last bit of products with them.
+        values: Tensor = self._stream.get_tensor(name).float().clone()
+        if not bool(torch.isfinite(values).all()):
             raise Refused(f"tensor {name} holds NaN or infinity; train it again.")
-    codes = LatentCodes(
-        header["attribute_names"], header["categories"], header["source_categories"]
-    )
-    networks = AvatarNetworks(NetworkSizes(**header["sizes"]))
+        return values
+
+    def fill(self, module: torch.nn.Module, prefix: str) -> None:
+        """Give a module that has no memory yet its parameters."""
+        shapes = {name: tuple(t.shape) for name, t in module.state_dict().items()}
+        extra = {n for n in self.names if n.startswith(prefix)} - {prefix + n for n in shapes}
+        if extra:
+            raise Refused(
+                f"tensor {quoted(min(extra))} is unknown; its tensors do not fit its header."
+            )
+        state = {name: self.tensor(prefix + name, shape) for name, shape in shapes.items()}
+        module.load_state_dict(state, assign=True)
+
+
+def _assemble(
+    contents: _Contents, header: dict[str, Any], head: Head | None, path: str | os.PathLike[str]
+) -> Avatar:
+    with torch.device("meta"):
+        codes = LatentCodes(
+            header["attribute_names"], header["categories"], header["source_categories"]
+        )
+        networks = AvatarNetworks(_sizes(header["sizes"]))
     if networks.sizes.latent_size != codes.latent_size:
         raise Refused("the sizes of networks and latent code do not fit together.")
-    _load(networks, tensors, "networks.")
-    _load(codes, tensors, "codes.")
-    return Avatar(
-        name=str(header["name"]),
-        head=head,
+    contents.fill(codes, "codes.")
+    contents.fill(networks, "networks.")
+    num_points = check_whole("num_points", header["num_points"], 0, MAX_POINTS)
+    facts = _facts(header)
+    avatar = Avatar(
+        head=head or _find_head(path, header["head"]),
         networks=networks.eval().requires_grad_(False),
         codes=codes.eval().requires_grad_(False),
-        points=_shaped(tensors, "points", (header["num_points"], 3)),
-        radius=_positive(header, "radius"),
-        canonical_expression=_shaped(tensors, "canonical_expression", (50,)),
-        canonical_jaw_rad=float(header["canonical_jaw_rad"]),
-        moves_points=bool(header["moves_points"]),
-        points_per_pixel=_points_per_pixel(header),
-        view_scale=None if header["view_scale"] is None else _positive(header, "view_scale"),
-        store=_store(header.get("store")),
-        shape=_shaped(tensors, "shape", (100,)),
-        provenance=dict(header["provenance"]),
+        points=contents.tensor("points", (num_points, 3)),
+        canonical_expression=contents.tensor("canonical_expression", (50,)),
+        shape=contents.tensor("shape", (100,)),
+        **facts,
     )
+    return check_avatar(avatar)
 
 
-def _load(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
-    state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise Refused(f"its tensors do not fit its header ({reason}).") from None
+def _sizes(declared: Any) -> NetworkSizes:
+    known = {field.name for field in fields(NetworkSizes)}
+    if not isinstance(declared, dict) or not set(declared) <= known:
+        raise Refused(f"sizes = {quoted(declared)}: expected the sizes of the networks.")
+    return NetworkSizes(**declared)
 
 
-def _shaped(tensors: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
-    if name not in tensors or tuple(tensors[name].shape) != shape or shape[0] > _MAX_POINTS:
-        raise Refused(f"tensor {name} is missing or not of shape {shape}.")
-    # A copy, since where numbers lie in memory decides on the last bit of products with them.
-    return tensors[name].float().clone()
-
-
-def _positive(header: dict[str, Any], name: str) -> float:
-    value = float(header[name])
-    if not (math.isfinite(value) and value > 0):
-        raise Refused(f"{name} = {value} is not a positive number.")
-    return value
+def _facts(header: dict[str, Any]) -> dict[str, Any]:
+    """What the header alone says of an avatar, of the right kinds."""
+    view_scale = header["view_scale"]
+    moves, provenance = header["moves_points"], header["provenance"]
+    if not isinstance(moves, bool):
+        raise Refused(f"moves_points = {quoted(moves)}: expected true or false.")
+    if not isinstance(provenance, dict):
+        raise Refused(f"provenance = {quoted(provenance)}: expected an object.")
+    return {
+        "name": check_name("avatar", header["name"]),
+        "radius": check_number("radius", header["radius"], MIN_RADIUS, MAX_RADIUS),
+        "canonical_jaw_rad": check_number(
+            "canonical_jaw_rad", header["canonical_jaw_rad"], -MAX_JAW_RAD, MAX_JAW_RAD
+        ),
+        "moves_points": moves,
+        "points_per_pixel": check_whole("points_per_pixel", header["points_per_pixel"], 1, 150),
+        "view_scale": None
+        if view_scale is None
+        else check_number("view_scale", view_scale, 1e-6, 1e6),
+        "store": _store(header.get("store")),
+        "provenance": provenance,
+    }
 
 
 def _store(corners: Any) -> Tensor | None:
     """The box of points that wait; files from before there was one have none."""
     if corners is None:
         return None
-    box = torch.tensor(corners, dtype=torch.float32)
+    try:
+        low, high = corners
+        numbers = [
+            [check_number("store", number, -MAX_DISTANCE, MAX_DISTANCE) for number in corner]
+            for corner in (low, high)
+        ]
+        box = torch.tensor(numbers, dtype=torch.float32)
+    except (TypeError, ValueError):
+        box = torch.zeros(0)
     if box.shape != (2, 3) or not bool((box[0] < box[1]).all()):
-        raise Refused(f"store = {corners} is not the low and the high corner of a box.")
+        raise Refused(f"store = {quoted(corners)} is not the low and the high corner of a box.")
     return box
-
-
-def _points_per_pixel(header: dict[str, Any]) -> int:
-    count = header["points_per_pixel"]
-    if not isinstance(count, int) or not 1 <= count <= 150:
-        raise Refused(f"points_per_pixel = {count} is not a number from 1 to 150.")
-    return count
 
 
 def _find_head(path: str | os.PathLike[str], facts: Mapping[str, Any]) -> Head:
     from pegasus_runtime.assets import find_head
     from pegasus_runtime.head import load_free_head, load_head
 
+    if not isinstance(facts, dict) or not all(isinstance(v, str) for v in facts.values()):
+        raise Refused(f"head = {quoted(facts)}: expected a name and a sha256.")
     free = load_free_head()
     if facts["sha256"] == free.sha256:
         return free
