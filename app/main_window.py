@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QDockWidget,
     QLabel,
@@ -23,6 +24,7 @@ from app.widgets.viewport import Viewport
 
 _SIDES = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
 LAYOUT_VERSION = 2
+_SIZE = QSize(1440, 900)
 
 
 class MainWindow(QMainWindow):
@@ -34,7 +36,8 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("PEGASUS editor")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
-        self.resize(QSize(1440, 900))
+        room = QGuiApplication.primaryScreen().availableGeometry().size()
+        self.resize(_SIZE.boundedTo(room))
         self.viewport = Viewport()
         self.attributes, self.expression, self.pose = (
             AttributePanel(),

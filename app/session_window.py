@@ -151,6 +151,7 @@ class EditorWindow(MainWindow):
         for text in (*folder_problems(), self.preferences.problem):
             if text:
                 log(text, "error")
+                self.activity_dock.show()
 
     @staticmethod
     def _apply_theme(name: str) -> None:

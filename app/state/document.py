@@ -171,7 +171,8 @@ class Document:
         self.history.end_gesture()
 
     def set_view(self, view: View) -> None:
-        """Look from somewhere else."""
+        """Look from somewhere else, as far as the camera goes; see `View.limited`."""
+        view = view.limited(self.view)
         label = view_label(self.view, view)
         self._change(view, label, label, self.undoes_camera)
 

@@ -26,6 +26,8 @@ MAX_PITCH_DEG = 89.0
 FOV_RANGE_DEG = (5.0, 90.0)
 DEFAULT_FOV_DEG = 20.0
 DISTANCE_RANGE = (0.5, 12.0)
+MAX_OFFSET = 12.0
+"""How far panning takes the target along each axis."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,8 @@ class View:
 
     def orbited(self, right: float, down: float) -> View:
         """After a drag over that share of the picture's shorter side: a whole one turns 180°."""
-        yaw = (self.yaw_deg - right * 180.0 + 180.0) % 360.0 - 180.0
-        pitch = min(max(self.pitch_deg + down * 180.0, -MAX_PITCH_DEG), MAX_PITCH_DEG)
-        return replace(self, yaw_deg=yaw, pitch_deg=pitch)
+        yaw, pitch = self.yaw_deg - right * 180.0, self.pitch_deg + down * 180.0
+        return replace(self, yaw_deg=yaw, pitch_deg=pitch).limited(self)
 
     def panned(self, right: float, down: float) -> View:
         """After a drag over that share of the shorter side; the head stays under the cursor."""
@@ -82,7 +83,34 @@ class View:
 
     def zoomed(self, factor: float) -> View:
         """Closer by a factor."""
-        return replace(self, reach=min(max(self.reach / factor, 1e-2), 1e2))
+        return replace(self, reach=self.reach / factor)
+
+    def limited(self, now: View) -> View:
+        """The nearest view that the camera may take from where it is now.
+
+        An avatar of another scale may begin beyond the usual distances: it can come nearer to them
+        and go no farther.
+        """
+        numbers = (*self.target, self.reach, self.yaw_deg, self.pitch_deg, self.roll_deg)
+        if not all(map(math.isfinite, (*numbers, self.fov_deg))):
+            return now
+        fov = min(max(self.fov_deg, FOV_RANGE_DEG[0]), FOV_RANGE_DEG[1])
+        turned = replace(
+            self,
+            yaw_deg=_wrapped(self.yaw_deg),
+            pitch_deg=min(max(self.pitch_deg, -MAX_PITCH_DEG), MAX_PITCH_DEG),
+            roll_deg=_wrapped(self.roll_deg),
+            fov_deg=fov,
+        )
+        far = max(MAX_OFFSET, *map(abs, now.target))
+        x, y, z = (min(max(value, -far), far) for value in self.target)
+        nearest = min(DISTANCE_RANGE[0], now.distance)
+        farthest = max(DISTANCE_RANGE[1], now.distance)
+        distance = min(max(turned.distance, nearest), farthest)
+        reach = self.reach
+        if distance != turned.distance:
+            reach = distance * math.tan(math.radians(fov / 2))
+        return replace(turned, target=(x, y, z), reach=reach)
 
     @property
     def distance(self) -> float:
@@ -97,6 +125,11 @@ class View:
         """From one of the named sides."""
         yaw, pitch = PRESETS[preset]
         return replace(self, yaw_deg=yaw, pitch_deg=pitch, roll_deg=0.0)
+
+
+def _wrapped(angle_deg: float) -> float:
+    """The same angle in [-180, 180]."""
+    return angle_deg if abs(angle_deg) <= 180.0 else (angle_deg + 180.0) % 360.0 - 180.0
 
 
 def view_label(old: View, new: View) -> str:

@@ -13,6 +13,8 @@ from app.state.display import Display
 
 _ZOOM_PER_STEP = 1.12
 _WHEEL_STEP = 120
+_MOST_STEPS = 50
+"""At once: beyond every limit of the camera, and still a number."""
 _KEY_TURN = 1 / 36
 """of the picture's shorter side: 5 degrees"""
 
@@ -107,7 +109,7 @@ class Viewport(QOpenGLWidget):
         side = max(1, min(self.width(), self.height()))
         buttons, shift = event.buttons(), event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         if buttons & Qt.MouseButton.RightButton:
-            self.zoomed.emit(_ZOOM_PER_STEP ** (-step.y() / 12))
+            self._zoom(-step.y() / 12)
         elif buttons & Qt.MouseButton.MiddleButton or shift:
             self.panned.emit(step.x() / side, step.y() / side)
         else:
@@ -118,8 +120,11 @@ class Viewport(QOpenGLWidget):
             self.gesture_ended.emit()
         super().keyReleaseEvent(event)
 
+    def _zoom(self, steps: float) -> None:
+        self.zoomed.emit(_ZOOM_PER_STEP ** min(max(steps, -_MOST_STEPS), _MOST_STEPS))
+
     def wheelEvent(self, event: QWheelEvent) -> None:
-        self.zoomed.emit(_ZOOM_PER_STEP ** (event.angleDelta().y() / _WHEEL_STEP))
+        self._zoom(event.angleDelta().y() / _WHEEL_STEP)
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -133,8 +138,8 @@ class Viewport(QOpenGLWidget):
         if key in turns:
             self.orbited.emit(*turns[key])
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
-            self.zoomed.emit(_ZOOM_PER_STEP)
+            self._zoom(1)
         elif key == Qt.Key.Key_Minus:
-            self.zoomed.emit(1 / _ZOOM_PER_STEP)
+            self._zoom(-1)
         else:
             super().keyPressEvent(event)

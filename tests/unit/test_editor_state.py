@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +21,7 @@ from app.state.controls import JAW_OPEN, combined_controls
 from app.state.document import Document
 from app.state.face import Wear
 from app.state.preferences import Preferences
-from app.state.view import View
+from app.state.view import DISTANCE_RANGE, FOV_RANGE_DEG, MAX_OFFSET, MAX_PITCH_DEG, View
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.frame import Frame
 
@@ -202,3 +205,38 @@ def test_the_same_picture_is_asked_for_once_until_it_fails():
     live._fail(Refused("out of memory"))
     live.request()
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize("fov", [5.0, 20.0, 90.0])
+def test_nothing_takes_the_camera_beyond_its_limits(fov):
+    document, chance = Document(), random.Random(fov)
+    document.set_view(replace(document.view, fov_deg=fov))
+    for _ in range(500):
+        view = document.view
+        size = 10 ** chance.uniform(-3, 3)
+        document.set_view(
+            chance.choice(
+                [
+                    view.zoomed(1.12 ** chance.uniform(-50, 50)),
+                    view.at_distance(size),
+                    view.orbited(chance.uniform(-size, size), chance.uniform(-size, size)),
+                    view.panned(chance.uniform(-size, size), chance.uniform(-size, size)),
+                    replace(view, fov_deg=chance.uniform(-10, 200)),
+                    replace(view, roll_deg=chance.uniform(-1e6, 1e6)),
+                    replace(view, yaw_deg=math.nan, reach=math.inf),
+                ]
+            )
+        )
+        now = document.view
+        assert DISTANCE_RANGE[0] - 1e-9 <= now.distance <= DISTANCE_RANGE[1] + 1e-9
+        assert abs(now.yaw_deg) <= 180 and abs(now.roll_deg) <= 180
+        assert abs(now.pitch_deg) <= MAX_PITCH_DEG
+        assert FOV_RANGE_DEG[0] <= now.fov_deg <= FOV_RANGE_DEG[1]
+        assert max(map(abs, now.target)) <= MAX_OFFSET
+
+
+def test_an_avatar_of_another_scale_keeps_its_framing():
+    far = View(reach=50.0)
+    assert far.limited(far) == far
+    assert far.zoomed(0.5).limited(far).distance == pytest.approx(far.distance)
+    assert far.zoomed(2.0).limited(far).distance == pytest.approx(far.distance / 2)
