@@ -14,7 +14,7 @@ from app.binding import Binding
 from app.help_menu import HelpMenu
 from app.projects import Projects
 from app.state.folders import home_folder
-from app.state.view import PRESETS
+from app.state.view import PRESET_KEYS
 from app.widgets.start_screen import recent_icon
 from app.widgets.theme import colours
 from pegasus_runtime.files import suggested_name
@@ -22,7 +22,6 @@ from pegasus_runtime.files import suggested_name
 PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg)"
 _Keys = QKeySequence.StandardKey
 _ICON_SIDE = 18
-_PRESET_KEYS = ("1", "2", "3", "4", "5", "7")
 
 
 class Actions:
@@ -79,7 +78,7 @@ class Actions:
         self.frame = self._add(menu, "&Frame head", document.frame_head, "F")
         self._add(menu, "&Reset camera", document.reset_view, "Home")
         presets = menu.addMenu("Look from")
-        for name, key in zip(PRESETS, _PRESET_KEYS, strict=True):
+        for name, key in PRESET_KEYS.items():
             self._add(presets, name, partial(self._turn_to, name), key)
         menu.addSeparator()
         for dock in self._window.docks:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QSurfaceFormat
 from PySide6.QtWidgets import QApplication
+from shiboken6 import isValid
 
 from app.collector import GuiCollector
 from app.state.preferences import Preferences
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, one_line
+
+if TYPE_CHECKING:
+    from app.widgets.message_dialog import MessageDialog
 
 
 class GuiDispatch(QObject):
@@ -112,26 +118,48 @@ def surface_format() -> QSurfaceFormat:
 
 
 def install_exception_hooks(window: object) -> None:
-    """Show what no one caught, on any thread, in a dialog of an `EditorWindow`, and go on."""
+    """Show what no one caught, on any thread, in a dialog of an `EditorWindow`, and go on.
+
+    A fault that comes again, as one in drawing does with every picture, is told once; while a
+    message is open, others are only logged.
+    """
     from app.session_window import EditorWindow
 
     assert isinstance(window, EditorWindow)
+    told: set[tuple[object, ...]] = set()
+    shown: list[MessageDialog] = []
 
     def show(error: BaseException) -> None:
+        window.editor.activity.log(one_line(f"{type(error).__name__}: {error}"), "error")
+        if any(isValid(dialog) and dialog.isVisible() for dialog in shown):
+            return
         details = "".join(traceback.format_exception(error))
-        window.editor.activity.log(f"{type(error).__name__}: {error}", "error")
         known = isinstance(error, Refused)
         text = str(error) if known else "Something went wrong that should not. Your work is kept."
-        window.binding.show_message("PEGASUS editor", text, "" if known else details)
+        shown[:] = [window.binding.show_message("PEGASUS editor", text, "" if known else details)]
 
     def hook(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
         if isinstance(error, KeyboardInterrupt):
             window.close()
             return
-        traceback.print_exception(error)
+        fault = _fault(error)
+        if fault in told:
+            return
+        told.add(fault)
+        # Without a terminal there may be nothing to write to.
+        with suppress(OSError, AttributeError, ValueError):
+            traceback.print_exception(error)
         window.dispatch(lambda: show(error))
 
     sys.excepthook = hook
     threading.excepthook = lambda args: hook(
         args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
     )
+
+
+def _fault(error: BaseException) -> tuple[object, ...]:
+    """What two errors share that are the same fault: their kind, and where they were raised."""
+    if isinstance(error, Refused):
+        return type(error), str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    return type(error), *((frame.filename, frame.lineno) for frame in place)

@@ -18,6 +18,7 @@ from app.state.project import AvatarNotFound, OtherAvatar
 from app.state.view import View
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
+from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
 
@@ -28,6 +29,7 @@ class Binding:
     def __init__(self, window: MainWindow, editor: Editor) -> None:
         self.window, self.editor = window, editor
         self._export: ExportDialog | None = None
+        self._export_avatar: Avatar | None = None
         self._export_job: Job | None = None
         self._has_panels = False
         self._connect_document()
@@ -102,15 +104,18 @@ class Binding:
         if avatar is None or (self._export is not None and self._export.isVisible()):
             return
         folder = Path(self.editor.preferences.last_folder or home_folder())
-        dialog = self._export = ExportDialog(folder, suggested_name(avatar.name), self.window)
-        if self.editor.document.export is not None:
-            dialog.set_settings(self.editor.document.export)
-        dialog.export_asked.connect(self._start_export)
-        dialog.cancel_asked.connect(self._cancel_export)
-        if latest is not None:
+        if self._export is None or self._export_avatar is not avatar:
+            self._export = ExportDialog(folder, suggested_name(avatar.name), self.window)
+            if self.editor.document.export is not None:
+                self._export.set_settings(self.editor.document.export)
+            self._export.export_asked.connect(self._start_export)
+            self._export.cancel_asked.connect(self._cancel_export)
+            self._export_avatar = avatar
+        # What was filled in before is still there.
+        if latest is not None and not self._export.is_running:
             square = _middle_square(on_host(latest.pixels))
-            dialog.set_preview(over(square, self.editor.document.display.backdrop()))
-        dialog.open()
+            self._export.set_preview(over(square, self.editor.document.display.backdrop()))
+        self._export.open()
 
     def save_picture(self, out: Path) -> None:
         """Write the picture of the viewport; PNG keeps transparency if the checker is shown."""
@@ -201,10 +206,11 @@ class Binding:
 
         if not out.exists():
             return True
-        answer = QMessageBox.question(
-            self.window, "Export turntable", f"{out.name} exists. Replace it?"
-        )
-        return answer == QMessageBox.StandardButton.Yes
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        question = f"{out.name} exists. Replace it?"
+        # Enter, pressed once too often, keeps the old film.
+        answer = QMessageBox.question(self._export, "Export turntable", question, yes | no, no)
+        return answer == yes
 
     def _cancel_export(self) -> None:
         if self._export_job is not None:

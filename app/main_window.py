@@ -58,6 +58,7 @@ class MainWindow(QMainWindow):
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.face_tabs = QTabWidget()
         self.face_tabs.setDocumentMode(True)
+        self.face_tabs.setAccessibleName("Face")
         for title, panel in (
             ("Expression", self.expression),
             ("Pose", self.pose),

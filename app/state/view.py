@@ -22,6 +22,7 @@ PRESETS: dict[str, tuple[float, float]] = {
     "From above": (0.0, 35.0),
 }
 """Name → yaw and pitch in degrees; left and right are the person's own."""
+PRESET_KEYS = dict(zip(PRESETS, ("1", "2", "3", "4", "5", "7"), strict=True))
 MAX_PITCH_DEG = 89.0
 FOV_RANGE_DEG = (5.0, 90.0)
 DEFAULT_FOV_DEG = 20.0

@@ -39,6 +39,8 @@ class JobRow(QWidget):
         self._left.setMinimumWidth(90)
         title, cancel = QLabel(job.title), QToolButton()
         cancel.setText("Cancel")
+        cancel.setAccessibleName(f"Cancel {job.title}")
+        self._bar.setAccessibleName(f"Progress of {job.title}")
         cancel.setVisible(job.cancellable)
         cancel.clicked.connect(self.cancel_asked)
         self._bar.setFixedHeight(16)

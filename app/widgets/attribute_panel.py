@@ -14,6 +14,7 @@ from app.state.face import MAX_STRENGTH, Wear
 from app.widgets.gallery import Gallery, Tile, to_image
 from app.widgets.section import Section, scrolling_column
 from app.widgets.slider_row import SliderRow
+from app.widgets.tab_order import follow_layout
 
 SOURCE = ""
 _EMPTY = "This avatar has no attributes:\nit shows one person as they are."
@@ -96,6 +97,7 @@ class AttributePanel(QWidget):
             self.sections[category] = section
             self._column.insertWidget(index, section)
         self._empty.setVisible(not self.sections)
+        follow_layout(self.window())
 
     def set_worn(self, attributes: Mapping[str, Wear]) -> None:
         """Show what is worn."""

@@ -19,6 +19,7 @@ from app.state.controls import (
 )
 from app.widgets.section import Section, scrolling_column
 from app.widgets.slider_row import SliderRow
+from app.widgets.tab_order import follow_layout
 
 _NUM_EVERYDAY = 8
 _ALL = "All components"
@@ -59,6 +60,7 @@ class ControlList(QWidget):
                 self._column.addWidget(self._make_row(control))
             self._show_values()
             self._show_found()
+            follow_layout(self.window())
 
     def set_values(self, values: Sequence[float]) -> None:
         """Show the document's numbers without telling anybody."""

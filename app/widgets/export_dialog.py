@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QPixmap
+from PySide6.QtGui import QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -29,6 +29,7 @@ from app.state.folders import expanded
 from app.widgets.activity_panel import remaining_text
 from app.widgets.gallery import to_image
 from app.widgets.number_field import WholeNumberField
+from app.widgets.tab_order import follow_layout
 
 _PREVIEW = 260
 _BACKGROUNDS: dict[str, tuple[str, Colour | str]] = {
@@ -48,7 +49,7 @@ class ExportDialog(QDialog):
     def __init__(self, folder: Path, stem: str, parent: QWidget | None = None):
         super().__init__(parent)
         self.setWindowTitle("Export turntable")
-        self._running = False
+        self.is_running = False
         self._make_fields(folder / f"{stem}-turntable.mp4")
         self._make_result()
         columns = QHBoxLayout()
@@ -64,9 +65,12 @@ class ExportDialog(QDialog):
         self._connect()
         self._on_changed()
         self.setMinimumWidth(720)
+        follow_layout(self)
 
     def settings(self) -> ExportSettings:
-        """What the fields say."""
+        """What the fields say, also one that is still being typed in."""
+        for box in (self.side, self.num_frames, self.fps):
+            box.interpretText()
         side = self.side.value()
         return ExportSettings(
             expanded(self.out.text()),
@@ -121,12 +125,12 @@ class ExportDialog(QDialog):
         self._set_running(False)
         self.status.setText(text)
 
-    def reject(self) -> None:
-        """Close; a film that is being written is cancelled first."""
-        if self._running:
-            self.cancel_asked.emit()
-        else:
-            super().reject()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Enter finishes what is typed; a film is started, and one on disk replaced, by its button.
+        # Escape closes: what is filled in stays, and so does a film that is being written.
+        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if not enter or isinstance(self.focusWidget(), QPushButton):
+            super().keyPressEvent(event)
 
     def _make_fields(self, out: Path) -> None:
         self.format, self.background = QComboBox(), QComboBox()
@@ -136,6 +140,8 @@ class ExportDialog(QDialog):
         for name, (title, _) in _BACKGROUNDS.items():
             self.background.addItem(title, name)
         self.out, self.browse = QLineEdit(str(out)), QPushButton("Browse …")
+        self.out.setAccessibleName("Save as")
+        self.browse.setAccessibleName("Browse for where to save")
         self.side = WholeNumberField(16, 4096, " px")
         self.num_frames, self.fps = WholeNumberField(1, 10_000), WholeNumberField(1, 120)
         for box, value in ((self.side, 768), (self.num_frames, 120), (self.fps, 30)):
@@ -149,6 +155,7 @@ class ExportDialog(QDialog):
         self.preview.setAccessibleName("Preview")
         self.status.setWordWrap(True)
         self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the film")
         self.bar.setFixedHeight(8)
 
     def _make_form(self) -> QFormLayout:
@@ -186,7 +193,13 @@ class ExportDialog(QDialog):
             box.valueChanged.connect(self._on_changed)
         self.browse.clicked.connect(self._on_browse)
         self.start.clicked.connect(lambda: self.export_asked.emit(self.settings()))
-        self.close_button.clicked.connect(self.reject)
+        self.close_button.clicked.connect(self._on_close)
+
+    def _on_close(self) -> None:
+        if self.is_running:
+            self.cancel_asked.emit()
+        else:
+            self.reject()
 
     def _on_format(self) -> None:
         path, suffix = Path(self.out.text()), self.format.currentData()
@@ -214,7 +227,7 @@ class ExportDialog(QDialog):
             self.out.setText(str(path))
 
     def _set_running(self, running: bool) -> None:
-        self._running = running
+        self.is_running = running
         for widget in (
             self.format,
             self.background,

@@ -17,11 +17,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.state.display import BACKGROUNDS, PASS_TITLES, Display
-from app.state.view import DEFAULT_FOV_DEG, DISTANCE_RANGE, FOV_RANGE_DEG, PRESETS, View
+from app.state.view import DEFAULT_FOV_DEG, DISTANCE_RANGE, FOV_RANGE_DEG, PRESET_KEYS, View
 from app.widgets.section import Section, scrolling_column
 from app.widgets.slider_row import SliderRow
-
-_PRESET_KEYS = {"Front": "1", "Three-quarter": "2", "Left side": "3", "Right side": "4"}
 
 
 class ScenePanel(QWidget):
@@ -72,10 +70,9 @@ class ScenePanel(QWidget):
         section = Section("Camera")
         buttons = QGridLayout()
         buttons.setSpacing(4)
-        for index, name in enumerate(PRESETS):
+        for index, (name, key) in enumerate(PRESET_KEYS.items()):
             button = QPushButton(name)
-            key = _PRESET_KEYS.get(name)
-            button.setToolTip(f"{name} ({key})" if key else name)
+            button.setToolTip(f"{name} ({key})")
             button.clicked.connect(lambda _=False, n=name: self._on_preset(n))
             buttons.addWidget(button, index // 2, index % 2)
         section.body.addLayout(buttons)
@@ -96,7 +93,7 @@ class ScenePanel(QWidget):
     def _make_view_buttons(self) -> QGridLayout:
         frame, reset = QPushButton("Frame head"), QPushButton("Reset camera")
         frame.setToolTip("Bring the head to the middle (F)")
-        reset.setToolTip("The avatar's own view")
+        reset.setToolTip("The avatar's own view (Home)")
         frame.clicked.connect(self.frame_asked)
         reset.clicked.connect(self.reset_asked)
         grid = QGridLayout()

@@ -6,6 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
+from app.widgets.slider_voice import give_sliders_a_voice
 from app.widgets.theme import BEYOND_COLOUR, colours
 
 _STEPS = 1000
@@ -26,10 +27,15 @@ class ValueSlider(QSlider):
         high: float,
         origin: float = 0.0,
         beyond: float | None = None,
+        decimals: int = 2,
+        suffix: str = "",
         parent: QWidget | None = None,
     ) -> None:
+        give_sliders_a_voice()
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self._low, self._high, self._origin, self._beyond = low, high, origin, beyond
+        self.low, self.high = low, high
+        self._origin, self._beyond = origin, beyond
+        self._decimals, self._suffix = decimals, suffix
         self.setRange(0, _STEPS)
         self.setPageStep(_STEPS // 10)
         self.setSingleStep(_STEPS // 100)
@@ -48,18 +54,35 @@ class ValueSlider(QSlider):
 
     def number(self) -> float:
         """Where the slider stands."""
-        return self._low + (self._high - self._low) * self.value() / _STEPS
+        return self._number
+
+    def value_text(self) -> str:
+        """The number with its unit, as the field beside the slider shows it."""
+        number = round(self.number(), self._decimals) + 0.0
+        return f"{number:.{self._decimals}f}{self._suffix}"
+
+    @property
+    def step(self) -> float:
+        """What an arrow key adds."""
+        return (self.high - self.low) * self.singleStep() / _STEPS
+
+    def move_to_number(self, number: float) -> None:
+        """Move the handle as the user's own change."""
+        self.set_number(number)
+        self.value_moved.emit(self.number())
+        self.sliderReleased.emit()
 
     def set_number(self, number: float) -> None:
         """Move the handle without telling anybody."""
+        self._number = min(max(number, self.low), self.high)
         blocked = self.blockSignals(True)
-        self.setValue(round((number - self._low) / (self._high - self._low) * _STEPS))
+        self.setValue(round((self._number - self.low) / (self.high - self.low) * _STEPS))
         self.blockSignals(blocked)
         self.update()
 
     def x_of(self, number: float) -> float:
         """The pixel at which the handle stands for a number."""
-        share = (number - self._low) / (self._high - self._low)
+        share = (number - self.low) / (self.high - self.low)
         return _HANDLE_RADIUS + 1 + min(max(share, 0.0), 1.0) * self._travel()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -96,16 +119,16 @@ class ValueSlider(QSlider):
 
     def _paint_groove(self, painter: QPainter) -> None:
         c, origin, here = colours(), self.x_of(self._origin), self.x_of(self.number())
-        self._bar(painter, self.x_of(self._low), self.x_of(self._high), QColor(c.groove))
+        self._bar(painter, self.x_of(self.low), self.x_of(self.high), QColor(c.groove))
         if self._beyond is not None:
             faint = QColor(BEYOND_COLOUR)
             faint.setAlpha(90)
-            self._bar(painter, self.x_of(self._beyond), self.x_of(self._high), faint)
+            self._bar(painter, self.x_of(self._beyond), self.x_of(self.high), faint)
         fill = QColor(c.accent_light if self.isEnabled() else c.line)
         self._bar(painter, min(origin, here), max(origin, here), fill)
         if self._beyond is not None and self.number() > self._beyond:
             self._bar(painter, self.x_of(self._beyond), here, QColor(BEYOND_COLOUR))
-        marks = [self._origin] if self._low < self._origin < self._high else []
+        marks = [self._origin] if self.low < self._origin < self.high else []
         painter.setBrush(QColor(c.line))
         for mark in [*marks, *([] if self._beyond is None else [self._beyond])]:
             painter.drawRect(QRectF(self.x_of(mark) - 0.5, self.height() / 2 - 5, 1, 10))
@@ -131,12 +154,17 @@ class ValueSlider(QSlider):
         position = round(share * _STEPS)
         if position != self.value():
             self.setValue(position)
-            self.value_moved.emit(self.number())
+            self._tell()
         self.update()
 
     def _on_action(self, action: int) -> None:
         # Arrow and page keys; the handle itself is moved above.
         self.setValue(self.sliderPosition())
         self.was_clicked = False
-        self.value_moved.emit(self.number())
+        self._tell()
         self.sliderReleased.emit()
+
+    def _tell(self) -> None:
+        # A number that was set may lie between two steps of the handle; one that is moved does not.
+        self._number = self.low + (self.high - self.low) * self.value() / _STEPS
+        self.value_moved.emit(self._number)

@@ -64,7 +64,7 @@ class SliderRow(QWidget):
         super().__init__()
         self.title, self._default = title, default
         origin = min(max(0.0, low), high)
-        self.slider = ValueSlider(low, high, origin, beyond)
+        self.slider = ValueSlider(low, high, origin, beyond, decimals, suffix)
         self.number = CompactNumberField(low, high, decimals, suffix)
         self.number.setFixedWidth(_VALUE_WIDTH)
         self.label = ElidedLabel(title, f"{title}\n{tip}" if tip else title)

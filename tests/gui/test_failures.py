@@ -60,6 +60,25 @@ def test_a_defect_is_shown_with_details_and_the_editor_goes_on(qtbot, hooked, ca
 
 
 @pytest.mark.qt_no_exception_capture
+def test_a_defect_that_comes_with_every_picture_is_told_once(qtbot, hooked, capsys) -> None:
+    def fail(number: int) -> None:
+        raise ZeroDivisionError(f"again {number}")
+
+    def fail_elsewhere() -> None:
+        raise KeyError("another")
+
+    for number in range(30):
+        QTimer.singleShot(0, lambda n=number: fail(n))
+    QTimer.singleShot(10, fail_elsewhere)
+    lines = hooked.editor.activity.lines
+    qtbot.waitUntil(lambda: any("another" in text for _, text in lines))
+    dialogs = [d for d in hooked.findChildren(MessageDialog) if d.isVisible()]
+    assert len(dialogs) == 1 and sum("again" in text for _, text in lines) == 1
+    assert capsys.readouterr().err.count("Traceback") == 2
+    dialogs[0].close()
+
+
+@pytest.mark.qt_no_exception_capture
 def test_a_defect_on_a_thread_is_shown_too(qtbot, hooked, capsys) -> None:
     thread = threading.Thread(target=lambda: [].pop())
     thread.start()
