@@ -134,7 +134,8 @@ class EditorWindow(MainWindow):
         kept = self.preferences
         if kept.geometry and not self.restoreGeometry(_bytes(kept.geometry)):
             kept.with_problem("The window's place cannot be read.")
-        if kept.layout and not self.restoreState(_bytes(kept.layout), LAYOUT_VERSION):
+        layout = _bytes(kept.layout)
+        if layout and not self.restoreState(layout, LAYOUT_VERSION) and not _is_older(layout):
             kept.with_problem("The layout of the window cannot be read.")
 
     def _keep_layout(self) -> None:
@@ -163,6 +164,12 @@ class EditorWindow(MainWindow):
 def _dropped_file(event: QDropEvent) -> Path | None:
     paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
     return paths[0] if paths else None
+
+
+def _is_older(layout: QByteArray) -> bool:
+    """Whether an older editor kept it, which had other docks."""
+    marker, version = layout.data()[:4], layout.data()[4:8]
+    return marker == b"\0\0\0\xff" and int.from_bytes(version) < LAYOUT_VERSION
 
 
 def _text(state: QByteArray) -> str:
