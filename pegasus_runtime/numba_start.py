@@ -12,11 +12,14 @@ import threading
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import njit as plain_njit
+from numba import prange, types
 from numba.extending import intrinsic
+
+from pegasus_runtime.loop_cache import keep_compiled
 
 __all__ = ["JOINED", "inner", "lowest_bit", "njit", "on_all_cores", "prange"]
 
@@ -27,10 +30,27 @@ _BLAS = "scipy.linalg.cython_blas"
 _POOL = threading.Lock()
 
 
+@overload
+def njit(loop: Loop) -> Loop: ...
+@overload
+def njit(*, cache: bool = False, **options: Any) -> Callable[[Loop], Loop]: ...
+def njit(loop: Any = None, *, cache: bool = False, **options: Any) -> Any:
+    """numba's decorator; what it compiles is kept by `loop_cache`, which no bad file stops."""
+    if loop is None:
+        return lambda loop: _compiled(loop, cache, options)
+    return _compiled(loop, cache, options)
+
+
+def _compiled(loop: Any, cache: bool, options: dict[str, Any]) -> Any:
+    compiled = plain_njit(**options)(loop)
+    if cache:
+        keep_compiled(compiled)
+    return compiled
+
+
 def inner(**options: Any) -> Callable[[Loop], Loop]:
     """`njit` for loops that only other loops call: they compile in two thirds of the time."""
-    plain: Any = njit
-    decorate: Callable[[Loop], Loop] = plain(
+    decorate: Callable[[Loop], Loop] = njit(
         cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
     )
     return decorate
@@ -43,8 +63,7 @@ def on_all_cores(**options: Any) -> Callable[[Loop], Loop]:
     when two threads enter it, as a film beside the live view would. Where two may, they would only
     fight for the same cores. Other compiled loops cannot call these.
     """
-    plain: Any = njit
-    decorate = plain(cache=True, nogil=True, parallel=True, **options)
+    decorate = njit(cache=True, nogil=True, parallel=True, **options)
 
     def guard(loop: Loop) -> Loop:
         compiled = decorate(loop)
