@@ -36,7 +36,7 @@ class TrainingMenu:
         dispatch: Dispatch,
         open_avatar: Callable[[str], None],
     ) -> None:
-        self._window, self._open = window, open_avatar
+        self._window, self._open, self._add_head = window, open_avatar, editor.opening.add_head
         self.training = Training(editor.activity, dispatch)
         self.dialog: NewTrainingDialog | None = None
         self.runs: RunsWindow | None = None
@@ -86,17 +86,30 @@ class TrainingMenu:
         training.started.connect(self._on_started)
         training.submitted.connect(self._on_submitted)
         training.failed.connect(self._on_failed)
-        training.exported.connect(lambda _, path: self._open(str(path)))
+        training.check_failed.connect(self._show_check_failure)
+        training.exported.connect(self._open_avatar)
 
     def _show_report(self, report: dict[str, Any]) -> None:
         if self.dialog is not None:
             self.dialog.show_report(report)
+
+    def _show_check_failure(self, text: str) -> None:
+        if self.dialog is not None:
+            self.dialog.show_check_failure(text)
+
+    def _open_avatar(self, run: Run, path: Path) -> None:
+        """Show a run's avatar on the head that the run is set to."""
+        head = run.config().get("head")
+        if isinstance(head, str) and head:
+            self._add_head(Path(head))
+        self._open(str(path))
 
     def _show_dialog(self, description: Description) -> None:
         from app.widgets.training.new_training_dialog import NewTrainingDialog
 
         self.dialog = NewTrainingDialog(description, home_folder() / "pegasus-runs", self._window)
         self.dialog.check_asked.connect(self.training.check)
+        self.dialog.check_dropped.connect(self.training.drop_check)
         self.dialog.start_asked.connect(self.training.start)
         self.dialog.submit_asked.connect(self.training.submit)
         self.dialog.show()

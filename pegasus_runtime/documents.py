@@ -98,15 +98,20 @@ def read_yaml(
     *,
     max_bytes: int = MAX_YAML_BYTES,
     allow_nan: bool = False,
+    as_texts: bool = False,
 ) -> Any:
     """The content of a YAML file, as `read_json`; an empty one is None.
+
+    With ``as_texts`` its values stay texts as they were written, for a caller that knows of each
+    whether a number or a name is wanted: 074, no and 1e3 are names too.
 
     Raises:
         FileNotFoundError: there is no such file.
         Refused: it cannot be read, is not YAML, names something twice, holds anything but plain
             values, or exceeds the budget.
     """
-    return parse_yaml(read_bytes(path, max_bytes), str(path), kind, allow_nan=allow_nan)
+    content = read_bytes(path, max_bytes)
+    return parse_yaml(content, str(path), kind, allow_nan=allow_nan, as_texts=as_texts)
 
 
 def parse_yaml(
@@ -116,6 +121,7 @@ def parse_yaml(
     *,
     max_items: int = MAX_YAML_ITEMS,
     allow_nan: bool = False,
+    as_texts: bool = False,
 ) -> Any:
     """The value of a YAML text, as `parse_json`. Dates stay texts.
 
@@ -130,7 +136,7 @@ def parse_yaml(
     written = text if isinstance(text, str) else _decode(text, source)
     try:
         check_events(written, MAX_DEPTH, max_items)
-        value = yaml.load(written, make_loader(_integer, allow_nan))
+        value = yaml.load(written, make_loader(_integer, allow_nan, as_texts))
     except Refused as error:
         raise Refused(f"{source}: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError, TypeError) as error:

@@ -50,13 +50,19 @@ def check_events(text: str, max_depth: int, max_items: int) -> None:
 
 
 @cache
-def make_loader(integer: Callable[[str], int], allow_nan: bool) -> type[Any]:
+def make_loader(
+    integer: Callable[[str], int], allow_nan: bool, as_texts: bool = False
+) -> type[Any]:
     """A loader of dicts, lists, texts, numbers, truths and None.
 
     Args:
         integer: checks a whole number that is written in decimal digits.
         allow_nan: whether ``.nan`` and ``.inf`` are numbers.
+        as_texts: leave all values texts as they were written.
     """
+    not_meant: tuple[str, ...] = (":timestamp",)
+    if as_texts:
+        not_meant += (":null", ":bool", ":int", ":float")
 
     class Loader(_LOADER):  # type: ignore[misc]
         yaml_constructors = {
@@ -65,7 +71,7 @@ def make_loader(integer: Callable[[str], int], allow_nan: bool) -> type[Any]:
         } | {None: _LOADER.yaml_constructors[None]}
         # A date without quotes is meant as a name far more often than as a date.
         yaml_implicit_resolvers = {
-            letter: [(tag, form) for tag, form in kinds if not tag.endswith(":timestamp")]
+            letter: [(tag, form) for tag, form in kinds if not tag.endswith(not_meant)]
             for letter, kinds in _LOADER.yaml_implicit_resolvers.items()
         }
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from pegasus_runtime.head import Head, load_free_head, load_head
 from pegasus_runtime.memory import keep_freed_memory
 from pegasus_runtime.run_lock import hold
-from trainer.config.loading import load_config, to_yaml
-from trainer.config.training import TrainingConfig
+from trainer.config.loading import load_config, to_yaml, with_absolute_paths
+from trainer.config.schema import TrainingConfig
+from trainer.config.settings import SettingsRefused
 from trainer.data.dataset import Capture, load_capture
 from trainer.engine.ranks import Ranks, join
+from trainer.engine.resume import load_configured_head
 
 _MOST_NAMED = 5
 """bad frames; the look before a training lists more"""
+
+CONFIG_FILE = "config.yaml"
+"""in a run's folder: all its settings"""
 
 
 def run_capture(options: argparse.Namespace) -> int:
@@ -38,6 +44,40 @@ def run_capture(options: argparse.Namespace) -> int:
     return 0
 
 
+def training_config(options: argparse.Namespace) -> TrainingConfig:
+    """The settings of a command: of its file, or of the run that is there already, and its own."""
+    settings = list(options.settings)
+    if options.head is not None:
+        settings.append(f"head={options.head}")
+    path, own = options.config, options.out / CONFIG_FILE
+    if path is None and options.resume != "none" and own.is_file():
+        path = own
+    return with_absolute_paths(load_config(TrainingConfig, path, settings))
+
+
+def run_preflight(options: argparse.Namespace) -> int:
+    """Print, as JSON, whether a training would run."""
+    from trainer.data.preflight import preflight
+    from trainer.data.preflight_report import Report
+
+    try:
+        report = preflight(training_config(options), options.out)
+    except SettingsRefused as error:
+        report = Report()
+        for problem in error.problems:
+            report.refuse(problem.text, "Correct this setting.", problem.key)
+    json.dump(asdict(report), sys.stdout)
+    return 0
+
+
+def run_export_checkpoint(options: argparse.Namespace) -> int:
+    """Write an avatar of a run's newest checkpoint; print its step as JSON."""
+    from trainer.engine.checkpoint_avatar import export_checkpoint
+
+    json.dump({"step": export_checkpoint(options.run, options.out, options.head)}, sys.stdout)
+    return 0
+
+
 def run_train(options: argparse.Namespace) -> int:
     """Train an avatar, evaluate it on held-out frames and write it."""
     from trainer.engine.dry_run import describe, dry_run
@@ -47,13 +87,15 @@ def run_train(options: argparse.Namespace) -> int:
     # Derivatives in bfloat16 fall below what a processor multiplies at full speed; here, because
     # threads take the setting over from the one that starts them.
     torch.set_flush_denormal(True)
-    config = load_config(TrainingConfig, options.config, options.settings)
+    config = training_config(options)
     with join(config.device) as ranks, _taken(options, ranks):
         console = Console(stderr=True, quiet=not ranks.is_first)
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+        # What takes no time comes first, so that nobody waits for a refusal.
+        ranks.share_of(config.batch_size)
+        head = load_configured_head(config)
         capture = load_capture(config.data)
         say(_describe(capture))
-        head = _load_head(options.head)
         if options.dry_run:
             estimates = dry_run(config, capture, head, ranks)
             console.print(to_yaml(config), markup=False)
@@ -77,7 +119,7 @@ def run_on_slurm(options: argparse.Namespace, given: Sequence[str]) -> int:
     """Check the configuration here, then let SLURM train."""
     from trainer.slurm import submit
 
-    load_config(TrainingConfig, options.config, options.settings)
+    training_config(options)
     number = submit(_without_slurm(given), options.out.absolute(), options.slurm)
     Console(stderr=True).print(f"job {number}; its log is in {options.out / 'slurm'}")
     return 0
@@ -91,10 +133,6 @@ def _without_slurm(given: Sequence[str]) -> list[str]:
         elif not word.startswith("--slurm="):
             kept.append(word)
     return kept
-
-
-def _load_head(path: Path | None) -> Head:
-    return load_head(path) if path else load_free_head()
 
 
 def _describe(capture: Capture) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,11 @@ class Opening:
         self._dispatch, self._loader = dispatch, loader
         self._newest = 0
         self.num_opening = 0
+        self._heads: list[Path] = []
+
+    def add_head(self, head: Path) -> None:
+        """Try a head file, too, for avatars whose head is not found otherwise."""
+        self._heads.append(head)
 
     def open(self, source: str, avatar: Path | None = None) -> None:
         """Open the path of an avatar or a project, or "demo".
@@ -170,11 +176,20 @@ class Opening:
 
     def _load(self, source: str, accepted: Path | None) -> _Loaded:
         if not is_project(source):
-            return _Loaded(self._loader(source))
+            return _Loaded(self._load_avatar(source))
         project = read_project(source)
-        avatar = self._loader(find_avatar(project, accepted))
+        avatar = self._load_avatar(find_avatar(project, accepted))
         kept, reading = project.snapshot(avatar, Display())
         return _Loaded(avatar, project, kept, reading, accepted is not None)
+
+    def _load_avatar(self, source: str) -> Avatar:
+        try:
+            return self._loader(source)
+        except ValueError:
+            for head in reversed(self._heads):
+                with suppress(ValueError, OSError):
+                    return loader_with_head(head)(source)
+            raise
 
     def _done(self, number: int, job: Job, loaded: _Loaded) -> None:
         self._end(job)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from app.controllers.dispatch import Dispatch, run_in_background
-from app.runs.launch import ROOT, resume_run, start_run
+from app.controllers.trainer_call import TrainerCall
+from app.runs.launch import resume_run, start_run
 from app.runs.run import Run
 from app.runs.run_list import RunList
 from app.runs.slurm import SlurmJob, submit_run
 from app.state.activity import Activity
 from app.state.events import Event
 from app.state.training_kinds import Description, read_description
-from pegasus_runtime.errors import Refused
 
 _TIMEOUT_S = 120
 
@@ -31,10 +28,11 @@ class Training:
         self.started: Event[[Run]] = Event()
         self.submitted: Event[[Run, str]] = Event()
         self.failed: Event[[str]] = Event()
+        self.check_failed: Event[[str]] = Event()
         self.exported: Event[[Run, Path]] = Event()
         self.runs = RunList()
         self._activity, self._dispatch = activity, dispatch
-        self._newest = 0
+        self._look: TrainerCall | None = None
 
     def describe(self) -> None:
         """Ask for the settings and the kinds of training that there are."""
@@ -44,26 +42,38 @@ class Training:
             from pegasus_runtime.devices import choose_device
 
             has_gpu = choose_device("auto").type == "cuda"
-            return read_description(_ask("trainer.config.description"), has_gpu)
+            return read_description(TrainerCall(_TIMEOUT_S).ask("describe"), has_gpu)
 
         run_in_background("settings", work, self.described.emit, self._failed, self._dispatch)
 
     def check(self, config_text: str, out: Path) -> None:
-        """Ask whether it would run; of two questions the later one is answered."""
-        self._newest += 1
-        number = self._newest
+        """Ask whether it would run; of two questions the later one is answered, the other ended."""
+        self.drop_check()
+        look = self._look = TrainerCall()
 
         def work() -> dict[str, Any]:
             with tempfile.TemporaryDirectory() as folder:
                 config = Path(folder) / "config.yaml"
                 config.write_text(config_text, "utf-8")
-                return dict(_ask("trainer.data.preflight", str(config), str(out)))
+                words = ("--config", str(config), "--out", str(out), "--resume", "none")
+                return dict(look.ask("preflight", *words))
 
         def done(report: dict[str, Any]) -> None:
-            if number == self._newest:
+            if look is self._look:
                 self.checked.emit(report)
 
-        run_in_background("preflight", work, done, self._failed, self._dispatch)
+        def failed(error: BaseException) -> None:
+            if look is self._look:
+                self._activity.log(str(error), "error")
+                self.check_failed.emit(str(error))
+
+        run_in_background("preflight", work, done, failed, self._dispatch)
+
+    def drop_check(self) -> None:
+        """End the look that is under way: its answer is not wanted any more."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def start(self, folder: Path, config_text: str, num_gpus: int) -> None:
         """Start a training in a process of its own."""
@@ -101,7 +111,8 @@ class Training:
         out = run.folder / "previews" / "latest.avatar"
 
         def work() -> None:
-            _ask("trainer.engine.checkpoint_avatar", str(run.folder), str(out))
+            words = (str(run.folder), "--out", str(out))
+            TrainerCall(_TIMEOUT_S).ask("export-checkpoint", *words)
 
         run_in_background(
             "export checkpoint",
@@ -121,18 +132,3 @@ class Training:
     def _failed(self, error: BaseException) -> None:
         self._activity.log(str(error), "error")
         self.failed.emit(str(error))
-
-
-def _ask(module: str, *arguments: str) -> Any:
-    """Run a module of the trainer and read the JSON that it prints."""
-    command = [sys.executable, "-m", module, *arguments]
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise Refused(f"The trainer did not answer within {_TIMEOUT_S} s; try again.") from None
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise Refused(said[-1])
-    return json.loads(done.stdout)

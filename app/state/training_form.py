@@ -8,42 +8,12 @@ from typing import Any
 
 import yaml
 
+from pegasus_runtime.constraints import Constraint, shown
+from pegasus_runtime.documents import parse_yaml
 from pegasus_runtime.errors import Refused
 
-COMMON = {
-    "name": "Name of the avatar",
-    "steps": "Steps",
-    "batch_size": "Frames per step",
-    "data.image_size": "Picture size",
-    "points.maximum": "Points at most",
-    "device": "Device",
-    "checkpoint_every": "Save every",
-    "preview_every": "Preview every",
-}
-"""shown first, in this order, in words"""
-UNITS = {
-    "steps": " steps",
-    "warm_start_steps": " steps",
-    "checkpoint_every": " steps",
-    "preview_every": " steps",
-    "points.grow_every": " steps",
-    "data.image_size": " px",
-    "points.maximum": " points",
-    "points.initial": " points",
-}
-_HELP = {
-    "name": "The finished file is called NAME.avatar.",
-    "steps": "More steps, a better likeness, more time.",
-    "batch_size": "Shared by all GPUs, so a multiple of their number.",
-    "points.maximum": "More points show finer detail, and take longer.",
-    "device": "auto: the graphics card if there is one, otherwise the processor.",
-    "checkpoint_every": "How much work a crash may cost.",
-    "preview_every": "A preview takes about as long as two steps for each subject shown.",
-}
-_CHOICES = {
-    "device": ("auto", "cpu", "cuda"),
-    "model.tangent_precision": ("auto", "float32", "bfloat16"),
-}
+_ALWAYS_WRITTEN = ("name", "data.folder", "steps")
+_KEYS_IN_WORDS = re.compile(r"\b[a-z]+(?:[._][a-z]+)+\b")
 
 
 @dataclass(frozen=True)
@@ -51,17 +21,20 @@ class Setting:
     """One setting, as the trainer describes it."""
 
     key: str
-    kind: str
-    """int, float, bool, str or other (written as YAML)"""
     default: Any
+    constraint: Constraint
     help: str = ""
-    wanted: str = ""
-
-    @property
-    def title(self) -> str:
-        """What it is called in the form."""
-        words = self.key.rpartition(".")[2].replace("_", " ")
-        return COMMON.get(self.key, words[:1].upper() + words[1:])
+    label: str = ""
+    unit: str = ""
+    is_common: bool = False
+    """whether it is shown first"""
+    may_change: bool = True
+    """whether a run that is resumed takes another value"""
+    asks_for_gpu: bool = False
+    """whether a preset's value is too much for a processor"""
+    is_path: bool = False
+    suggestions: tuple[str, ...] = ()
+    """to choose from, where others can be typed"""
 
     @property
     def group(self) -> str:
@@ -70,24 +43,49 @@ class Setting:
         return section[:1].upper() + section[1:]
 
     @property
+    def name(self) -> str:
+        """What messages call it: by its words in the form, and where they are."""
+        return f"“{self.label}”" if self.is_common else f"“{self.label}” ({self.group})"
+
+    @property
     def tooltip(self) -> str:
         """Help, what is accepted and its name in the file."""
-        accepted = f"Accepted: {self.wanted}." if self.wanted else ""
-        help_text = _HELP.get(self.key, self.help[:1].upper() + self.help[1:])
+        stays = "" if self.may_change else "Cannot be changed once a training has begun."
         name = f"In the file: {self.key}, usually {_short(self.default)}"
-        return "\n".join(filter(None, (help_text, accepted, name)))
+        help_text = f"{self.help[:1].upper()}{self.help[1:]}."
+        accepted = f"Accepted: {self.constraint.allowed}."
+        return "\n".join(filter(None, (help_text, accepted, stays, name)))
 
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Values to choose from; others can be typed."""
-        return _CHOICES.get(self.key, ())
 
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number."""
-        numbers = [float(word) for word in re.findall(r"-?\d+(?:\.\d+)?", self.wanted)]
-        low = numbers[0] if numbers else 0.0
-        return low, numbers[1] if len(numbers) > 1 else 1e7
+def read_setting(described: dict[str, Any]) -> Setting:
+    """A setting as the trainer described it."""
+    limits = dict(described["constraint"])
+    limits["choices"] = tuple(limits["choices"])
+    constraint = Constraint(**limits)
+    read = {
+        "constraint": constraint,
+        "default": constraint.convert(described["default"]),
+        "suggestions": tuple(described["suggestions"]),
+    }
+    return Setting(**{**described, **read})
+
+
+def with_labels(text: str, settings: list[Setting]) -> str:
+    """A message of the trainer, with the form's words in the place of keys."""
+    names = {setting.key: setting.name for setting in settings}
+    return _KEYS_IN_WORDS.sub(lambda found: names.get(found[0], found[0]), text)
+
+
+def converted(setting: Setting, value: Any) -> Any:
+    """A value in the setting's own type.
+
+    Raises:
+        Refused: it cannot be used; says which setting, by the form's words, and what to use.
+    """
+    try:
+        return setting.constraint.convert(value)
+    except Refused as error:
+        raise Refused(f"{setting.name} = {shown(value)}: {error}") from None
 
 
 def to_yaml(settings: list[Setting], values: dict[str, Any]) -> str:
@@ -95,13 +93,13 @@ def to_yaml(settings: list[Setting], values: dict[str, Any]) -> str:
     content: dict[str, Any] = {}
     for setting in settings:
         value = values.get(setting.key, setting.default)
-        if value == setting.default and setting.key not in ("name", "data.folder", "steps"):
+        if value == setting.default and setting.key not in _ALWAYS_WRITTEN:
             continue
         *sections, last = setting.key.split(".")
         place = content
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = value
+        place[last] = list(value) if isinstance(value, tuple) else value
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
@@ -111,31 +109,55 @@ def from_yaml(settings: list[Setting], text: str) -> dict[str, Any]:
     Raises:
         Refused: it is not YAML, or holds a key or a kind of value that is not known.
     """
-    try:
-        content = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise Refused(f"This is not YAML{line}; check indents and colons.") from None
+    content = parse_yaml(text, "The settings", as_texts=True) or {}
     if not isinstance(content, dict):
         raise Refused("Write each setting as key: value.")
     known = {setting.key: setting for setting in settings}
     values = {setting.key: setting.default for setting in settings}
     for key, value in _flat(content, known).items():
         if key not in known:
-            raise Refused(f"{key} is not a setting; compare it with the form.")
-        values[key] = _converted(known[key], value)
+            raise Refused(f"{shown(key)} is not a setting; compare it with the form.")
+        values[key] = converted(known[key], value)
     return values
 
 
-def flat_yaml(text: str) -> dict[str, str]:
-    """Each value as YAML on one line, by key: what ``--set`` takes; nothing if it is no YAML."""
+def text_of(value: Any) -> str:
+    """A value as it is written in a field of one line."""
+    if isinstance(value, str):
+        return value
+    plain = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
+    return text.removesuffix("\n...\n").strip()
+
+
+def value_of(setting: Setting, text: str) -> Any:
+    """What a field of one line says; the text itself where it says nothing that is wanted."""
+    if setting.constraint.kind == "text" and not setting.constraint.container:
+        return text
     try:
-        flat = _flat(yaml.safe_load(text) or {}, {})
-    except (yaml.YAMLError, AttributeError):
+        return setting.constraint.convert(parse_yaml(text, as_texts=True))
+    except Refused:
+        return text
+
+
+def set_arguments(settings: list[Setting], text: str) -> dict[str, str]:
+    """What ``--set`` takes, by key, for a text that `from_yaml` takes; else nothing."""
+    try:
+        values = from_yaml(settings, text)
+    except Refused:
         return {}
-    dumped = {k: yaml.safe_dump(v, default_flow_style=True, width=10_000) for k, v in flat.items()}
-    return {key: value.removesuffix("...\n").strip() for key, value in dumped.items()}
+    usual = {setting.key: setting.default for setting in settings}
+    return {
+        key: _quoted(value) if isinstance(value, str) else text_of(value)
+        for key, value in values.items()
+        if value != usual[key] or key in _ALWAYS_WRITTEN
+    }
+
+
+def _quoted(text: str) -> str:
+    """As it is, unless its own quotes would be taken for those of YAML."""
+    has_quotes = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text_of([text])[1:-1] if has_quotes else text
 
 
 def _flat(content: dict[str, Any], known: dict[str, Setting], prefix: str = "") -> dict[str, Any]:
@@ -144,24 +166,12 @@ def _flat(content: dict[str, Any], known: dict[str, Setting], prefix: str = "") 
         key = f"{prefix}{name}"
         if isinstance(value, dict) and key not in known:
             flat |= _flat(value, known, f"{key}.")
-        else:
+        elif value or key in known:
             flat[key] = value
     return flat
-
-
-def _converted(setting: Setting, value: Any) -> Any:
-    try:
-        if setting.kind == "float" and not isinstance(value, bool):
-            return float(value)
-        if setting.kind == "other" or type(value).__name__ == setting.kind:
-            return value
-    except (TypeError, ValueError):
-        pass
-    kinds = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "words"}
-    raise Refused(f"{setting.key}: {value!r} is not {kinds[setting.kind]}.")
 
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return "empty" if value in ("", [], {}) else str(value)
+    return text_of(value) if value not in ("", [], (), {}) else "empty"

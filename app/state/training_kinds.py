@@ -5,28 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.state.training_form import Setting
+from app.state.training_form import Setting, converted, read_setting
+from pegasus_runtime.errors import Refused
+
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Kind:
+class TrainingPreset:
     """One kind of training and the values it begins with."""
 
     name: str
     title: str
     help: str
-    preset: str
-    """the file that its values come from"""
+    file: str
+    """that its values come from"""
     has_attributes: bool
     values: dict[str, Any]
     """by key, where they differ from the usual ones"""
-    sizes: list[str]
-    """keys of those that ask for a GPU"""
-
-    @property
-    def small_values(self) -> dict[str, Any]:
-        """Those that a processor can do."""
-        return {key: value for key, value in self.values.items() if key not in self.sizes}
+    small_values: dict[str, Any]
+    """those of them that a processor can do"""
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,25 @@ class Description:
     """Everything that the form is made of."""
 
     settings: list[Setting]
-    kinds: list[Kind]
+    presets: list[TrainingPreset]
     has_gpu: bool
-    """whether the sizes of the kinds can be trained on this machine"""
+    """whether the sizes of the presets can be trained on this machine"""
 
 
 def read_description(described: dict[str, Any], has_gpu: bool) -> Description:
-    """The settings and kinds as the trainer described them."""
-    settings = [Setting(**entry) for entry in described["settings"]]
-    return Description(settings, [Kind(**entry) for entry in described["kinds"]], has_gpu)
+    """The settings and presets as the trainer described them.
+
+    Raises:
+        Refused: the trainer is of another version.
+    """
+    if described.get("format") != _FORMAT:
+        raise Refused("The trainer is of another version than the editor: install both anew.")
+    settings = [read_setting(entry) for entry in described["settings"]]
+    return Description(settings, [_preset(e, settings) for e in described["presets"]], has_gpu)
+
+
+def _preset(described: dict[str, Any], settings: list[Setting]) -> TrainingPreset:
+    known = {setting.key: setting for setting in settings}
+    values = {key: converted(known[key], value) for key, value in described["values"].items()}
+    small = {key: value for key, value in values.items() if not known[key].asks_for_gpu}
+    return TrainingPreset(**{**described, "values": values, "small_values": small})

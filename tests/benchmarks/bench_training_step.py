@@ -32,7 +32,7 @@ from pegasus_runtime.drawing import point_colours
 from pegasus_runtime.head import load_free_head
 from pegasus_runtime.memory import keep_freed_memory, peak_memory_mb
 from pegasus_runtime.raster import render_points
-from trainer.config.training import (
+from trainer.config.schema import (
     DataConfig,
     LossConfig,
     ModelConfig,

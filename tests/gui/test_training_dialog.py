@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox
 
 from app.runs import launch
 from app.runs.run import Run, Status
@@ -54,7 +57,9 @@ def dialog(qtbot, window, monkeypatch, tmp_path, qapp):
 def fill(qtbot, dialog, capture: Path, **changes: object) -> None:
     content = {**SMALL, **changes, "data": {**SMALL["data"], "folder": str(capture)}}
     dialog.yaml.setPlainText(yaml.safe_dump(content))
-    qtbot.waitUntil(lambda: "Looking" not in dialog.preflight.verdict.text(), timeout=60_000)
+    qtbot.waitUntil(
+        lambda: "looking" not in dialog.preflight.verdict.text().lower(), timeout=60_000
+    )
 
 
 def wait_for_status(qtbot, run: Run, status: Status) -> None:
@@ -133,11 +138,110 @@ def test_form_and_file_say_the_same(qtbot, dialog, capture):
     dialog.yaml.setPlainText("steps: 88\noptimiser: {points: 1e-4}\n")
     assert dialog.form.values()["steps"] == 88
     assert dialog.form.values()["optimiser.points"] == 1e-4
-    dialog.yaml.setPlainText("stepz: 1\n")
-    assert "stepz is not a setting" in dialog.preflight.verdict.text()
-    assert not dialog.start.isEnabled()
-    dialog.yaml.setPlainText("steps: many\n")
-    assert "not a whole number" in dialog.preflight.verdict.text()
+    for text, says in (
+        ("stepz: 1\n", "stepz is not a setting"),
+        ("steps: many\n", "“Steps” = many: use a whole number from 1"),
+        ("steps: 0\n", "“Steps” = 0: use a whole number from 1"),
+        ("data: {view_balance: 2}\n", "“View balance” (Data) = 2: use a number from 0 to 1"),
+        ("a: &a [*a]\n", "stands for itself"),
+    ):
+        dialog.yaml.setPlainText(text)
+        assert says in dialog.preflight.problems.text()
+        assert not dialog.start.isEnabled()
+    dialog.yaml.setPlainText("data: {source: 074}\nname: no\n")
+    assert dialog.rows.source.currentText() == "074" and dialog.form.values()["name"] == "no"
+
+
+def test_fields_say_what_they_cannot_take(qtbot, dialog):
+    share = dialog.form.fields["data.view_balance"]
+    share.lineEdit().setText("9")
+    share.editingFinished.emit()
+    share.interpretText()
+    assert share.value() == 1 and "most" in share.hint
+    name = dialog.form.fields["name"]
+    name.setText("a/b")
+    assert "“Name of the avatar” = a/b: use a name" in dialog.preflight.problems.text()
+    assert not dialog.start.isEnabled() and "a/b" in name.accessibleDescription()
+    name.setText("ada")
+    assert not dialog.preflight.problems.isVisible()
+
+
+def _looks() -> list[psutil.Process]:
+    """The trainer's processes that look at data."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "preflight" in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
+
+
+def test_of_many_changes_one_is_looked_at(qtbot, dialog, capture):
+    fill(qtbot, dialog, capture)
+    most = 0
+    for steps in range(10, 14):
+        dialog.form.fields["steps"].setValue(steps)
+        with qtbot.waitSignal(dialog.check_asked, timeout=10_000):
+            pass
+        qtbot.waitUntil(lambda: len(_looks()) > 0, timeout=10_000)
+        most = max(most, len(_looks()))
+    assert most == 1
+    dialog.form.fields["steps"].setValue(20)
+    qtbot.waitUntil(lambda: not _looks(), timeout=10_000)
+    qtbot.waitUntil(lambda: "Ready" in dialog.preflight.verdict.text(), timeout=60_000)
+    dialog.form.fields["steps"].setValue(21)
+    with qtbot.waitSignal(dialog.check_asked, timeout=10_000):
+        pass
+    dialog.accept()
+    qtbot.waitUntil(lambda: not _looks(), timeout=10_000)
+
+
+def test_problems_are_told_in_the_words_of_the_form(qtbot, dialog, capture, tmp_path):
+    points = {**SMALL["points"], "maximum": 100}
+    fill(qtbot, dialog, capture, points=points, start_from=str(tmp_path / "none.avatar"))
+    text = dialog.preflight.problems.text()
+    assert "“Points at most” = 100: use at least “Points at the beginning” (Points) (200)" in text
+    assert "points." not in text and ".yaml" not in text
+    fill(qtbot, dialog, capture, head=str(tmp_path / "none.pkl"))
+    assert "none.pkl: no such" in dialog.preflight.problems.text()
+    assert dialog.rows.head.text().endswith("none.pkl")
+
+
+def test_what_was_filled_in_is_not_lost_unasked(qtbot, dialog, capture):
+    asked = []
+
+    def answer(name: str) -> None:
+        box = next(each for each in dialog.findChildren(QMessageBox) if each.isVisible())
+        asked.append(box.text())
+        next(b for b in box.buttons() if b.text() == name).click()
+
+    dialog.form.fields["steps"].setValue(12)
+    QTimer.singleShot(0, lambda: answer("Go on editing"))
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.isVisible() and "will be lost" in asked[0]
+    QTimer.singleShot(0, lambda: answer("Discard"))
+    dialog.close()
+    assert not dialog.isVisible() and len(asked) == 2
+
+
+def test_an_untouched_form_closes_at_once(qtbot, dialog):
+    dialog.rows.kind.setCurrentIndex(1)
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()
+
+
+def test_tab_goes_from_the_top_to_the_bottom(qtbot, dialog):
+    rows, form = dialog.rows, dialog.form
+    wanted = [rows.kind, rows.data, rows.source, rows.begin, rows.head, rows.out]
+    wanted += [form.fields["name"], form.fields["steps"], dialog.copy, dialog.start]
+    order, each = [], rows.kind
+    while each not in order:
+        order.append(each)
+        each = each.nextInFocusChain()
+    places = [order.index(field) for field in wanted]
+    assert places == sorted(places)
+    for field in (*wanted[:-2], *form.fields.values()):
+        assert field.accessibleName()
 
 
 def test_a_kind_brings_its_values_and_leaves_what_was_typed(qtbot, dialog, tmp_path):

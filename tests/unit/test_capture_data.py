@@ -13,7 +13,7 @@ import pytest
 
 from pegasus_runtime.errors import Refused
 from tests.fake_capture import DISTANCE, FOCAL, SIDE, write_fake_capture
-from trainer.config.training import DataConfig
+from trainer.config.schema import DataConfig
 from trainer.data.choosing import choose_frame
 from trainer.data.dataset import load_capture
 from trainer.data.flame_parameters import convert_camera

@@ -12,7 +12,7 @@ import pytest
 
 from pegasus_runtime.errors import Refused
 from tests.fake_capture import DISTANCE, SIDE, write_plain_subject
-from trainer.config.training import DataConfig
+from trainer.config.schema import DataConfig
 from trainer.data.dataset import Capture, load_capture
 
 Content = dict[str, Any]

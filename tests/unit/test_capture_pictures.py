@@ -16,7 +16,7 @@ import pytest
 from pegasus_runtime.errors import Refused
 from tests.fake_capture import SIDE, write_plain_subject
 from trainer.config.loading import to_yaml
-from trainer.config.training import DataConfig, TrainingConfig
+from trainer.config.schema import DataConfig, TrainingConfig
 from trainer.data.dataset import load_capture
 from trainer.data.picture_file import PictureFile
 from trainer.data.preflight import preflight

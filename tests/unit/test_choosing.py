@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pegasus_runtime.camera import Camera
-from trainer.config.training import DataConfig
+from trainer.config.schema import DataConfig
 from trainer.data.choosing import chances, choose_frame, spread_views
 
 SIDES = (95.0, -110.0, 178.0)

@@ -15,7 +15,7 @@ from pegasus_runtime.head import load_free_head
 from pegasus_runtime.passes import PASSES
 from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.fake_capture import SIDE, write_fake_capture
-from trainer.config.training import (
+from trainer.config.schema import (
     DataConfig,
     LossConfig,
     ModelConfig,

@@ -11,7 +11,7 @@ from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.head import Head, load_free_head
 from tests.fake_capture import SIDE, write_fake_capture
-from trainer.config.training import DataConfig
+from trainer.config.schema import DataConfig
 from trainer.data.dataset import Capture, load_capture
 from trainer.stages.head_motion import HeadMotion, usual_coefficients
 from trainer.stages.head_samples import by_part

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config.training import LossConfig
+from trainer.config.schema import LossConfig
 from trainer.data.pictures import Pictures
 from trainer.losses.pictures import make_targets, picture_losses
 

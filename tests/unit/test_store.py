@@ -9,7 +9,7 @@ from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
 from pegasus_runtime.avatar.latent import AttributeBlend
 from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.head import load_free_head
-from trainer.config.training import ModelConfig
+from trainer.config.schema import ModelConfig
 from trainer.stages.store import Slot, hold_store, lay_out, max_slots, stretch_of, teach_store
 
 NAMES = ("hair_bob", "hair_curly", "hat_cap", "hat_beanie", "eyeglasses_round")

@@ -12,7 +12,7 @@ import torch
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import load_free_head
 from tests.fake_capture import SIDE, write_fake_capture
-from trainer.config.training import (
+from trainer.config.schema import (
     DataConfig,
     ModelConfig,
     PointConfig,

@@ -15,7 +15,7 @@ from pegasus_runtime.head import load_free_head
 from tests.fake_capture import SIDE, write_fake_capture
 from trainer.__main__ import main
 from trainer.config.loading import load_config, to_yaml
-from trainer.config.training import DataConfig, ModelConfig, PointConfig, TrainingConfig
+from trainer.config.schema import DataConfig, ModelConfig, PointConfig, TrainingConfig
 from trainer.data.dataset import load_capture
 from trainer.engine.dry_run import Estimate, total_seconds
 from trainer.engine.loop import train

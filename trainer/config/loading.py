@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import types
-import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
+from pegasus_runtime.constraints import shown
+from pegasus_runtime.documents import parse_yaml, read_yaml
 from pegasus_runtime.errors import Refused
+from trainer.config.settings import (
+    Problem,
+    Settings,
+    SettingsRefused,
+    own_settings,
+    sections_of,
+    settings_of,
+    values_of,
+)
 
-Config = TypeVar("Config")
+Config = TypeVar("Config", bound=Settings)
 
 
 def load_config(
@@ -25,106 +33,122 @@ def load_config(
     Args:
         kind: the dataclass of the configuration.
         path: YAML file, None for the defaults.
-        settings: ``key.sub=value`` each, over what the file says; values are YAML.
+        settings: ``key.sub=value`` each, over what the file says; values are YAML, and of a text
+            all that stands after the ``=``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: an unknown key (the nearest known one is named) or a value of the wrong kind.
+        Refused: an unknown key (the nearest known one is named), or values that cannot be used.
     """
-    values = _read_yaml(path) if path else {}
+    values: dict[str, Any] = {}
+    if path is not None:
+        # Words stay words here: 074 is a number for a number, and a name for a name.
+        values = read_yaml(path, as_texts=True) or {}
+        if not isinstance(values, dict):
+            raise Refused(f"{path}: expected keys and values.")
     for setting in settings:
-        _apply(values, setting)
+        _apply(kind, values, setting)
     try:
         return build(kind, values)
-    except Refused as error:
-        raise Refused(f"{path or 'configuration'}: {error}") from None
+    except SettingsRefused as error:
+        raise SettingsRefused(error.problems, str(path or "configuration")) from None
 
 
-def to_yaml(config: Any) -> str:
+def to_yaml(config: Settings) -> str:
     """The configuration as YAML, every field written out."""
-    return yaml.safe_dump(_plain(asdict(config)), sort_keys=False, allow_unicode=True)
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values_of(config).items()}
+    return yaml.safe_dump(_nested(plain), sort_keys=False, allow_unicode=True)
+
+
+def with_absolute_paths(config: Config) -> Config:
+    """The same configuration, which means the same files from any working folder."""
+    values = values_of(config)
+    for each in settings_of(type(config)):
+        if each.is_path and values[each.key]:
+            values[each.key] = str(Path(values[each.key]).expanduser().absolute())
+    return build(type(config), _nested(values))
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        place = content
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return content
 
 
 def build(kind: type[Config], values: Mapping[str, Any], prefix: str = "") -> Config:
-    """A configuration dataclass of plain values, checked key by key."""
-    types_by_name = typing.get_type_hints(kind)
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            raise Refused(f"unknown key {prefix}{key}{_nearest(str(key), known, prefix)}.")
-    return kind(
-        **{
-            key: _convert(types_by_name[key], value, f"{prefix}{key}")
-            for key, value in values.items()
-        }
-    )
+    """A configuration, or its section ``prefix``, of plain values, nested as in a file.
+
+    Raises:
+        SettingsRefused: all that is unknown or cannot be used, by its dotted key.
+    """
+    sections = sections_of(kind)
+    known = [each.key for each in own_settings(kind)] + list(sections)
+    problems = [
+        Problem(shown(key), _unknown(shown(key), known, prefix))
+        for key in values
+        if key not in known
+    ]
+    given = {key: value for key, value in values.items() if key in known}
+    for name, section in sections.items():
+        if name in given:
+            try:
+                given[name] = _build_section(section, given[name], f"{prefix}{name}.")
+            except SettingsRefused as error:
+                problems += [Problem(f"{name}.{p.key}".rstrip("."), p.text) for p in error.problems]
+                del given[name]
+    try:
+        built = kind(**given)
+    except SettingsRefused as error:
+        problems += error.problems
+    if problems:
+        raise SettingsRefused(problems)
+    return built
 
 
-def _nearest(key: str, known: set[str], prefix: str) -> str:
-    found = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+def _build_section(kind: type[Config], values: object, prefix: str) -> Config:
+    if values == "" or values is None:
+        # The name of a section with nothing below it.
+        return kind()
+    if not isinstance(values, Mapping):
+        raise SettingsRefused([Problem("", f"= {shown(values)}: expected a section of keys.")])
+    return build(kind, values, prefix)
+
+
+def _unknown(key: str, known: list[str], prefix: str) -> str:
+    found = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     if found:
-        return f"; did you mean {prefix}{found[0]}?"
-    return f"; known are {', '.join(sorted(known))}"
+        return f"is unknown; did you mean {prefix}{found[0]}?"
+    return f"is unknown; known are {', '.join(known)}."
 
 
-def _convert(kind: Any, value: Any, name: str) -> Any:
-    if is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, Mapping):
-            raise Refused(f"{name}: expected a section of keys, got {value!r}.")
-        return build(kind, value, f"{name}.")
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_convert(arguments[0], item, name) for item in value)
-    if origin is dict and isinstance(value, Mapping):
-        return {str(k): _convert(arguments[1], item, f"{name}.{k}") for k, item in value.items()}
-    if origin is types.UnionType and value is None:
-        return None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
-        return _number(value, name)
-    if isinstance(kind, type) and type(value) is kind:
-        return value
-    wanted = getattr(kind, "__name__", str(kind))
-    raise Refused(f"{name} = {value!r}: expected {wanted}.")
-
-
-def _number(text: str, name: str) -> float:
-    """YAML reads 1e-3, without a point, as a word."""
-    try:
-        return float(text)
-    except ValueError:
-        raise Refused(f"{name} = {text!r}: expected float.") from None
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such configuration file.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
-    if not isinstance(values, dict):
-        raise Refused(f"{path}: expected keys and values.")
-    return values
-
-
-def _apply(values: dict[str, Any], setting: str) -> None:
+def _apply(kind: type[Settings], values: dict[str, Any], setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise Refused(f"--set {setting}: write it as key=value or key.sub=value.")
+        raise Refused(f"--set {shown(setting)}: write it as key=value or key.sub=value.")
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise Refused(f"--set {setting}: {section} has no keys below it.")
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise Refused(f"--set {setting}: the value is not valid YAML.") from None
+            raise Refused(f"--set {shown(setting)}: {section} has no keys below it.")
+    values[last] = _value_of(text, _is_text(kind, key), f"--set {shown(setting)}")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+def _is_text(kind: type[Settings], key: str) -> bool:
+    return any(
+        each.key == key and (each.constraint.kind, each.constraint.container) == ("text", "")
+        for each in settings_of(kind)
+    )
+
+
+def _value_of(text: str, is_text: bool, source: str) -> Any:
+    """A text takes all that was written, but for quotes around it; what else there is, is YAML."""
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    if is_text and not is_quoted:
+        return text
+    value = parse_yaml(text, source, as_texts=True)
+    return "" if value is None else value

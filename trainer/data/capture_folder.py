@@ -10,7 +10,7 @@ from typing import Any
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import Refused, quoted
-from trainer.config.training import DataConfig
+from trainer.config.schema import DataConfig
 from trainer.data.flame_parameters import (
     NUM_EXPRESSION,
     NUM_SHAPE,

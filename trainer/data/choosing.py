@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.config.training import DataConfig
+from trainer.config.schema import DataConfig
 from trainer.data.dataset import Capture, TrainingFrame
 
 _BESIDE_DEG = 20.0

@@ -13,7 +13,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.latent import CATEGORIES, category_of
 from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import Refused
-from trainer.config.training import DataConfig
+from trainer.config.schema import DataConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
     FrameRecord,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.memory import free_memory_bytes
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.pictures import BYTES_PER_PIXEL, PictureCache
 from trainer.data.preflight_report import Report
 

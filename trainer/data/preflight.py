@@ -1,20 +1,16 @@
-"""Would this training run? ``python -m trainer.data.preflight CONFIG OUT`` prints JSON.
+"""Would this training run? ``python -m trainer preflight`` prints it as JSON.
 
 It looks at frames exactly as the training does, all pictures included.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from pegasus_runtime.avatar.latent import CATEGORIES, category_of
 from pegasus_runtime.avatar.library import load_avatar
 from pegasus_runtime.errors import Refused
-from trainer.config.loading import load_config
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
     SubjectRecord,
@@ -26,21 +22,18 @@ from trainer.data.look_over import look_over
 from trainer.data.machine_check import check_device, check_room
 from trainer.data.pictures import PictureCache
 from trainer.data.preflight_report import Report
+from trainer.engine.resume import load_configured_head
 
 _MAX_SHOWN = 12
 _CACHE_GB = 0.25
 """for pictures that are looked at once"""
 
 
-def preflight(path: Path, out: Path) -> Report:
+def preflight(config: TrainingConfig, out: Path) -> Report:
     """Look at everything that could go wrong before a training is started."""
     report = Report()
-    try:
-        config = load_config(TrainingConfig, path)
-    except (Refused, FileNotFoundError) as error:
-        report.refuse(str(error), "Correct this setting.")
-        return report
     num_frames = _check_data(config, report)
+    check_head(config, report)
     check_start(config, report)
     check_device(config, report)
     check_processes(config, num_frames, report)
@@ -94,6 +87,15 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
     report.facts["Frames"] = f"{good:,} good, {len(report.bad):,} bad"
     del report.bad[_MAX_SHOWN:]
     return good
+
+
+def check_head(config: TrainingConfig, report: Report) -> None:
+    """The head that is set opens."""
+    try:
+        load_configured_head(config)
+    except (Refused, OSError) as error:
+        fix = "Choose the generic_model.pkl that the videos were tracked with, or leave it empty."
+        report.refuse(str(error), fix)
 
 
 def check_start(config: TrainingConfig, report: Report) -> None:
@@ -171,7 +173,3 @@ def _report_bad(subject: SubjectRecord, config: TrainingConfig, report: Report) 
         check_bad_share(subject, config.data.max_bad_share)
     except Refused as error:
         report.refuse(str(error), "The reasons are below.")
-
-
-if __name__ == "__main__":
-    json.dump(asdict(preflight(Path(sys.argv[1]), Path(sys.argv[2]))), sys.stdout)

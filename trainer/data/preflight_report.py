@@ -10,7 +10,7 @@ class Report:
     """What was found. Problems keep a training from running, notes do not."""
 
     problems: list[dict[str, str]] = field(default_factory=list)
-    """text, fix"""
+    """text, fix, and the key of the setting that the text goes on from, if it is one"""
     notes: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     bad: list[dict[str, str]] = field(default_factory=list)
@@ -21,6 +21,6 @@ class Report:
     seconds: float = 0.0
     """a rough estimate"""
 
-    def refuse(self, text: str, fix: str) -> None:
+    def refuse(self, text: str, fix: str, key: str = "") -> None:
         """Add a problem with what to do about it."""
-        self.problems.append({"text": text, "fix": fix})
+        self.problems.append({"text": text, "fix": fix, "key": key})

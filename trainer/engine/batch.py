@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.choosing import choose_frame
 from trainer.data.dataset import TrainingFrame
 from trainer.engine.ranks import Ranks

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pegasus_runtime.memory import peak_memory_mb
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.engine.batch import BatchResult
 from trainer.engine.device_use import DeviceUse
 from trainer.engine.events import EventLog

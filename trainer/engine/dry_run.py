@@ -10,7 +10,7 @@ import torch
 from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.head import Head
 from pegasus_runtime.memory import peak_memory_mb
-from trainer.config.training import PointConfig, TrainingConfig
+from trainer.config.schema import PointConfig, TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
 from trainer.engine.learner import Learner

@@ -14,7 +14,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.session import Session
-from trainer.config.training import LossConfig
+from trainer.config.schema import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.perceptual_distance import (
     MIN_SIDE,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pegasus_runtime.avatar.avatar import Avatar
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
+from trainer.config.settings import values_of
 from trainer.engine.tangent_precision import choose_tangent_precision
 from trainer.stages.store import hold_store, store_box, stretch_of
 
@@ -160,6 +161,8 @@ class Learner:
     def snapshot(self) -> dict[str, Any]:
         """Everything a later run needs to go on exactly here, as plain tensors and numbers."""
         return {
+            "settings": values_of(self.config),
+            "head_sha256": self.avatar.head.sha256,
             "networks": self.networks.state_dict(),
             "codes": self.codes.state_dict(),
             "points": self.points.detach(),
@@ -179,6 +182,9 @@ class Learner:
         points = state["points"].to(self.device)
         self._replace_points(points, torch.arange(0, device=self.device))
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            # The state brings the rates of then, and those of now count.
+            group["base_rate"] = self._groups[group["name"]][1]
         self.radius = float(state["radius"])
         self.rate_scale = float(state["rate_scale"])
         self.seen = state["seen"].to(self.device)

@@ -20,7 +20,7 @@ from pegasus_runtime.files import output_file, replace_file, sweep_leftovers
 from pegasus_runtime.head import Head
 from pegasus_runtime.run_lock import RunLock, hold
 from trainer.config.loading import to_yaml
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
 from trainer.engine.checkpoints import Checkpoints
@@ -30,6 +30,7 @@ from trainer.engine.learner import Learner
 from trainer.engine.previews import preview_frames, write_preview
 from trainer.engine.ranks import Ranks
 from trainer.engine.recovery import Recovery
+from trainer.engine.resume import refuse_other_run
 from trainer.engine.step import Situation
 from trainer.engine.stop_requests import StopRequests, stop_requests
 from trainer.losses.features import find_feature_loss
@@ -169,6 +170,7 @@ def _begin(
         saved = checkpoints.restore("auto")
         if saved is None:
             raise Refused("this process cannot read the checkpoint that the first one has saved.")
+    refuse_other_run(saved, config, head)
     blank = blank_avatar(config, capture, head, saved["points"])
     learner = Learner(blank, config, ranks.device, saved["num_slots"])
     learner.restore(saved)
@@ -260,7 +262,8 @@ def _provenance(config: TrainingConfig, capture: Capture) -> dict[str, Any]:
     settings = asdict(config)
     # An avatar is given away, and where its maker keeps files is nobody's business.
     settings["data"]["folder"] = Path(config.data.folder).name
-    settings["start_from"] = Path(config.start_from).name
+    for name in ("start_from", "head"):
+        settings[name] = Path(settings[name]).name
     return {
         "made_by": "trainer train",
         "config": settings,

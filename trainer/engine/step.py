@@ -33,7 +33,7 @@ from pegasus_runtime.deform.surface import (
 from pegasus_runtime.drawing import point_colours
 from pegasus_runtime.head import Head
 from pegasus_runtime.raster import rasterize, render_points, visible_points
-from trainer.config.training import LossConfig
+from trainer.config.schema import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.in_slices import in_slices
 from trainer.engine.learner import Learner

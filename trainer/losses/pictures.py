@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.config.training import LossConfig
+from trainer.config.schema import LossConfig
 from trainer.data.pictures import Pictures
 
 CHANNELS = {"rgb": 3, "normal": 3, "segmentation": 1, "alpha": 1}

@@ -7,7 +7,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
 from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.head import Head
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 
 

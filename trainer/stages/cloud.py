@@ -17,7 +17,7 @@ from pegasus_runtime.avatar.latent import category_of
 from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.head import Head
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.stages.bare_head import BareHead
 from trainer.stages.blank import mean_view_scale

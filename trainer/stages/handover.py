@@ -11,7 +11,7 @@ from pegasus_runtime.avatar.latent import LatentCodes
 from pegasus_runtime.avatar.library import load_avatar
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import Head
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.stages.blank import blank_avatar
 

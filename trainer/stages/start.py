@@ -13,7 +13,7 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.layers import WeightNormLinear
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.head import Head
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.stages.blank import blank_avatar
 from trainer.stages.cloud import StartCloud, make_cloud

@@ -19,7 +19,7 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.deformer import NUM_OFFSET_INPUTS, Deformer
 from pegasus_runtime.avatar.latent import CODE_SIZE, LatentCodes, category_of
 from pegasus_runtime.avatar.layers import WeightNormLinear
-from trainer.config.training import ModelConfig
+from trainer.config.schema import ModelConfig
 
 _LOW, _HIGH = (-0.17, 0.07, -0.23), (0.17, 0.33, 0.11)
 """a box in the middle of the skull, which is much the same in every head"""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pegasus_runtime.errors import Refused
+from trainer.config.settings import Problem, Settings, setting
 
 SOURCE = "source"
 ATTRIBUTE_NAMES = (
@@ -23,49 +24,37 @@ SUBJECTS = (SOURCE, *ATTRIBUTE_NAMES)
 
 
 @dataclass(frozen=True)
-class CaptureConfig:
-    """The settings of one capture; the same settings give the same pictures.
+class CaptureConfig(Settings):
+    """The settings of one capture; the same settings give the same pictures."""
 
-    Raises:
-        Refused: a value is out of range or a subject is unknown.
-    """
+    seed: int = setting(7, "of people and poses", minimum=0, maximum=2**32 - 1)
+    image_size: int = setting(
+        512, "side of the square pictures", minimum=16, maximum=2048, unit="px"
+    )
+    num_source_frames: int = setting(
+        240, "frames of the source person's folder", minimum=1, maximum=100_000, unit="frames"
+    )
+    num_attribute_frames: int = setting(
+        70, "frames of each attribute folder", minimum=1, maximum=100_000, unit="frames"
+    )
+    subjects: tuple[str, ...] = setting(
+        SUBJECTS,
+        "folders that are drawn",
+        choices=SUBJECTS,
+        wanted=f"some of {', '.join(SUBJECTS)}",
+    )
+    supersampling: int = setting(
+        2, "pictures are drawn this many times larger, then box filtered", minimum=1, maximum=4
+    )
+    num_processes: int = setting(2, "that draw side by side", minimum=1, maximum=64)
 
-    seed: int = 7
-    image_size: int = 512
-    """side of the square pictures, in pixels"""
-    num_source_frames: int = 240
-    num_attribute_frames: int = 70
-    """frames of each attribute folder"""
-    subjects: tuple[str, ...] = SUBJECTS
-    supersampling: int = 2
-    """pictures are drawn this many times larger, then box filtered"""
-    num_processes: int = 2
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "subjects", _checked_subjects(self.subjects))
-        _check_whole("seed", self.seed, 0, 2**32 - 1)
-        _check_whole("image_size", self.image_size, 16, 2048)
-        _check_whole("num_source_frames", self.num_source_frames, 1, 100_000)
-        _check_whole("num_attribute_frames", self.num_attribute_frames, 1, 100_000)
-        _check_whole("supersampling", self.supersampling, 1, 4)
-        _check_whole("num_processes", self.num_processes, 1, 64)
+    def conflicts(self) -> Iterator[Problem]:
+        """Each subject is drawn once, and at least one is."""
+        if not self.subjects:
+            yield Problem("subjects", "= []: name at least one.")
+        if len(set(self.subjects)) != len(self.subjects):
+            yield Problem("subjects", "names one twice; give every name once.")
 
     def num_frames(self, subject: str) -> int:
         """How many frames the folder of this subject has."""
         return self.num_source_frames if subject == SOURCE else self.num_attribute_frames
-
-
-def _checked_subjects(subjects: object) -> tuple[str, ...]:
-    if isinstance(subjects, str) or not isinstance(subjects, (list, tuple)) or not subjects:
-        raise Refused(f"subjects {subjects!r}: give a list of names, such as ['{SOURCE}'].")
-    for name in subjects:
-        if name not in SUBJECTS:
-            raise Refused(f"subjects: {name!r} is unknown; choose from {', '.join(SUBJECTS)}.")
-    if len(set(subjects)) != len(subjects):
-        raise Refused("subjects: a name is given twice; give every name once.")
-    return tuple(subjects)
-
-
-def _check_whole(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise Refused(f"{name} {value!r}: give a whole number from {low} to {high}.")

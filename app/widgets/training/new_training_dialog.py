@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QPlainTextEdit,
     QPushButton,
     QScrollArea,
@@ -22,14 +24,17 @@ from PySide6.QtWidgets import (
 
 from app.runs.launch import command_text
 from app.runs.slurm import is_slurm_here
-from app.state.training_form import flat_yaml, from_yaml, to_yaml
+from app.state.training_form import converted, from_yaml, set_arguments, to_yaml, with_labels
 from app.state.training_kinds import Description
 from app.widgets.training.preflight_panel import PreflightPanel
 from app.widgets.training.settings_form import SettingsForm
 from app.widgets.training.slurm_box import SlurmBox
 from app.widgets.training.source_rows import KEYS, SourceRows
 
-_WAIT_MS = 500
+_WAIT_MS = 600
+"""without a change, before it is looked again: a look starts a process"""
+_PATIENCE_MS = 4000
+"""after which a training can be started although the look at its data has not ended"""
 _KEPT = ("device", "threads")
 """what another kind of training does not change: it depends on the machine"""
 
@@ -39,6 +44,8 @@ class NewTrainingDialog(QDialog):
 
     check_asked = Signal(str, object)
     """the YAML and the run's folder"""
+    check_dropped = Signal()
+    """the answer to the last one is not wanted any more"""
     start_asked = Signal(object, str, int)
     """the run's folder, the YAML, how many GPUs"""
     submit_asked = Signal(object, str, object)
@@ -53,6 +60,8 @@ class NewTrainingDialog(QDialog):
         self._has_gpu, self._num_gpus, self._usual_name = description.has_gpu, 0, ""
         self._timer = QTimer(self, singleShot=True, interval=_WAIT_MS)
         self._timer.timeout.connect(self._ask_check)
+        self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
+        self._patience.timeout.connect(self._on_patience_over)
         self._make_fields(description)
         columns = QHBoxLayout()
         columns.setSpacing(22)
@@ -65,7 +74,8 @@ class NewTrainingDialog(QDialog):
         column.addLayout(self._make_footer())
         self._connect()
         self._fill(self._has_gpu)
-        self.resize(1020, 700)
+        self._chain_tab_stops()
+        self.resize(1020, 720)
 
     def config_text(self) -> str:
         """The YAML that the trainer would read."""
@@ -77,21 +87,43 @@ class NewTrainingDialog(QDialog):
 
     def show_report(self, report: dict[str, Any]) -> None:
         """Show what the look before the training has found."""
-        if self._timer.isActive():
+        if not self._is_asked:
             return
+        self._end_look()
         self.rows.offer_subjects(report["subjects"])
-        problems = report["problems"] + self._own_problems()
+        problems = [self._in_words(p) for p in report["problems"]] + self._own_problems()
         self._num_gpus = report["num_gpus"]
-        self.preflight.show_report({**report, "problems": problems})
+        notes = [with_labels(note, self._settings) for note in report["notes"]]
+        self.preflight.show_report({**report, "problems": problems, "notes": notes})
         self._set_ready(not problems)
 
     def show_failure(self, text: str) -> None:
-        """Something did not work."""
-        self.status.setText(text)
-        self._ask_check()
+        """Something that was asked for did not work; it can be asked for again."""
+        self.status.setText(with_labels(text, self._settings))
+        self._set_ready(not self._own_problems())
+
+    def show_check_failure(self, text: str) -> None:
+        """The look itself did not work."""
+        if self._is_asked:
+            self._end_look()
+            self.preflight.show_problems([with_labels(text, self._settings)])
+
+    def reject(self) -> None:
+        """Close, but not what was filled in without a word."""
+        if self._is_filled() and not self._may_discard():
+            return
+        self._drop_look()
+        super().reject()
+
+    def accept(self) -> None:
+        """Close: it has started."""
+        self._drop_look()
+        super().accept()
 
     def _make_fields(self, description: Description) -> None:
-        self.rows = SourceRows(description.kinds, description.has_gpu)
+        self._is_asked = False
+        self._untouched: dict[str, Any] = {}
+        self.rows = SourceRows(description.presets, description.has_gpu)
         self.form = SettingsForm([s for s in self._settings if s.key not in KEYS])
         self.yaml = QPlainTextEdit()
         self.yaml.setAccessibleName("Settings as YAML")
@@ -149,12 +181,17 @@ class NewTrainingDialog(QDialog):
         self._usual_name = kind.values["name"]
         self.form.set_values(wanted | {key: now[key] for key in _KEPT})
         self._on_changed()
+        self._untouched = self.form.values()
 
     def _on_changed(self) -> None:
         values = self.form.values() | self.rows.values()
         self.yaml.blockSignals(True)
         self.yaml.setPlainText(to_yaml(self._settings, values))
         self.yaml.blockSignals(False)
+        problems = self._row_problems() + self.form.problems()
+        if problems:
+            self._stop_waiting(problems)
+            return
         self.rows.propose_folder(_free_folder(self._runs_folder, values["name"]))
         self._wait()
 
@@ -162,19 +199,42 @@ class NewTrainingDialog(QDialog):
         try:
             values = from_yaml(self._settings, self.config_text())
         except ValueError as error:
-            self._timer.stop()
-            self._set_ready(False)
-            self.preflight.show_waiting(str(error))
+            self._stop_waiting([str(error)])
             return
         self.form.set_values(values)
         self.rows.set_values(values)
+        self.form.problems()
         self._wait()
 
     def _wait(self) -> None:
+        self._drop_look()
         self._set_ready(False)
         self.status.clear()
         self.preflight.show_waiting("Looking at the data …")
         self._timer.start()
+        self._patience.start()
+
+    def _stop_waiting(self, problems: list[str]) -> None:
+        self._drop_look()
+        self._set_ready(False)
+        self.preflight.show_problems(problems)
+
+    def _drop_look(self) -> None:
+        was_asked = self._is_asked
+        self._end_look()
+        if was_asked:
+            self.check_dropped.emit()
+
+    def _end_look(self) -> None:
+        self._is_asked = False
+        self._timer.stop()
+        self._patience.stop()
+
+    def _on_patience_over(self) -> None:
+        """A training looks at its data itself, so a long look need not be waited for."""
+        if not self._own_problems() and self.rows.values()["data.folder"]:
+            self.preflight.show_waiting("Still looking at the data; you can start already.")
+            self._set_ready(True)
 
     def _set_ready(self, is_ready: bool) -> None:
         # A default button looks pressable even where it is not.
@@ -183,7 +243,53 @@ class NewTrainingDialog(QDialog):
         self.submit.setEnabled(is_ready)
 
     def _ask_check(self) -> None:
+        self._is_asked = True
         self.check_asked.emit(self.config_text(), self.run_folder())
+
+    def _row_problems(self) -> list[str]:
+        """What is wrong with the fields above the form."""
+        problems, values = [], self.rows.values()
+        for setting in self._settings:
+            if setting.key in values:
+                try:
+                    converted(setting, values[setting.key])
+                except ValueError as error:
+                    problems.append(str(error))
+        return problems
+
+    def _in_words(self, problem: dict[str, str]) -> dict[str, str]:
+        """A problem that names settings as the form does."""
+        names = {setting.key: setting.name for setting in self._settings}
+        text = with_labels(problem["text"], self._settings)
+        name = names.get(problem["key"], problem["key"])
+        fix = with_labels(problem["fix"], self._settings)
+        return {"text": f"{name} {text}".strip(), "fix": fix}
+
+    def _is_filled(self) -> bool:
+        """Whether there is something to lose."""
+        rows = self.rows.values()
+        typed = any(rows[key] for key in KEYS if key != "data.source")
+        return typed or self.rows.folder_is_typed or self.form.values() != self._untouched
+
+    def _may_discard(self) -> bool:
+        question = QMessageBox(self)
+        question.setIcon(QMessageBox.Icon.Question)
+        question.setWindowTitle("New training")
+        question.setText("Close without starting this training? Its settings will be lost.")
+        discard = question.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
+        keep = question.addButton("Go on editing", QMessageBox.ButtonRole.RejectRole)
+        question.setDefaultButton(keep)
+        question.setEscapeButton(keep)
+        question.exec()
+        question.deleteLater()
+        return question.clickedButton() is discard
+
+    def _chain_tab_stops(self) -> None:
+        """From the top to the bottom of the left column, then the buttons."""
+        fields = list(self.form.fields.values())
+        stops: list[QWidget] = [self.rows.last_stop, self.tabs.tabBar(), fields[0]]
+        for stop, following in pairwise(stops):
+            self.setTabOrder(stop, following)
 
     def _own_problems(self) -> list[dict[str, str]]:
         problems = []
@@ -197,7 +303,8 @@ class NewTrainingDialog(QDialog):
         self.status.setText("Copied.")
 
     def _command(self) -> str:
-        return command_text(self.run_folder(), self._num_gpus, flat_yaml(self.config_text()))
+        arguments = set_arguments(self._settings, self.config_text())
+        return command_text(self.run_folder(), self._num_gpus, arguments)
 
     def _on_submit(self) -> None:
         box = SlurmBox(self.form.values()["batch_size"], self)

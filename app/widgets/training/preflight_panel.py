@@ -60,14 +60,19 @@ class PreflightPanel(QWidget):
     def show_waiting(self, text: str) -> None:
         """Nothing is known yet, or not any more."""
         self.verdict.setText(text)
+        self.problems.hide()
         self.verdict.setStyleSheet("")
+
+    def show_problems(self, problems: list[str]) -> None:
+        """Show what is known to be wrong without a look at anything."""
+        self._show_verdict(len(problems))
+        self.problems.setText("".join(f"<p>{_bold(text)}</p>" for text in problems))
+        self.problems.show()
 
     def show_report(self, report: dict[str, Any]) -> None:
         """Show what was found."""
         problems = report["problems"]
-        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        self.verdict.setText(f"{count} to solve first" if problems else "Ready to start")
-        self.verdict.setStyleSheet("font-weight: 600;")
+        self._show_verdict(len(problems))
         while self._facts.rowCount():
             self._facts.removeRow(0)
         facts = dict(report["facts"])
@@ -78,16 +83,17 @@ class PreflightPanel(QWidget):
             value.setWordWrap(True)
             self._facts.addRow(f"{title}", value)
         self.problems.setText(
-            "".join(
-                f"<p><b style='color:{ERROR_COLOUR}'>{_escaped(p['text'])}</b><br>"
-                f"{_escaped(p['fix'])}</p>"
-                for p in problems
-            )
+            "".join(f"<p>{_bold(p['text'])}<br>{_escaped(p['fix'])}</p>" for p in problems)
         )
         self.problems.setVisible(bool(problems))
         self.notes.setText("\n\n".join(report["notes"]))
         self.notes.setVisible(bool(report["notes"]))
         self._show_bad(report["bad"])
+
+    def _show_verdict(self, num_problems: int) -> None:
+        count = f"{num_problems} problems" if num_problems > 1 else "1 problem"
+        self.verdict.setText(f"{count} to solve first" if num_problems else "Ready to start")
+        self.verdict.setStyleSheet("font-weight: 600;")
 
     def _show_bad(self, frames: list[dict[str, str]]) -> None:
         self.bad.clear()
@@ -99,6 +105,10 @@ class PreflightPanel(QWidget):
             item.setToolTip(frame["picture"])
             self.bad.addItem(item)
         self.bad.setVisible(bool(frames))
+
+
+def _bold(text: str) -> str:
+    return f"<b style='color:{ERROR_COLOUR}'>{_escaped(text)}</b>"
 
 
 def _escaped(text: str) -> str:

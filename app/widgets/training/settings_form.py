@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -16,13 +15,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.training_form import COMMON, UNITS, Setting
+from app.state.training_form import Setting, converted, text_of, value_of
+from app.widgets.activity_panel import ERROR_COLOUR
 from app.widgets.number_field import NumberField, WholeNumberField
 from app.widgets.section import Section
+from pegasus_runtime.errors import Refused
 
 LABEL_WIDTH = 172
 """so that the fields of several forms stand in one line"""
-_MAX_INT = 2**31 - 1
 
 
 class SettingsForm(QWidget):
@@ -33,17 +33,33 @@ class SettingsForm(QWidget):
     def __init__(self, settings: list[Setting]) -> None:
         super().__init__()
         self.fields: dict[str, QWidget] = {}
+        self._labels: dict[str, QLabel] = {}
         self._settings = {setting.key: setting for setting in settings}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(6)
-        column.addLayout(self._make_rows([k for k in COMMON if k in self._settings]))
-        rest = [setting for setting in self._settings.values() if setting.key not in COMMON]
+        column.addLayout(self._make_rows([s for s in settings if s.is_common]))
+        rest = [setting for setting in settings if not setting.is_common]
         for group in dict.fromkeys(setting.group for setting in rest):
             section = Section(group, is_open=False)
-            section.body.addLayout(self._make_rows([s.key for s in rest if s.group == group]))
+            section.body.addLayout(self._make_rows([s for s in rest if s.group == group]))
             column.addWidget(section)
         column.addStretch(1)
+
+    def problems(self) -> list[str]:
+        """What is wrong with which fields; their labels show it, too."""
+        found = []
+        for key, setting in self._settings.items():
+            problem = ""
+            try:
+                converted(setting, self._value(key))
+            except Refused as error:
+                problem = str(error)
+                found.append(problem)
+            label = self._labels[key]
+            label.setStyleSheet(f"color: {ERROR_COLOUR}" if problem else "")
+            self.fields[key].setAccessibleDescription(problem or setting.tooltip)
+        return found
 
     def values(self) -> dict[str, Any]:
         """What the fields say, by key."""
@@ -63,52 +79,58 @@ class SettingsForm(QWidget):
             return True
         return super().eventFilter(watched, event)
 
-    def _make_rows(self, keys: list[str]) -> QFormLayout:
+    def _make_rows(self, settings: list[Setting]) -> QFormLayout:
         form = QFormLayout()
         form.setVerticalSpacing(8)
         form.setHorizontalSpacing(14)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for key in keys:
-            setting = self._settings[key]
-            field, label = self._make_field(setting), QLabel(setting.title)
+        for setting in settings:
+            field, label = self._make_field(setting), QLabel(setting.label)
             label.setMinimumWidth(LABEL_WIDTH)
+            label.setBuddy(field)
             for widget in (field, label):
                 widget.setToolTip(setting.tooltip)
-            field.setAccessibleName(setting.title)
+            field.setAccessibleName(setting.label)
             field.installEventFilter(self)
             field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            self.fields[key] = field
+            self.fields[setting.key], self._labels[setting.key] = field, label
             self._set_value(field, setting.default)
             form.addRow(label, field)
         return form
 
     def _make_field(self, setting: Setting) -> QWidget:
-        low, high = setting.limits
-        if setting.choices:
+        limits, choices = setting.constraint, setting.constraint.choices or setting.suggestions
+        if choices:
             choice = QComboBox()
-            choice.addItems(list(setting.choices))
-            choice.setEditable(setting.key == "device")
+            choice.addItems(list(choices))
+            choice.setEditable(bool(setting.suggestions))
             choice.currentTextChanged.connect(self.changed)
             return choice
-        if setting.kind == "bool":
+        if limits.kind == "bool":
             check = QCheckBox()
             check.toggled.connect(self.changed)
             return check
-        if setting.kind == "int":
-            whole = WholeNumberField(int(low), int(min(high, _MAX_INT)), UNITS.get(setting.key, ""))
-            whole.setStepType(WholeNumberField.StepType.AdaptiveDecimalStepType)
-            whole.valueChanged.connect(self.changed)
-            return whole
-        if setting.kind == "float":
-            number = NumberField(low, high, None)
+        if limits.kind in ("int", "float") and not limits.container:
+            number = self._make_number(setting)
             number.valueChanged.connect(self.changed)
             return number
         line = QLineEdit()
         line.textChanged.connect(self.changed)
         return line
 
+    @staticmethod
+    def _make_number(setting: Setting) -> NumberField:
+        low, high = setting.constraint.minimum, setting.constraint.maximum
+        assert low is not None and high is not None, setting.key
+        suffix = f" {setting.unit}" if setting.unit else ""
+        if setting.constraint.kind == "float":
+            return NumberField(low, high, None, suffix)
+        whole = WholeNumberField(int(low), int(high), suffix)
+        whole.setStepType(WholeNumberField.StepType.AdaptiveDecimalStepType)
+        return whole
+
     def _value(self, key: str) -> Any:
-        field, setting = self.fields[key], self._settings[key]
+        field = self.fields[key]
         if isinstance(field, QComboBox):
             return field.currentText()
         if isinstance(field, QCheckBox):
@@ -116,12 +138,7 @@ class SettingsForm(QWidget):
         if isinstance(field, NumberField):
             return field.value()
         assert isinstance(field, QLineEdit)
-        if setting.kind == "str":
-            return field.text()
-        try:
-            return yaml.safe_load(field.text())
-        except yaml.YAMLError:
-            return field.text()
+        return value_of(self._settings[key], field.text())
 
     @staticmethod
     def _set_value(field: QWidget, value: Any) -> None:
@@ -132,6 +149,4 @@ class SettingsForm(QWidget):
         elif isinstance(field, NumberField):
             field.setValue(value)
         elif isinstance(field, QLineEdit):
-            plain = isinstance(value, str)
-            text = value if plain else yaml.safe_dump(value, default_flow_style=True).strip()
-            field.setText(text)
+            field.setText(text_of(value))

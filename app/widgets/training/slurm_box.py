@@ -84,6 +84,7 @@ class SlurmBox(QDialog):
             ("Further options", self.further),
         ):
             form.addRow(title, field)
+            field.setAccessibleName(title)
         self.nodes.valueChanged.connect(self._check)
         self.gpus.valueChanged.connect(self._check)
         self.further.textChanged.connect(self._check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.training_kinds import Kind
+from app.state.training_kinds import TrainingPreset
 from app.widgets.training.settings_form import LABEL_WIDTH
 
-KEYS = ("data.folder", "data.source", "start_from")
+KEYS = ("data.folder", "data.source", "start_from", "head")
 """the settings that have their field here"""
 
 
@@ -35,17 +36,14 @@ class SourceRows(QWidget):
     folder_changed = Signal()
     """where it goes"""
 
-    def __init__(self, kinds: list[Kind], has_gpu: bool) -> None:
+    def __init__(self, presets: list[TrainingPreset], has_gpu: bool) -> None:
         super().__init__()
-        self._kinds, self._folder_is_typed = kinds, False
+        self._presets, self._folder_is_typed = presets, False
+        self._browses: dict[QLineEdit, QPushButton] = {}
         self.kind, self.note = QComboBox(), QLabel()
-        self.data, self.source, self.begin, self.out = (
-            QLineEdit(),
-            QComboBox(),
-            QLineEdit(),
-            QLineEdit(),
-        )
-        for index, kind in enumerate(kinds):
+        self.data, self.source, self.begin = QLineEdit(), QComboBox(), QLineEdit()
+        self.head, self.out = QLineEdit(), QLineEdit()
+        for index, kind in enumerate(presets):
             self.kind.addItem(kind.title)
             self.kind.setItemData(index, kind.help, Qt.ItemDataRole.ToolTipRole)
         self.note.setObjectName("faint")
@@ -56,27 +54,38 @@ class SourceRows(QWidget):
         self.data.setPlaceholderText("folder with one folder for each subject")
         self.begin.setPlaceholderText("the avatar of an earlier training of this person")
         self.begin.setToolTip("Its points, networks and codes; the sizes must be the same.")
+        self.head.setPlaceholderText("the free head")
+        self.head.setToolTip(
+            "The FLAME head (generic_model.pkl) with which the videos were tracked; empty for the "
+            "free head."
+        )
         self.out.setToolTip("Checkpoints, previews and the finished avatar go here.")
         self._form = self._make_form()
         self._form.setRowVisible(self.note, not has_gpu)
-        self.set_values({"data.folder": "", "data.source": "source", "start_from": ""})
+        self.set_values({"data.folder": "", "data.source": "source", "start_from": "", "head": ""})
         self._show_kind()
         self._connect()
 
     @property
-    def chosen_kind(self) -> Kind:
+    def chosen_kind(self) -> TrainingPreset:
         """What is to be trained."""
-        return self._kinds[self.kind.currentIndex()]
+        return self._presets[self.kind.currentIndex()]
 
     def values(self) -> dict[str, Any]:
         """What the fields say, by key."""
-        texts = (self.data.text().strip(), self.source.currentText(), self.begin.text().strip())
-        return dict(zip(KEYS, texts, strict=True))
+        texts = (self.data.text(), self.source.currentText(), self.begin.text(), self.head.text())
+        return {key: text.strip() for key, text in zip(KEYS, texts, strict=True)}
+
+    @property
+    def folder_is_typed(self) -> bool:
+        """Whether the user has said where the run goes."""
+        return self._folder_is_typed
 
     def set_values(self, values: dict[str, Any]) -> None:
         """Fill the fields, telling nobody."""
-        lines = (self.data, self.source.lineEdit(), self.begin)
-        for line, box, key in zip(lines, (self.data, self.source, self.begin), KEYS, strict=True):
+        boxes = (self.data, self.source, self.begin, self.head)
+        lines = (self.data, self.source.lineEdit(), self.begin, self.head)
+        for line, box, key in zip(lines, boxes, KEYS, strict=True):
             assert line is not None
             box.blockSignals(True)
             line.setText(str(values[key]))
@@ -110,12 +119,36 @@ class SourceRows(QWidget):
             (QLabel("Data folder"), self._with_browse(self.data)),
             (self._person, self.source),
             (QLabel("Begin with (optional)"), self._begin_row),
+            (QLabel("Head"), self._with_browse(self.head)),
             (QLabel("Run folder"), self._with_browse(self.out)),
         ]
         for label, widget in rows:
             label.setMinimumWidth(LABEL_WIDTH)
             form.addRow(label, widget)
+        names = {
+            self.kind: "What to train",
+            self.data: "Data folder",
+            self.source: "Person",
+            self.begin: "Begin with an avatar",
+            self.head: "Head",
+            self.out: "Run folder",
+        }
+        for field, name in names.items():
+            field.setAccessibleName(name)
+            if isinstance(field, QLineEdit):
+                self._browses[field].setAccessibleName(f"Browse for {name.lower()}")
+        self._chain_tab_stops()
         return form
+
+    def _chain_tab_stops(self) -> None:
+        """Each button comes after its field."""
+        stops: list[QWidget] = [self.kind, self.note, self.data, self._browses[self.data]]
+        stops += [self.source]
+        for line in (self.begin, self.head, self.out):
+            stops += [line, self._browses[line]]
+        for stop, following in pairwise(stops):
+            self.setTabOrder(stop, following)
+        self.last_stop = stops[-1]
 
     def _with_browse(self, line: QLineEdit) -> QWidget:
         box, button = QWidget(), QPushButton("Browse …")
@@ -124,6 +157,7 @@ class SourceRows(QWidget):
         row.addWidget(line, 1)
         row.addWidget(button)
         button.setAutoDefault(False)
+        self._browses[line] = button
         button.clicked.connect(lambda: self._browse(line))
         return box
 
@@ -131,7 +165,7 @@ class SourceRows(QWidget):
         self.kind.currentIndexChanged.connect(self._show_kind)
         self.kind.currentIndexChanged.connect(self.kind_chosen)
         self.note.linkActivated.connect(self.sizes_asked)
-        for line in (self.data, self.begin):
+        for line in (self.data, self.begin, self.head):
             line.textChanged.connect(self.changed)
         self.source.editTextChanged.connect(self.changed)
         self.out.textEdited.connect(self._on_folder_typed)
@@ -145,7 +179,7 @@ class SourceRows(QWidget):
         self.kind.setToolTip(kind.help)
         self.note.setText(
             "No NVIDIA card here: small sizes are set. Use "
-            f"<a href='sizes'>the published ones</a> of resources/presets/{kind.preset}"
+            f"<a href='sizes'>the published ones</a> of resources/presets/{kind.file}"
         )
         self._person.setText("Person without attributes" if kind.has_attributes else "Person")
         self._show_begin()
@@ -159,6 +193,10 @@ class SourceRows(QWidget):
         if line is self.begin:
             chosen, _ = QFileDialog.getOpenFileName(
                 self, "Begin with an avatar", line.text(), "Avatars (*.avatar)"
+            )
+        elif line is self.head:
+            chosen, _ = QFileDialog.getOpenFileName(
+                self, "Choose a head", line.text(), "Heads (*.pkl *.head)"
             )
         else:
             chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", line.text())

@@ -2,61 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
-from operator import attrgetter
 from typing import Any
 
 from trainer.config.loading import load_config
-from trainer.config.training import TrainingConfig
+from trainer.config.schema import TrainingConfig
+from trainer.config.settings import settings_of, values_of
 
-_SIZES = ("steps", "checkpoint_every", "preview_every", "points.", "model.")
-_NO_SIZE = ("model.moves_points",)
+FORMAT = 1
+"""of what `describe_training` gives; a program that reads it compares the number"""
 
 
 @dataclass(frozen=True)
-class Kind:
+class TrainingPreset:
     """One kind of training."""
 
     name: str
     title: str
     help: str
-    preset: str
-    """its file in resources/presets"""
+    file: str
+    """in resources/presets"""
     has_attributes: bool = False
     """whether there are subjects beside the person, and an earlier stage to begin with"""
 
-    def values(self, settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Where the preset differs from the defaults, by key."""
-        with as_file(files("resources") / "presets" / self.preset) as path:
-            config = load_config(TrainingConfig, path)
-        values = {entry["key"]: attrgetter(entry["key"])(config) for entry in settings}
-        usual = {entry["key"]: entry["default"] for entry in settings}
+        with as_file(files("resources") / "presets" / self.file) as path:
+            values = values_of(load_config(TrainingConfig, path))
+        usual = values_of(TrainingConfig())
         return {key: value for key, value in values.items() if value != usual[key]}
 
 
-KINDS = (
-    Kind(
+PRESETS = (
+    TrainingPreset(
         "personal_avatar",
         "Personal avatar: a person with attributes",
         "A person and the same person with hats, hair and other attributes, which can be mixed.",
         "personal_avatar.yaml",
         has_attributes=True,
     ),
-    Kind(
+    TrainingPreset(
         "single_person",
         "One person, as they are",
         "The quickest way from a video to an avatar.",
         "single_person.yaml",
     ),
-    Kind(
+    TrainingPreset(
         "database_avatar",
         "Person from the database",
         "A person whose hat or hair will be lent to someone else.",
         "database_avatar.yaml",
     ),
-    Kind(
+    TrainingPreset(
         "transfer_target",
         "Transfer target",
         "The person to whom attributes will later be transferred.",
@@ -66,15 +64,18 @@ KINDS = (
 """the first one is what is usually wanted"""
 
 
-def describe_kinds(settings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each kind with its values, and which of them are sizes that ask for a GPU.
+def describe_training() -> dict[str, Any]:
+    """All settings and presets as plain values, of which forms and documents are made.
 
-    Args:
-        settings: as described by `trainer.config.description`.
+    Returns:
+        ``format``, a number; ``settings``, in order, each with ``key``, ``default``, ``label``,
+        ``help``, ``unit``, ``suggestions``, ``constraint`` (see
+        `pegasus_runtime.constraints.Constraint`) and the truths ``is_common``, ``may_change``,
+        ``asks_for_gpu``, ``is_path``; ``presets``, each with ``name``, ``title``, ``help``,
+        ``file``, ``has_attributes`` and ``values``, which are those that differ from the defaults.
     """
-    described = []
-    for kind in KINDS:
-        values = kind.values(settings)
-        sizes = [key for key in values if key.startswith(_SIZES) and key not in _NO_SIZE]
-        described.append({**asdict(kind), "values": values, "sizes": sizes})
-    return described
+    return {
+        "format": FORMAT,
+        "settings": [each.as_json() for each in settings_of(TrainingConfig)],
+        "presets": [{**asdict(preset), "values": preset.values()} for preset in PRESETS],
+    }
