@@ -75,22 +75,37 @@ def _sort(
     opacities: torch.Tensor,
     image_size: tuple[int, int],
 ) -> _Drawn:
-    a, b, c = conics.detach().unbind(dim=1)
+    is_drawn, cut = find_drawn(points, conics, opacities)
+    order = torch.nonzero(is_drawn)[:, 0]
+    order = order[torch.sort(points.detach()[order, 2], stable=True).indices]
+    column, row = centres_in_pixels(points[order], image_size)
+    return _Drawn(order, column, row, conics[order], opacities[order], cut[order])
+
+
+@torch.no_grad()
+def find_drawn(
+    points: torch.Tensor, conics: torch.Tensor, opacities: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which surfels are drawn at all, (N,) bool, and up to which q each is, (N,)."""
+    a, b, c = conics.unbind(dim=1)
     # Where opacity · exp(−q / 2) falls below the smallest alpha, if that is not beyond the edge.
-    cut = (2.0 * torch.log(opacities.detach() / SMALLEST_ALPHA)).clamp(max=FARTHEST_Q)
+    cut = (2.0 * torch.log(opacities / SMALLEST_ALPHA)).clamp(max=FARTHEST_Q)
     is_drawn = torch.isfinite(points).all(dim=1) & (points[:, 2] > 0)
     is_drawn &= torch.isfinite(conics).all(dim=1) & (a > 0) & (c > 0)
     # As quotients, for products of what is tiny or huge leave the range of float32.
     is_drawn &= (b / a) * (b / c) < 1.0 - THINNEST
     is_drawn &= torch.isfinite(opacities) & (cut >= 0)
-    order = torch.nonzero(is_drawn)[:, 0]
-    order = order[torch.sort(points.detach()[order, 2], stable=True).indices]
-    # NDC fall where columns and rows rise.
+    return is_drawn, cut
+
+
+def centres_in_pixels(
+    points: torch.Tensor, image_size: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Columns and rows of points, (N,) each: NDC fall where columns and rows rise."""
     height, width = image_size
     pixels_per_unit = 0.5 * min(image_size)
-    column = 0.5 * (width - 1) - pixels_per_unit * points[order, 0]
-    row = 0.5 * (height - 1) - pixels_per_unit * points[order, 1]
-    return _Drawn(order, column, row, conics[order], opacities[order], cut[order])
+    column = 0.5 * (width - 1) - pixels_per_unit * points[:, 0]
+    return column, 0.5 * (height - 1) - pixels_per_unit * points[:, 1]
 
 
 def _row_chunks(image_size: tuple[int, int], num_drawn: int) -> list[tuple[int, int]]:

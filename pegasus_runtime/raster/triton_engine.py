@@ -14,22 +14,22 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from pegasus_runtime.raster.torch_surfels import blend, largest_weights
-from pegasus_runtime.raster.triton_support import is_interpreted, require_triton
-
-__all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
+from pegasus_runtime.raster.triton_support import require_triton, to_device
 
 # Before anything imports Triton, which takes its time, and without CUDA for nothing.
 require_triton()
 
 from pegasus_runtime.raster import triton_drawing  # noqa: E402
+from pegasus_runtime.raster.triton.surfels import blend, largest_weights  # noqa: E402
+
+__all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
 
 
 def rasterize(
     points: torch.Tensor, image_size: tuple[int, int], radius: float, num_kept: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Index (H, W, K) int32, depth and squared distance; see `engine.Engine`."""
-    found = _apply(_Rasterize, _on_device(points), image_size, radius, num_kept)
+    found = _apply(_Rasterize, to_device(points), image_size, radius, num_kept)
     index, depth, distance2 = (tensor.to(points.device) for tensor in found)
     return index, depth, distance2
 
@@ -38,9 +38,9 @@ def composite(
     index: torch.Tensor, distance2: torch.Tensor, features: torch.Tensor, radius: float
 ) -> torch.Tensor:
     """Blend to (H, W, C); see `engine.Engine`."""
-    rows = _on_device(index.detach(), torch.int32)
+    rows = to_device(index.detach(), torch.int32)
     image: torch.Tensor = _apply(
-        _Composite, rows, _on_device(distance2), _on_device(features), radius
+        _Composite, rows, to_device(distance2), to_device(features), radius
     )
     return image.to(features.device)
 
@@ -54,7 +54,7 @@ def render(
 ) -> torch.Tensor:
     """Rasterise and blend, keeping nothing but the index, (H, W, C); see `engine.Engine`."""
     image: torch.Tensor = _apply(
-        _Render, _on_device(points), _on_device(features), image_size, radius, num_kept
+        _Render, to_device(points), to_device(features), image_size, radius, num_kept
     )
     return image.to(features.device)
 
@@ -68,8 +68,8 @@ def mark_visible(
 ) -> torch.Tensor:
     """Points first in a pixel or weighing more than that in one; see `engine.Engine`."""
     visible = triton_drawing.mark_visible(
-        _on_device(index, torch.int32),
-        _on_device(distance2.detach()),
+        to_device(index, torch.int32),
+        to_device(distance2.detach()),
         radius,
         num_points,
         min_weight,
@@ -79,12 +79,6 @@ def mark_visible(
 
 def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     return function.apply(*arguments)
-
-
-def _on_device(tensor: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    if is_interpreted():
-        return tensor.to("cpu", dtype).contiguous()
-    return tensor.to(tensor.device if tensor.is_cuda else "cuda", dtype).contiguous()
 
 
 class _Rasterize(torch.autograd.Function):

@@ -56,3 +56,10 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any
     """
     with torch.cuda.device_of(arguments[0]):
         kernel[grid](*arguments, **constants, enable_fp_fusion=False)
+
+
+def to_device(tensor: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Contiguous and of a type on the CUDA device; on the CPU where kernels are interpreted."""
+    if is_interpreted():
+        return tensor.to("cpu", dtype).contiguous()
+    return tensor.to(tensor.device if tensor.is_cuda else "cuda", dtype).contiguous()

@@ -25,8 +25,12 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from pegasus_runtime.raster import triton_bins, triton_kernels
+from pegasus_runtime.raster.triton import surfel_kernels
 
-TYPES = {"index": "*i32", "order": "*i64", "starts": "*i64", "keys": "*i64", "visible": "*u8"}
+TYPES = {
+    "index": "*i32", "order": "*i64", "starts": "*i64", "keys": "*i64", "visible": "*u8",
+    "weight_bits": "*i32",
+}
 FLOATS = {"span_x", "span_y", "radius2", "min_weight", "pixels_per_unit", "reach"}
 WHOLE = {
     "height", "width", "num_kept", "bin_side", "bins_across", "num_pixels", "num_points", "side",
@@ -34,6 +38,7 @@ WHOLE = {
 }
 DRAWING = {"NUM_KEPT": 10, "NUM_CHANNELS": 6, "FROM_POINTS": True, "PIXELS": 128, "CHANNELS": 8}
 FINDING = {"NUM_SLOTS": 4, "SIDE": 16, "CHUNK": 16, "INDEX_ONLY": False}
+SURFELS = {"NUM_CHANNELS": 3, "CHANNELS": 4, "SIDE": 16, "AT_ONCE": 16}
 BINNING = {"SLOTS_DOWN": 2, "SLOTS_ACROSS": 2, "POINTS": 256}
 ARGUMENTS = {
     triton_bins.write_keys: BINNING,
@@ -42,6 +47,9 @@ ARGUMENTS = {
     triton_kernels.blend_gradients: DRAWING,
     triton_kernels.scatter_distances: DRAWING,
     triton_kernels.mark_visible: DRAWING,
+    surfel_kernels.draw: SURFELS,
+    surfel_kernels.draw_gradients: SURFELS,
+    surfel_kernels.weigh: SURFELS,
 }
 
 
@@ -77,7 +85,7 @@ def test_all_kernels_compile_without_fused_arithmetic(tmp_path: Path) -> None:
         [sys.executable, program], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 6
+    assert len(done.stdout.splitlines()) == 9
 
 
 def test_without_a_cuda_device_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
