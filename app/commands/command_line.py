@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from pegasus_runtime.errors import Refused
+from pegasus_runtime.memory import is_out_of_memory
 
 EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 _EXIT_SIGNAL = 128
@@ -106,6 +107,8 @@ def run(arguments: Sequence[str]) -> int:
             return 0
         if (stopped := _interruption(error)) is not None:
             return _complain(_STOPPED, _exit_status(stopped))
+        if is_out_of_memory(error):
+            return _complain(_too_large(arguments), EXIT_MISTAKE)
         if os.environ.get("PEGASUS_DEBUG"):
             traceback.print_exc()
         name = type(error).__name__
@@ -139,6 +142,12 @@ def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
             return error
         error = error.__cause__ or error.__context__
     return None
+
+
+def _too_large(arguments: Sequence[str]) -> str:
+    lowered = {"render": "lower --size", "turntable": "lower --size", "bench": "lower --points"}
+    what = lowered.get(arguments[0] if arguments else "", "open an avatar with fewer points")
+    return f"not enough memory; {what}, or close other programs. Nothing half-written is left."
 
 
 def _exit_status(stop: KeyboardInterrupt) -> int:

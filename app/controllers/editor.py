@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from app.controllers.autosave import Autosave
@@ -20,6 +21,7 @@ from app.state.document import Document
 from app.state.preferences import Preferences
 from app.state.project import save_project
 from pegasus_runtime.assets import file_sha256
+from pegasus_runtime.files import sweep_leftovers
 
 
 class Editor:
@@ -53,6 +55,10 @@ class Editor:
         """Start rendering and keeping the journal."""
         self.live.start()
         self.autosave.start()
+        # Where the last files were: a killed export may have left something there.
+        folder = self.preferences.last_folder
+        if folder:
+            threading.Thread(target=sweep_leftovers, args=(Path(folder),), daemon=True).start()
 
     def close(self) -> None:
         """Stop everything and keep the preferences."""

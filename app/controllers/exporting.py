@@ -19,6 +19,8 @@ from app.state.export_settings import ExportSettings
 from app.state.face import Face
 from app.state.view import View
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.errors import Refused
+from pegasus_runtime.memory import is_out_of_memory
 from pegasus_runtime.session import Session
 
 Work = Callable[[Job], bool]
@@ -151,6 +153,8 @@ class Exporting:
 
     def _failed(self, job: Job, error: BaseException) -> None:
         self._end(job)
+        if is_out_of_memory(error):
+            error = Refused("not enough memory; choose a smaller size, or close other programs.")
         self._activity.log(f"{job.title}: {error}", "error")
         self.failed.emit(job, error)
 

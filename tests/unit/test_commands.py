@@ -322,3 +322,27 @@ def test_view_keeps_the_distance_to_the_head(avatar: Avatar) -> None:
     assert side.translation[2] == pytest.approx(front.translation[2], abs=0.3)
     np.testing.assert_allclose(front.rotation[:, 2], [0, 0, -1], atol=1e-6)
     np.testing.assert_allclose(side.rotation[:, 2], [-1, 0, 0], atol=1e-6)
+
+
+OUT = {"render": "a.png", "turntable": "a"}
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: no")])
+@pytest.mark.parametrize("command", ["render", "turntable"])
+def test_too_little_memory_names_what_to_lower(
+    command: str,
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import pegasus_runtime
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pegasus_runtime, "load_avatar", fail)
+    assert run([command, "demo", "--out", str(tmp_path / OUT[command])]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1 and "memory" in complaint and "--size" in complaint
+    assert list(tmp_path.iterdir()) == []
