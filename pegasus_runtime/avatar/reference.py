@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,23 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.checkpoints import plain_state, read_checkpoint
+from pegasus_runtime.avatar.checks import (
+    MAX_JAW_RAD,
+    MAX_POINTS,
+    MAX_RADIUS,
+    MIN_RADIUS,
+    check_avatar,
+)
 from pegasus_runtime.avatar.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.deform.canonical_head import CANONICAL_JAW_ANGLE_RAD
-from pegasus_runtime.errors import Refused
-from pegasus_runtime.head import Head, load_head, load_landmarks
+from pegasus_runtime.documents import read_json
+from pegasus_runtime.errors import Refused, one_line, quoted
+from pegasus_runtime.head import Head, load_head, load_landmarks, require_same_head
+from pegasus_runtime.limits import check_number, check_whole
+from pegasus_runtime.names import check_name
 
 _PLACES = ("", "checkpoints", "train/checkpoints")
 _DEFORMER_NAMES = {
@@ -52,26 +61,30 @@ def import_reference(
         FileNotFoundError: a path does not exist.
         Refused: a file is damaged or is not what it should be.
     """
-    folder = _find_checkpoints(Path(run_dir))
+    folder = _find_checkpoints(_as_path(run_dir))
     model_path = folder / "ModelParameters" / "latest.pth"
     input_path = folder / "InputParameters" / "latest.pth"
-    model, inputs = _read(model_path), _read(input_path)
     facts = _read_meta(meta)
-    state = _state(model, model_path)
-    codes = _import_codes(inputs, facts, input_path)
+    model, inputs = read_checkpoint(model_path), read_checkpoint(input_path)
+    state = plain_state(model, model_path, "model_state_dict")
     try:
+        codes = _import_codes(inputs, facts, input_path)
         networks = _import_networks(state, codes.latent_size)
-        points = state["pc.points"].float()
         expression = state["deformer_network.FLAMEServer.canonical_exp"].reshape(50).float()
-        radius = float(model["radius"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise Refused(f"{model_path}: not a checkpoint of the model ({reason}).") from None
-    _check_numbers(model_path, {**state, "radius": torch.tensor(radius)})
+        points = _points(state["pc.points"])
+        radius = check_number("radius", model["radius"], MIN_RADIUS, MAX_RADIUS)
+    except Refused as error:
+        raise error if str(folder) in str(error) else Refused(f"{model_path}: {error}") from None
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise Refused(
+            f"{model_path}: not a checkpoint of the model ({one_line(reason)})."
+        ) from None
     loaded = head if isinstance(head, Head) else load_head(head)
+    require_same_head(loaded, state, model_path)
     if landmarks is not None:
         loaded = loaded.with_landmarks(load_landmarks(landmarks))
-    return Avatar(
+    avatar = Avatar(
         name=_name_of(Path(run_dir)),
         head=loaded,
         networks=networks.eval().requires_grad_(False),
@@ -79,20 +92,59 @@ def import_reference(
         points=points,
         radius=radius,
         canonical_expression=expression,
-        canonical_jaw_rad=float(facts.get("canonical_jaw_pose", CANONICAL_JAW_ANGLE_RAD)),
         moves_points=not _is_single_person(inputs),
-        points_per_pixel=int(facts.get("points_per_pixel", 10)),
-        provenance={"made_by": "import-reference", "epoch": _plain(model.get("epoch"))},
+        provenance={"made_by": "import-reference", "epoch": _epoch(model.get("epoch"))},
+        **_camera_facts(facts, meta),
     )
+    try:
+        return check_avatar(avatar)
+    except Refused as error:
+        raise Refused(f"{model_path}: {error}") from None
+
+
+def _as_path(folder: Any) -> Path:
+    try:
+        return Path(folder)
+    except TypeError:
+        raise Refused(f"run folder {quoted(folder)}: not a path.") from None
+
+
+def _camera_facts(facts: dict[str, Any], meta: Any) -> dict[str, Any]:
+    jaw = facts.get("canonical_jaw_pose", CANONICAL_JAW_ANGLE_RAD)
+    try:
+        return {
+            "canonical_jaw_rad": check_number("canonical_jaw_pose", jaw, -MAX_JAW_RAD, MAX_JAW_RAD),
+            "points_per_pixel": check_whole(
+                "points_per_pixel", facts.get("points_per_pixel", 10), 1, 150
+            ),
+        }
+    except Refused as error:
+        raise Refused(f"{_said(meta)}: {error}") from None
+
+
+def _said(meta: Any) -> str:
+    return "meta" if isinstance(meta, dict) else str(meta)
+
+
+def _points(points: Tensor) -> Tensor:
+    if points.ndim != 2 or points.shape[1] != 3 or not 0 < len(points) <= MAX_POINTS:
+        raise Refused(f"pc.points is of shape {tuple(points.shape)}, expected (N, 3).")
+    return points.float().clone()
 
 
 def _name_of(run_dir: Path) -> str:
     parts = [p for p in run_dir.resolve().parts if p not in ("train", "checkpoints")]
-    return parts[-1] if parts else "imported"
+    try:
+        return check_name("avatar", parts[-1] if parts else "imported")
+    except Refused:
+        return "imported"
 
 
-def _plain(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+def _epoch(value: Any) -> int | None:
+    try:
+        return check_whole("epoch", value, 0, 2**53)
+    except Refused:
+        return None
 
 
 def _find_checkpoints(run_dir: Path) -> Path:
@@ -108,48 +160,14 @@ def _find_checkpoints(run_dir: Path) -> Path:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; the run folder is not complete.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise Refused(
-            f"{path}: damaged, or holds more than plain tensors ({type(error).__name__}); "
-            "it was not opened."
-        ) from None
-    if not isinstance(content, dict):
-        raise Refused(f"{path}: expected a dictionary of tensors.")
-    return content
-
-
 def _read_meta(meta: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
-    if isinstance(meta, dict):
-        facts: Any = meta
-    else:
-        if not Path(meta).is_file():
-            raise FileNotFoundError(f"{meta}: no such file.")
-        try:
-            facts = json.loads(Path(meta).read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise Refused(f"{meta}: not valid JSON ({error}).") from None
-    names = facts.get("train_sub_dirs") if isinstance(facts, dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise Refused(f'{meta}: needs "train_sub_dirs", the list of the run\'s attribute folders.')
+    facts = meta if isinstance(meta, dict) else read_json(meta, dict)
+    names = facts.get("train_sub_dirs")
+    if not isinstance(names, list):
+        raise Refused(
+            f'{_said(meta)}: needs "train_sub_dirs", the list of the run\'s attribute folders.'
+        )
     return dict(facts)
-
-
-def _state(model: dict[str, Any], path: Path) -> dict[str, Tensor]:
-    state = model.get("model_state_dict")
-    if not isinstance(state, dict) or "pc.points" not in state:
-        raise Refused(f"{path}: has no model_state_dict with points; not a checkpoint of a run.")
-    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
-
-
-def _check_numbers(path: Path, tensors: dict[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise Refused(f"{path}: {name} holds NaN or infinity; use an earlier checkpoint.")
 
 
 def _is_single_person(inputs: dict[str, Any]) -> bool:
@@ -170,16 +188,14 @@ def _import_codes(inputs: dict[str, Any], facts: dict[str, Any], path: Path) -> 
     if not single:
         key = "scene_latent_codes_state_dict"
         state["attributes"] = _weight(inputs, key, codes.attributes.shape, path)
-    _check_numbers(path, state)
     codes.load_state_dict(state)
     return codes
 
 
 def _weight(inputs: dict[str, Any], key: str, shape: torch.Size, path: Path) -> Tensor:
-    entry = inputs.get(key)
-    weight = entry.get("weight") if isinstance(entry, dict) else None
-    if not isinstance(weight, Tensor) or weight.shape != shape:
-        found = list(weight.shape) if isinstance(weight, Tensor) else "nothing"
+    weight = plain_state(inputs, path, key).get("weight")
+    if weight is None or weight.shape != shape or not weight.is_floating_point():
+        found = "nothing" if weight is None else list(weight.shape)
         raise Refused(
             f"{path}: {key} should be {list(shape)}, found {found}; do the names in the meta file "
             "fit this run?"
@@ -188,22 +204,31 @@ def _weight(inputs: dict[str, Any], key: str, shape: torch.Size, path: Path) -> 
 
 
 def _import_networks(state: dict[str, Tensor], latent_size: int) -> AvatarNetworks:
-    networks = AvatarNetworks(_sizes(state, latent_size))
+    # Without memory of their own: the run's tensors have to fit before they become theirs.
+    with torch.device("meta"):
+        networks = AvatarNetworks(_sizes(state, latent_size))
     geometry = _section(state, "geometry_network.")
     deformer = _section(state, "deformer_network.")
     shading = _section(state, "rendering_network.")
     depth = networks.sizes.geometry_depth
-    networks.geometry.load_state_dict(
+    _fill(
+        networks.geometry,
         _hidden_layers(geometry, depth)
         | _renamed(geometry, f"lin{depth}.", "output.")
-        | _renamed(geometry, "lin_seg0.", "segmentation.")
+        | _renamed(geometry, "lin_seg0.", "segmentation."),
     )
     weights = _hidden_layers(deformer, networks.sizes.deformer_depth)
     for old, new in _DEFORMER_NAMES.items():
         weights |= _renamed(deformer, old, new)
-    networks.deformer.load_state_dict(weights)
-    networks.shading.load_state_dict(_hidden_layers(shading, networks.sizes.shading_depth + 1))
+    _fill(networks.deformer, weights)
+    _fill(networks.shading, _hidden_layers(shading, networks.sizes.shading_depth + 1))
     return networks
+
+
+def _fill(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
+    # Copies, since where numbers lie in memory decides on the last bit of products with them.
+    copied = {name: value.float().clone() for name, value in state.items()}
+    module.load_state_dict(copied, assign=True)
 
 
 def _sizes(state: dict[str, Tensor], latent_size: int) -> NetworkSizes:

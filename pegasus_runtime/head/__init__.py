@@ -1,5 +1,6 @@
 """Heads in FLAME's format: safe loading, skinning, landmarks."""
 
+from pegasus_runtime.head.comparison import require_same_head
 from pegasus_runtime.head.file import load_free_head, read_head_file, write_head
 from pegasus_runtime.head.landmarks import face_landmarks
 from pegasus_runtime.head.loading import load_head, load_landmarks
@@ -17,5 +18,6 @@ __all__ = [
     "load_landmarks",
     "pose_head",
     "read_head_file",
+    "require_same_head",
     "write_head",
 ]

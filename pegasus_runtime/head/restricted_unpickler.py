@@ -90,12 +90,30 @@ def take_apart(
     return _Machine(raw, start, is_known, allow_external).run()
 
 
+def take_apart_for_torch(raw: bytes, start: int) -> tuple[Any, int, list[Any]]:
+    """What a pickle describes, where it ends, and the keys of storages that it refers to.
+
+    Names are not looked at, for torch has a list of its own. But torch hashes keys: only those
+    that are hashed at once are let through.
+
+    Raises:
+        Refused: it has other keys or sets, or exceeds the budget.
+        ValueError, IndexError, KeyError, struct.error, UnicodeError: it is damaged.
+    """
+    machine = _Machine(raw, start, lambda module, name: True, True)
+    machine.is_hashed = True
+    described, end = machine.run()
+    return described, end, machine.externals
+
+
 class _Machine:
     def __init__(
         self, raw: bytes, start: int, is_known: Callable[[str, str], bool], allow_external: bool
     ) -> None:
         self.raw, self.at = raw, start
         self.is_known, self.allow_external = is_known, allow_external
+        self.is_hashed = False
+        self.externals: list[Any] = []
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -205,6 +223,8 @@ class _Machine:
         target = self.stack[-1]
         if not isinstance(target, Call | Pairs) or len(values) % 2:
             raise ValueError("not a dictionary")
+        if self.is_hashed and not all(_is_plain_key(key) for key in values[::2]):
+            raise Refused("it names things by what is no name")
         self.spend(96 * len(values))
         target.pairs.extend(zip(values[::2], values[1::2], strict=True))
 
@@ -224,6 +244,8 @@ class _Machine:
             maker, arguments = arguments[0], arguments[1:]
             if not isinstance(maker, Named):
                 raise ValueError("not a class")
+        if self.is_hashed and maker.name in _HASHING and arguments:
+            raise Refused("it names things by what is no name")
         self.push_made(Call(maker, arguments))
 
     def build(self, state: Any) -> None:
@@ -235,10 +257,16 @@ class _Machine:
     def external(self, key: Any) -> None:
         if not self.allow_external:
             raise Refused("it refers to objects outside of it")
+        self.externals.append(key)
         self.push_made(External(key))
 
 
+def _is_plain_key(key: Any) -> bool:
+    return isinstance(key, str) or (isinstance(key, int) and abs(key) < 1 << 61)
+
+
 _STOP = ord(".")
+_HASHING = ("OrderedDict", "dict", "defaultdict", "Counter", "set", "frozenset")
 _EXTENSIONS = "it uses registered extensions"
 _OUTSIDE = "its arrays are in another file"
 _STEPS: dict[int, Callable[[_Machine], None]] = {}
@@ -305,10 +333,9 @@ _STEPS |= {
     ord("]"): lambda m: m.push_made([]), 0x8F: lambda m: m.push_made([]),
     ord("l"): lambda m: m.push_made(m.since_mark()),
     ord("a"): lambda m: m.append([m.stack.pop()]),
-    ord("e"): lambda m: m.append(m.since_mark()), 0x90: lambda m: m.append(m.since_mark()),
+    ord("e"): lambda m: m.append(m.since_mark()),
     ord(")"): lambda m: m.push_made(()),
     ord("t"): lambda m: m.push_made(tuple(m.since_mark())),
-    0x91: lambda m: m.push_made(tuple(m.since_mark())),
     ord("}"): lambda m: m.push_made(Pairs()),
     ord("u"): lambda m: m.add_pairs(m.since_mark()),
     ord("p"): lambda m: m.remember(m.whole(m.line())),
@@ -379,6 +406,23 @@ def _short_tuple(m: _Machine) -> None:
     values = tuple(m.stack[-count:])
     del m.stack[-count:]
     m.push_made(values)
+
+
+@_on(b"\x90")
+def _add_to_set(m: _Machine) -> None:
+    _refuse_hashing(m)
+    m.append(m.since_mark())
+
+
+@_on(b"\x91")
+def _frozen_set(m: _Machine) -> None:
+    _refuse_hashing(m)
+    m.push_made(tuple(m.since_mark()))
+
+
+def _refuse_hashing(m: _Machine) -> None:
+    if m.is_hashed:
+        raise Refused("it holds a set, which no checkpoint of a run has")
 
 
 @_on(b"\x93")
