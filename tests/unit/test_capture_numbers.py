@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,16 @@ def test_a_byte_order_mark_is_no_mistake(read: Any, pristine: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     config = DataConfig(folder=str(pristine.parent), image_size=SIDE, held_out_every=0)
     assert load_capture(config).num_training == NUM_FRAMES
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows makes no such folders")
+@pytest.mark.parametrize("name", ["hair_a\nb", "hair_\x1b[31m", "hair_" + "x" * 200, "hair_a\\b"])
+def test_subjects_have_names_that_attributes_can_have(tmp_path: Path, name: str) -> None:
+    for subject in ("source", name, ".hidden"):
+        write_plain_subject(tmp_path / subject, 2)
+    config = DataConfig(folder=str(tmp_path), image_size=SIDE, held_out_every=0)
+    with pytest.raises(Refused, match="subject .*: use a name") as refusal:
+        load_capture(config)
+    assert "\n" not in str(refusal.value)
+    (tmp_path / name).rename(tmp_path / "hair_short")
+    assert load_capture(config).attribute_names == ("hair_short",)

@@ -15,7 +15,6 @@ import pytest
 
 from pegasus_runtime.errors import Refused
 from tests.fake_capture import SIDE, write_plain_subject
-from trainer.config.loading import to_yaml
 from trainer.config.schema import DataConfig, TrainingConfig
 from trainer.data.dataset import load_capture
 from trainer.data.picture_file import PictureFile
@@ -160,9 +159,7 @@ def answers(folder: Path, tmp_path: Path) -> set[str]:
             said.add(str(load_capture(replace(config, memory_gb=memory_gb)).num_training))
         except Refused as error:
             said.add(str(error))
-    path = tmp_path / "config.yaml"
-    path.write_text(to_yaml(TrainingConfig(data=config)), "utf-8")
-    report = preflight(path, tmp_path / "run")
+    report = preflight(TrainingConfig(data=config), tmp_path / "run")
     about_frames = [p["text"] for p in report.problems if "frames are bad" in p["text"]]
     return said | set(about_frames or [report.facts["Frames"].partition(" ")[0]])
 

@@ -10,6 +10,7 @@ from typing import Any
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.names import check_name
 from trainer.config.schema import DataConfig
 from trainer.data.flame_parameters import (
     NUM_EXPRESSION,
@@ -25,25 +26,24 @@ from trainer.data.frame_names import frame_name, list_pictures, pictures_of
 from trainer.data.outliers import wild_expressions
 
 PARAMETERS_FILE = "flame_params.json"
-_MAX_NAME_LENGTH = 100
 
 
 def subject_folders(folder: Path) -> list[Path]:
-    """The subjects that a capture holds.
+    """The subjects that a capture holds; hidden folders are none.
 
     Raises:
         Refused: the folder cannot be listed, or a subject's name cannot be that of an attribute.
     """
     try:
-        found = [path for path in sorted(folder.iterdir()) if (path / PARAMETERS_FILE).is_file()]
+        shown = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+        found = [path for path in shown if (path / PARAMETERS_FILE).is_file()]
     except OSError as error:
         raise Refused(f"{folder}: cannot be read ({error.strerror}).") from None
     for path in found:
-        if not path.name.isprintable() or len(path.name) > _MAX_NAME_LENGTH:
-            raise Refused(
-                f"{folder}: the subject's folder {quoted(path.name)} has a name that cannot be "
-                f"shown or has more than {_MAX_NAME_LENGTH} characters; rename it."
-            )
+        try:
+            check_name("subject", path.name)
+        except Refused as error:
+            raise Refused(f"{folder}: {error}") from None
     return found
 
 
