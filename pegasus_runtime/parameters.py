@@ -12,7 +12,11 @@ import numpy.typing as npt
 
 from pegasus_runtime.errors import Refused, quoted
 
+NUM_EXPRESSIONS, NUM_IDENTITIES = 50, 100
+"""Directions of expression and of identity in a head; every array of coefficients has as many."""
 POSE_JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
+NUM_POSE = 3 * len(POSE_JOINTS)
+"""Numbers of a pose: an axis-angle for each joint."""
 MAX_COEFFICIENT = 100.0
 """Of an expression or a shape, in standard deviations; people have less than 5."""
 MAX_ROTATION_RAD = 2 * math.pi
@@ -29,11 +33,11 @@ def _zeros(size: int) -> Any:
 class Parameters:
     """The state of a face; zeros and no attributes are the neutral source person."""
 
-    expression: FloatArray = _zeros(50)
+    expression: FloatArray = _zeros(NUM_EXPRESSIONS)
     """(50,) coefficients of the head's expression directions"""
-    pose: FloatArray = _zeros(15)
+    pose: FloatArray = _zeros(NUM_POSE)
     """(15,) axis-angle in radians: root, neck, jaw, left eye, right eye"""
-    shape: FloatArray = _zeros(100)
+    shape: FloatArray = _zeros(NUM_IDENTITIES)
     """(100,) coefficients of the head's identity directions"""
     attributes: dict[str, Any] = field(default_factory=dict)
     """category → attribute name, (name, strength) or `AttributeBlend`"""
@@ -53,9 +57,9 @@ class Parameters:
         """
         latent = self.latent
         return Parameters(
-            expression=_vector("expression", self.expression, 50, MAX_COEFFICIENT),
-            pose=_vector("pose", self.pose, 15, MAX_ROTATION_RAD),
-            shape=_vector("shape", self.shape, 100, MAX_COEFFICIENT),
+            expression=_vector("expression", self.expression, NUM_EXPRESSIONS, MAX_COEFFICIENT),
+            pose=_vector("pose", self.pose, NUM_POSE, MAX_ROTATION_RAD),
+            shape=_vector("shape", self.shape, NUM_IDENTITIES, MAX_COEFFICIENT),
             attributes=self.attributes,
             latent=None if latent is None else _vector("latent", latent, latent_size, MAX_LATENT),
         )

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pegasus_runtime.parameters import Parameters
+from pegasus_runtime.parameters import (
+    NUM_EXPRESSIONS,
+    NUM_IDENTITIES,
+    NUM_POSE,
+    Parameters,
+)
 
-NUM_EXPRESSIONS = 50
-NUM_POSE = 15
 MAX_STRENGTH = 1.5
 """How far the strength of an attribute can be pushed; above 1 it is exaggerated."""
 
@@ -30,7 +33,7 @@ class Face:
     expression: tuple[float, ...] = (0.0,) * NUM_EXPRESSIONS
     pose: tuple[float, ...] = (0.0,) * NUM_POSE
     """axis-angle in radians: root, neck, jaw, left eye, right eye"""
-    shape: tuple[float, ...] = (0.0,) * 100
+    shape: tuple[float, ...] = (0.0,) * NUM_IDENTITIES
     attributes: Mapping[str, Wear] = field(default_factory=dict)
     """category → what is worn; a category that is missing shows the source person"""
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.state.display import BACKGROUNDS, PASS_TITLES, Display
-from app.state.face import NUM_EXPRESSIONS, NUM_POSE, Face, Wear
+from app.state.face import Face, Wear
 from app.state.view import FOV_RANGE_DEG, MAX_PITCH_DEG, View
 from pegasus_runtime.errors import Refused, quoted
-from pegasus_runtime.parameters import POSE_JOINTS
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_POSE, POSE_JOINTS
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar

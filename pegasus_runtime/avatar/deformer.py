@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from pegasus_runtime.avatar.activation import softplus_with_tangents
 from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code, lowered, map_tangents
 from pegasus_runtime.avatar.sizes import NetworkSizes
+from pegasus_runtime.parameters import NUM_EXPRESSIONS
 
-NUM_EXPRESSIONS = 50
 NUM_POSE_FEATURES = 36
 NUM_BONES = 6
 NUM_OFFSET_INPUTS = 128

@@ -29,6 +29,7 @@ from pegasus_runtime.errors import Refused, one_line, quoted
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.limits import check_number, check_whole
 from pegasus_runtime.names import check_name
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 
 if TYPE_CHECKING:
     from pegasus_runtime.head import Head
@@ -222,8 +223,8 @@ def _assemble(
         networks=networks.eval().requires_grad_(False),
         codes=codes.eval().requires_grad_(False),
         points=contents.tensor("points", (num_points, 3)),
-        canonical_expression=contents.tensor("canonical_expression", (50,)),
-        shape=contents.tensor("shape", (100,)),
+        canonical_expression=contents.tensor("canonical_expression", (NUM_EXPRESSIONS,)),
+        shape=contents.tensor("shape", (NUM_IDENTITIES,)),
         **facts,
     )
     return check_avatar(avatar)

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head.model import (
-    NUM_EXPRESSIONS,
-    NUM_IDENTITIES,
     NUM_JOINTS,
     NUM_POSE_FEATURES,
     Head,
     LandmarkEmbedding,
 )
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 
 MAX_VERTICES = 1_000_000
 MAX_FACES = 2 * MAX_VERTICES

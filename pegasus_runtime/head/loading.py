@@ -18,13 +18,12 @@ from pegasus_runtime.head.file import read_head_file
 from pegasus_runtime.head.landmarks import NUM_CONTOUR
 from pegasus_runtime.head.model import (
     HEAD_SCALE,
-    NUM_EXPRESSIONS,
-    NUM_IDENTITIES,
     NUM_JOINTS,
     Head,
     LandmarkEmbedding,
 )
 from pegasus_runtime.head.pickled_arrays import MAX_FILE_BYTES, as_array, read_pickle
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 
 _FIRST_EXPRESSION = 300
 """FLAME stores 300 identity directions, then 100 expression directions."""

@@ -14,8 +14,6 @@ from pegasus_runtime.errors import Refused
 HEAD_SCALE = 4.0
 """Lengths here are FLAME's metres times this."""
 NUM_JOINTS = 5
-NUM_IDENTITIES = 100
-NUM_EXPRESSIONS = 50
 NUM_POSE_FEATURES = 36
 
 

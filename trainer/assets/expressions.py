@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 
+from pegasus_runtime.parameters import NUM_EXPRESSIONS
 from trainer.assets.anny_source import HeadSource
 from trainer.assets.identity import principal_directions
 
-NUM_EXPRESSIONS = 50
 # The joints make these: opening the jaw and turning the eyes.
 MADE_BY_JOINTS = re.compile(r"^(jawOpen|eyeLook.*)$")
 # Order in which the editor shows them: what people reach for first.
