@@ -131,7 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, metavar="OUT.avatar")
     for command in (train, preflight, export):
         command.add_argument(
-            "--head", type=Path, help="FLAME head of the capture, sets head; default the free head"
+            "--head",
+            metavar="FILE",
+            help="sets head: the FLAME head of the capture, '' for the free one",
         )
     for name in _LATER:
         commands.add_parser(name, help="not part of this version yet").add_argument(

@@ -433,7 +433,6 @@ class TrainingConfig(Settings):
         minimum=1,
         maximum=4096,
         label="Frames per step",
-        unit="frames",
         is_common=True,
     )
     steps_per_epoch: int = setting(

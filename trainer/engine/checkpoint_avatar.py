@@ -16,7 +16,7 @@ from trainer.engine.resume import load_configured_head, refuse_other_run
 from trainer.stages.blank import blank_avatar
 
 
-def export_checkpoint(run_dir: Path, out: Path, head: Path | None = None) -> int:
+def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
     """Write the avatar; the step it is of.
 
     Args:
