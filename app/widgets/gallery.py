@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QWidget
 
 from app.widgets.theme import colours
@@ -13,6 +13,7 @@ from app.widgets.theme import colours
 TILE = 74
 _CAPTION = 20
 _RADIUS = 6.0
+_GAP, _ROW_GAP = 6, 4
 
 
 def to_image(pixels: npt.NDArray[np.uint8]) -> QImage:
@@ -93,19 +94,34 @@ class Gallery(QWidget):
         super().__init__()
         self.tiles = {tile.name: tile for tile in tiles}
         self._group = QButtonGroup(self)
-        # With it comes another layer over Qt, a fifth of a second of imports that the first picture
-        # need not wait for.
-        from superqt import QFlowLayout
-
-        flow = QFlowLayout(self)
-        flow.setContentsMargins(0, 0, 0, 0)
-        flow.setHorizontalSpacing(6)
-        flow.setVerticalSpacing(4)
+        policy = self.sizePolicy()
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         for tile in tiles:
             self._group.addButton(tile)
-            flow.addWidget(tile)
+            tile.setParent(self)
             tile.clicked.connect(lambda _=False, name=tile.name: self.chosen.emit(name))
+
+    def sizeHint(self) -> QSize:
+        return QSize(TILE, self.heightForWidth(TILE))
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        num_rows = -(-len(self.tiles) // _num_columns(width))
+        return num_rows * (TILE + _CAPTION + _ROW_GAP) - _ROW_GAP
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        for index, tile in enumerate(self.tiles.values()):
+            row, column = divmod(index, _num_columns(self.width()))
+            tile.move(column * (TILE + _GAP), row * (TILE + _CAPTION + _ROW_GAP))
 
     def set_chosen(self, name: str) -> None:
         """Mark a tile without telling anybody."""
         self.tiles[name].setChecked(True)
+
+
+def _num_columns(width: int) -> int:
+    """Tiles side by side."""
+    return max(1, (width + _GAP) // (TILE + _GAP))

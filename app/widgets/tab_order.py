@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.widgets.gallery import Gallery
+
 _AREAS = Qt.DockWidgetArea
 
 
@@ -42,6 +44,8 @@ def _children(widget: QWidget) -> Iterator[QWidget]:
     elif isinstance(widget, QScrollArea | QDockWidget):
         if inner := widget.widget():
             yield inner
+    elif isinstance(widget, Gallery):
+        yield from widget.tiles.values()
     elif layout := widget.layout():
         yield from _laid_out(layout)
 

@@ -17,7 +17,7 @@ FIRST_LEVEL = {
     "Makefile", "README.md", "app", "docs", "main.py", "pegasus_runtime", "pyproject.toml",
     "resources", "tests", "trainer",
 }  # fmt: skip
-QT = ("PySide6", "superqt", "qtpy", "qtawesome", "qdarkstyle", "pyqtgraph")
+QT = ("PySide6", "qtpy", "qtawesome", "qdarkstyle", "pyqtgraph")
 HEAVY = ("torch", "numba", "cv2", "imageio_ffmpeg", "scipy")
 
 
