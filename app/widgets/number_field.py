@@ -14,7 +14,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QToolTip, QWidget
 
 from app.state.number_text import read_number
-from pegasus_runtime.errors import Refused
 
 _HINT_MS = 6000
 _FEWEST = 15
@@ -74,7 +73,7 @@ class NumberField(QDoubleSpinBox):
     def valueFromText(self, text: str) -> float:
         try:
             number = min(max(self._read(text), self.minimum()), self.maximum())
-        except Refused:
+        except ValueError:
             return self.value()
         # + 0.0: no minus before nothing.
         return (number if self._is_exact else round(number, self.decimals())) + 0.0
@@ -82,7 +81,7 @@ class NumberField(QDoubleSpinBox):
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         try:
             taken = self.minimum() <= self._read(text) <= self.maximum()
-        except Refused:
+        except ValueError:
             taken = False
         # Never Invalid, with which Qt drops single keys: of 9 where 2 is the most, and of 0,5.
         states = QValidator.State
@@ -91,7 +90,7 @@ class NumberField(QDoubleSpinBox):
     def fixup(self, text: str) -> str:
         try:
             number = self._read(text)
-        except Refused as error:
+        except ValueError as error:
             self._correct(str(error))
             return self._full_text(self.value())
         end, limit = ("least", self.minimum())
