@@ -118,7 +118,7 @@ class Step:
         generator = torch.Generator().manual_seed(0)
         learner.optimiser.zero_grad(set_to_none=True)
         if self._path == "trainer":
-            losses = losses_of_step(self._situation, self._frame, self._config.losses, generator)
+            losses, _ = losses_of_step(self._situation, self._frame, self._config.losses, generator)
         else:
             losses = losses_as_written(self._situation, self._frame, self._config, generator)
         weigh(losses, self._config.losses, 0.0).backward()

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
+from pegasus_runtime.run_lock import find_owner
 from tests.fake_capture import SIDE, write_fake_capture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +62,10 @@ def train(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def events(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "events.jsonl").read_text("utf-8").splitlines()]
+    if not (run / "events.jsonl").is_file():
+        return []
+    lines = (run / "events.jsonl").read_text("utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +178,39 @@ def test_slurm_jobs_through_their_local_stand_in(capture: Path, two: Path, tmp_p
         time.sleep(0.5)
     for ours, theirs in zip(events(run), events(two), strict=True):
         assert ours["losses"]["rgb"] == pytest.approx(theirs["losses"]["rgb"], rel=0.05)
+
+
+def test_a_queues_signals_save_and_requeue(capture: Path, tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    run = tmp_path / "run"
+    asked = command(capture, run, steps="100000", checkpoint_every="100000")
+    handed = train([*asked, "--slurm", "cluster=local", "--slurm=timeout_min=10"])
+    assert handed.returncode == 0, handed.stderr[-2000:]
+    controller = int(handed.stderr.split("job ")[1].split(";")[0])
+    try:
+        done = 0
+        for number in (signal.SIGTERM, signal.SIGUSR2):
+            wait_until(lambda done=done: len(events(run)) > done + 1)
+            owner = find_owner(run)
+            assert owner is not None
+            os.kill(owner.process.pid, number)
+            wait_until(lambda owner=owner: not owner.process.is_alive)
+            # What the queue started again goes on from the step at which the signal came.
+            saved = (run / "current_checkpoint").read_text("utf-8").strip()
+            done = int(saved.removeprefix("step-"))
+            assert done > 1 and (run / "checkpoints" / saved).is_dir()
+        wait_until(lambda: len(events(run)) > done)
+        assert [e["step"] for e in events(run)] == list(range(1, len(events(run)) + 1))
+    finally:
+        for process in (psutil.Process(controller), *psutil.Process(controller).children()):
+            process.kill()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_without_slurm_it_says_so(capture: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 import pegasus_runtime as pr
 from tests.fake_capture import SIDE, write_fake_capture
+from trainer.engine.checkpoints import Checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -71,3 +73,33 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
     assert "PSNR" in (run / "summary.txt").read_text("utf-8")
     assert "scores" in avatar.provenance
     assert not [p for p in run.rglob("*") if p.name.startswith(".")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
+def test_killed_at_any_moment_the_run_folder_is_sound(tmp_path: Path) -> None:
+    capture = write_fake_capture(tmp_path / "capture", {"source": 4})
+    run, chance = tmp_path / "run", random.Random(0)
+    asked = _command(capture, run, checkpoint_every="1", steps="100000", preview_every="3")
+    events, done = run / "events.jsonl", 0
+    for _ in range(3):
+        training = subprocess.Popen(asked, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while not (events.is_file() and events.read_bytes().count(b"\n") > done + 2):
+            assert training.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        second = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert second.returncode == 2 and second.stderr.count("\n") == 1
+        assert f"a training is running there (process {training.pid})" in second.stderr
+        time.sleep(chance.random())
+        training.kill()
+        training.communicate(timeout=60)
+        checkpoints = Checkpoints(run, 2)
+        state = checkpoints.restore("auto")
+        assert state is not None and state["step"] >= done
+        done = state["step"]
+    last = _command(capture, run, steps=str(done + 2))
+    subprocess.run(last, cwd=ROOT, check=True, timeout=120, capture_output=True)
+    steps = [json.loads(line)["step"] for line in events.read_text("utf-8").splitlines()]
+    assert steps == list(range(1, done + 3))
+    left = [path.name for path in run.rglob("*") if path.name.startswith(".")]
+    assert not left and not (run / "training.lock").exists()

@@ -254,7 +254,7 @@ def test_between_its_turns_the_surface_is_not_bent(
 
     def losses(bend: bool) -> dict[str, torch.Tensor]:
         generator = torch.Generator().manual_seed(0)
-        return losses_of_step(situation, frame, config.losses, generator, bend=bend)
+        return losses_of_step(situation, frame, config.losses, generator, bend=bend)[0]
 
     def pull(name: str, bend: bool) -> float:
         """How strongly a loss pulls at the network of surface and colour."""

@@ -30,10 +30,12 @@ class _FrameLosses(nn.Module):
 
     def forward(
         self, frame: TrainingFrame, generator: torch.Generator, epoch: float, bend: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        losses = losses_of_step(self._situation, frame, self._config.losses, generator, bend=bend)
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        losses, seen = losses_of_step(
+            self._situation, frame, self._config.losses, generator, bend=bend
+        )
         total = weigh(losses, self._config.losses, epoch)
-        return total, {name: loss.detach() for name, loss in losses.items()}
+        return total, {name: loss.detach() for name, loss in losses.items()}, seen
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Batch:
         self._module: nn.Module | None = None
 
     def gather(self, step: int, epoch: float, stop: bool) -> BatchResult:
-        """Leave the batch's mean gradient in the parameters."""
+        """Leave the batch's mean gradient in the parameters, and mark the points that were seen."""
         learner = self._situation.learner
         if self._module is None or self._points_of(self._module) is not learner.points:
             self._module = self._ranks.share(_FrameLosses(self._situation, self._config))
@@ -76,8 +78,9 @@ class Batch:
             self._frame(self._index(step + 1, 0) if is_last else index + 1).prefetch()
             frame = self._frame(index)
             with nullcontext() if is_last else _without_exchange(module):
-                total, losses = module(frame, generator, epoch, bend)
+                total, losses, seen = module(frame, generator, epoch, bend)
                 (total / self._share).backward()
+            learner.seen |= seen
             _count(sums, {**losses, "total": total.detach()})
             subjects.append(frame.record.subject)
         sums[-1] = stop

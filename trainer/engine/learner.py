@@ -36,7 +36,6 @@ class Learner:
         self.points = nn.Parameter(avatar.points.to(device))
         self._pace_of: Tensor | None = None
         self._known_pace = torch.empty(0)
-        self.radius = avatar.radius
         self.rate_scale = 1.0
         self.seen = torch.zeros(len(self.points), dtype=torch.bool, device=device)
         rates = config.optimiser
@@ -62,6 +61,15 @@ class Learner:
     def _set_precision(self, name: str) -> None:
         self.precision = choose_tangent_precision(self.device) if name == "auto" else name
         self.networks.set_tangent_dtype(getattr(torch, self.precision))
+
+    @property
+    def radius(self) -> float:
+        """Of the points, which shrinks as they grow in number."""
+        return self.avatar.radius
+
+    @radius.setter
+    def radius(self, radius: float) -> None:
+        self.avatar.radius = radius
 
     @property
     def rates(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ import torch
 from pegasus_runtime.assets import asset_folder
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.devices import choose_device
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import Refused, one_line
 from pegasus_runtime.files import output_file, replace_file, sweep_leftovers
 from pegasus_runtime.head import Head
 from pegasus_runtime.run_lock import RunLock, hold
@@ -24,6 +24,7 @@ from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
 from trainer.engine.checkpoints import Checkpoints
+from trainer.engine.data_identity import data_facts, refuse_other_data
 from trainer.engine.diary import Diary
 from trainer.engine.finish import finish, finished_path
 from trainer.engine.learner import Learner
@@ -165,18 +166,30 @@ def _begin(
             avatar, num_slots = start_avatar(config, capture, head)
             learner = Learner(avatar, config, torch.device("cpu"), num_slots)
             checkpoints.put_aside()
-            checkpoints.save(0, learner.snapshot())
+            checkpoints.save(0, {**learner.snapshot(), "data": data_facts(capture)})
         ranks.wait()
         saved = checkpoints.restore("auto")
         if saved is None:
             raise Refused("this process cannot read the checkpoint that the first one has saved.")
     refuse_other_run(saved, config, head)
+    if "data" in saved:
+        refuse_other_data(saved["data"], capture, config.data.folder)
     blank = blank_avatar(config, capture, head, saved["points"])
     learner = Learner(blank, config, ranks.device, saved["num_slots"])
-    learner.restore(saved)
+    _restore(learner, saved)
     if ranks.is_first:
         _note_settings(run_dir, config)
     return learner, int(saved["step"])
+
+
+def _restore(learner: Learner, saved: dict[str, Any]) -> None:
+    try:
+        learner.restore(saved)
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Refused(
+            f"the checkpoint of step {saved['step']} does not fit these settings or data "
+            f"({one_line(str(error))}); set them back, or train in another folder."
+        ) from None
 
 
 class _Loop:
@@ -197,6 +210,7 @@ class _Loop:
         self._checkpoints, self._ranks = checkpoints, ranks
         self._stop, self._lock, self._diary = stop, lock, diary
         self._learner = situation.learner
+        self._data = data_facts(situation.capture)
         self._batch = Batch(situation, config, ranks)
         self._recovery = Recovery(checkpoints, self._learner)
         self._frames = preview_frames(situation.capture)
@@ -249,7 +263,7 @@ class _Loop:
         if stop or is_last or step % config.checkpoint_every == 0:
             self._learner.seen = self._ranks.any_of(self._learner.seen)
             if self._ranks.is_first:
-                self._checkpoints.save(step, self._learner.snapshot())
+                self._checkpoints.save(step, {**self._learner.snapshot(), "data": self._data})
             self._ranks.wait()
         if stop and not is_last:
             self._interrupt(step)

@@ -108,9 +108,7 @@ class Situation:
 
     def radius(self, camera: Camera) -> float:
         """The points' radius in a frame's view."""
-        avatar = self.learner.avatar
-        avatar.radius = self.learner.radius
-        return avatar.radius_in(camera)
+        return self.learner.avatar.radius_in(camera)
 
 
 def losses_of_step(
@@ -120,8 +118,8 @@ def losses_of_step(
     generator: torch.Generator,
     *,
     bend: bool = True,
-) -> dict[str, Tensor]:
-    """All losses of one frame, not yet weighted, by name.
+) -> tuple[dict[str, Tensor], Tensor]:
+    """All losses of one frame, not yet weighted, by name, and which points it sees (N,).
 
     Args:
         situation: what is trained.
@@ -136,7 +134,6 @@ def losses_of_step(
     posed = situation.posed(frame)
     networks = learner.networks.at(code)
     shown, nearest, seen = find_shown_points(situation, frame, code.detach(), posed)
-    learner.seen |= seen
     placed, features, sdf = place_points(
         situation, learner.points[shown], nearest[shown], networks, posed, bend=bend
     )
@@ -148,7 +145,7 @@ def losses_of_step(
     losses["sdf"] = sdf.square().mean()
     losses |= _losses_of_some(situation, networks, config, generator)
     losses["latent"] = code.square().mean()
-    return losses
+    return losses, seen
 
 
 def place_points(
