@@ -181,14 +181,15 @@ def _import_codes(inputs: dict[str, Any], facts: dict[str, Any], path: Path) -> 
     names = [] if single else facts["train_sub_dirs"]
     categories = facts.get("categories", CATEGORIES)
     sources = default if single else facts.get("source_categories", default)
-    codes = LatentCodes(names, categories, sources)
+    with torch.device("meta"):
+        codes = LatentCodes(names, categories, sources)
     zero = _weight(inputs, "zero_latent_codes_state_dict", codes.zero.shape, path)
     source = _weight(inputs, f"{prefix}_latent_codes_state_dict", codes.source.shape, path)
-    state = {"zero": zero, "source": source, "attributes": codes.attributes}
+    state = {"zero": zero, "source": source, "attributes": torch.zeros(codes.attributes.shape)}
     if not single:
         key = "scene_latent_codes_state_dict"
         state["attributes"] = _weight(inputs, key, codes.attributes.shape, path)
-    codes.load_state_dict(state)
+    codes.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
     return codes
 
 

@@ -6,17 +6,18 @@ import json
 import os
 from functools import lru_cache
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pegasus_runtime.assets import file_sha256
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.documents import parse_json, require_file
+from pegasus_runtime.errors import Refused, one_line, quoted
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head.checks import check_head
 from pegasus_runtime.head.model import HEAD_SCALE, Head, LandmarkEmbedding
+from pegasus_runtime.names import check_name, check_names
 
 HEADER_KEY = "pegasus_head"
 FORMAT_NAME = "pegasus-head"
@@ -24,6 +25,11 @@ FORMAT_VERSION = 1
 _METRIC = ("template", "identity_directions", "expression_directions", "pose_directions")
 _PLAIN = ("faces", "joint_regressor", "skinning_weights")
 _OPTIONAL = ("part_labels", "uv", "uv_faces")
+_LANDMARKS = ("landmark_faces", "landmark_barycentric", "contour_faces", "contour_barycentric")
+_KINDS = ("F16", "BF16", "F32", "F64", "I8", "U8", "I16", "U16", "I32", "U32", "I64")
+MAX_FILE_BYTES = 2 << 30
+MAX_HEADER_ITEMS = 100_000
+MAX_LICENSE = 2_000
 
 
 def read_head_file(path: str | os.PathLike[str]) -> Head:
@@ -35,36 +41,42 @@ def read_head_file(path: str | os.PathLike[str]) -> Head:
     """
     from safetensors import safe_open
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such head file.")
+    require_file(path, MAX_FILE_BYTES)
     try:
         with safe_open(str(path), framework="pt") as stream:
             metadata = stream.metadata() or {}
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            names = {*_METRIC, *_PLAIN, *_OPTIONAL, *_LANDMARKS, "parents"} & set(stream.keys())
+            kinds = {name: stream.get_slice(name).get_dtype() for name in names}
+            odd = next((name for name, kind in kinds.items() if str(kind) not in _KINDS), None)
+            if odd:
+                raise ValueError(f"{odd} holds {kinds[odd]}")
+            tensors = {name: stream.get_tensor(name) for name in names}
     except Exception as error:
         raise Refused(f"{path}: not a head file, or a damaged one ({error}).") from error
     header = _parse_header(path, metadata)
     try:
         head = _assemble(header, tensors, file_sha256(path))
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise Refused(f"{path}: damaged head file ({error}); get a fresh copy.") from None
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise Refused(f"{path}: damaged head file ({reason}); get a fresh copy.") from None
     return check_head(head, path)
 
 
 def _parse_header(path: str | os.PathLike[str], metadata: dict[str, str]) -> dict[str, Any]:
-    try:
-        header = json.loads(metadata[HEADER_KEY])
-        name, version = header["format"], header["version"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise Refused(f"{path}: a safetensors file, but not a head.") from None
-    if name != FORMAT_NAME or not isinstance(version, int) or version < 1:
-        raise Refused(f"{path}: not a head (format {name!r}, version {version!r}).")
+    if HEADER_KEY not in metadata:
+        raise Refused(f"{path}: a safetensors file, but not a head.")
+    header: dict[str, Any] = parse_json(
+        metadata[HEADER_KEY], str(path), dict, max_items=MAX_HEADER_ITEMS
+    )
+    name, version = header.get("format"), header.get("version")
+    if name != FORMAT_NAME or type(version) is not int or version < 1:
+        raise Refused(f"{path}: not a head (format {quoted(name)}, version {quoted(version)}).")
     if version > FORMAT_VERSION:
         raise Refused(
             f"{path}: made by a newer program (head version {version}, this program reads up to "
             f"{FORMAT_VERSION}); update the program."
         )
-    return dict(header)
+    return header
 
 
 def _assemble(header: dict[str, Any], tensors: dict[str, Tensor], sha256: str) -> Head:
@@ -72,14 +84,14 @@ def _assemble(header: dict[str, Any], tensors: dict[str, Tensor], sha256: str) -
     plain: dict[str, Any] = {name: _plain(tensors[name]) for name in _PLAIN}
     optional = {name: _plain(tensors[name]) for name in _OPTIONAL if name in tensors}
     return Head(
-        name=str(header["name"]),
+        name=check_name("head", header["name"]),
         sha256=sha256,
         parents=tuple(int(parent) for parent in tensors["parents"]),
         landmarks=_landmarks(tensors),
-        expression_names=tuple(str(name) for name in header["expression_names"]),
-        identity_names=tuple(str(name) for name in header["identity_names"]),
-        part_names=tuple(str(name) for name in header.get("part_names", ())),
-        license=str(header.get("license", "")),
+        expression_names=check_names("expression", header["expression_names"]),
+        identity_names=check_names("identity", header["identity_names"]),
+        part_names=check_names("part", header.get("part_names", [])),
+        license=one_line(str(header.get("license", "")), MAX_LICENSE),
         **metric,
         **plain,
         **optional,
