@@ -126,3 +126,29 @@ def test_a_cuda_graph_holds_the_frame_and_its_gradients() -> None:
     assert torch.equal(captured[0], eager[0])
     for one, other in zip(captured[1:], eager[1:], strict=True):
         assert (one - other).abs().max() <= 1e-5 * other.abs().max()
+
+
+def test_surfels_are_drawn_as_on_the_cpu() -> None:
+    points, features = _head_like_cloud(94_000)
+    torch.manual_seed(2)
+    root = torch.randn(len(points), 2, 2)
+    conics = torch.linalg.inv(root @ root.mT + 0.3 * torch.eye(2)).reshape(-1, 4)[:, [0, 1, 3]]
+    given = points, features, conics, torch.rand(len(points))
+    upstream = torch.randn(*SIZE, 6), torch.randn(SIZE)
+    results = []
+    for engine, device in (("numba", "cpu"), ("triton", "cuda")):
+        leaves = [tensor.to(device).requires_grad_() for tensor in given]
+        drawn = raster.blend(
+            leaves[0],
+            leaves[1],
+            conics=leaves[2],
+            opacities=leaves[3],
+            image_size=SIZE,
+            engine=engine,
+        )
+        gradients = torch.autograd.grad(drawn, leaves, [value.to(device) for value in upstream])
+        results.append([tensor.detach().cpu() for tensor in (*drawn, *gradients)])
+    # Where alpha is about 1/255, or little more than nothing passes, rounding decides.
+    for one, other in zip(*results, strict=True):
+        is_off = (one - other).abs() > 1e-4 * other.abs().max()
+        assert is_off.float().mean() < 1e-3
