@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,12 @@ from trainer.config.schema import (
 )
 from trainer.data.dataset import Capture, load_capture
 from trainer.engine import tangent_precision
+from trainer.engine.batch import Batch
 from trainer.engine.learner import Learner
 from trainer.engine.loop import train
+from trainer.engine.ranks import Ranks
 from trainer.engine.step import Situation, losses_of_step
+from trainer.stages.blank import blank_avatar
 from trainer.stages.start import start_avatar
 
 
@@ -184,10 +188,6 @@ def test_starting_anew_keeps_the_old_checkpoints(
 def test_gradients_of_a_batch_are_the_mean_of_its_frames(
     config: TrainingConfig, capture: Capture, tmp_path: Path
 ) -> None:
-    from trainer.engine.batch import Batch
-    from trainer.engine.ranks import Ranks
-    from trainer.engine.step import Situation
-
     avatar, num_slots = start_avatar(config, capture, load_free_head())
     learner = Learner(avatar, config, torch.device("cpu"), num_slots)
     situation = Situation.prepare(learner, capture)
@@ -268,3 +268,40 @@ def test_between_its_turns_the_surface_is_not_bent(
         assert torch.allclose(value, still[name], atol=1e-5), name
     assert pull("normal", True) > 0 and pull("normal", False) == 0
     assert pull("rgb", False) > 0, "colours go on being learned"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_break_changes_no_bit_with_several_threads(
+    config: TrainingConfig, capture: Capture, precision: str
+) -> None:
+    model = replace(config.model, tangent_precision=precision, moves_points=False)
+    many = replace(config, threads=2, model=model)
+    points = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0)) * 0.4 - 0.2
+    threads = torch.get_num_threads()
+
+    def begin(places: torch.Tensor) -> tuple[Learner, Batch]:
+        avatar = blank_avatar(many, capture, load_free_head(), places.clone())
+        learner = Learner(avatar, many, torch.device("cpu"))
+        return learner, Batch(Situation.prepare(learner, capture), many, Ranks(learner.device))
+
+    def losses(break_after: int) -> list[dict[str, float]]:
+        learner, batch = begin(points)
+        found = []
+        for step in range(4):
+            if step == break_after:
+                file = io.BytesIO()
+                torch.save(learner.snapshot(), file)
+                file.seek(0)
+                saved = torch.load(file, weights_only=True)
+                learner, batch = begin(saved["points"])
+                learner.restore(saved)
+            learner.set_rates(step, 0.0)
+            found.append(batch.gather(step, 0.0, False).losses)
+            assert learner.descend()
+        return found
+
+    torch.set_num_threads(2)
+    try:
+        assert losses(break_after=2) == losses(break_after=-1)
+    finally:
+        torch.set_num_threads(threads)
