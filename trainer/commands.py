@@ -121,7 +121,8 @@ def run_on_slurm(options: argparse.Namespace, given: Sequence[str]) -> int:
 
     training_config(options)
     number = submit(_without_slurm(given), options.out.absolute(), options.slurm)
-    Console(stderr=True).print(f"job {number}; its log is in {options.out / 'slurm'}")
+    said = f"job {number}; its log is in {options.out / 'slurm'}"
+    Console(stderr=True).print(said, markup=False, soft_wrap=True)
     return 0
 
 
