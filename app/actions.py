@@ -47,6 +47,7 @@ class Actions:
         menu, projects, keys = self._window.menuBar().addMenu("&File"), self._projects, _Keys
         self.open = self._add(menu, "&Open …", projects.ask_open, keys.Open)
         self.recent = menu.addMenu("Open &recent")
+        self.recent.setObjectName("recent")
         self.recent.aboutToShow.connect(self._fill_recent)
         self._add(menu, "Open &demo avatar", lambda: projects.open("demo"))
         self.close = self._add(menu, "&Close", projects.close, keys.Close)

@@ -105,6 +105,8 @@ class Binding:
             return
         folder = Path(self.editor.preferences.last_folder or home_folder())
         if self._export is None or self._export_avatar is not avatar:
+            if self._export is not None:
+                self._export.deleteLater()
             self._export = ExportDialog(folder, suggested_name(avatar.name), self.window)
             if self.editor.document.export is not None:
                 self._export.set_settings(self.editor.document.export)
@@ -134,6 +136,7 @@ class Binding:
     def _show_avatar(self) -> None:
         avatar = self.editor.document.avatar
         if avatar is None:
+            self.window.attributes.clear()
             self.window.points.clear()
             self.window.speed.clear()
             return

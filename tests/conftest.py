@@ -21,6 +21,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--monkey-actions", type=int, default=1000, help="of tests/gui/test_monkey.py")
+    parser.addoption("--monkey-seed", type=int, default=1)
     parser.addoption(
         "--fuzz-seeds",
         type=int,

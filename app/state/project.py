@@ -246,9 +246,23 @@ def save_project(
     if kept.export is not None:
         record["export"] = export_record(kept.export)
     record["avatar"] = {key: value for key, value in record["avatar"].items() if value}
-    text = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.dump(record, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100)
     with replace_file(path) as partial:
         partial.write_text(_HEADER + text, encoding="utf-8")
+
+
+def _dumper() -> type[Any]:
+    """Plain values, with lists of numbers on a line of their own."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def on_one_line(dumper: Any, values: list[Any]) -> Any:
+        return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+
+    Dumper.add_representer(list, on_one_line)
+    return Dumper
 
 
 def _read_reference(record: Any, where: str) -> AvatarReference:

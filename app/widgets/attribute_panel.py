@@ -88,6 +88,7 @@ class AttributePanel(QWidget):
         """Show these categories with their attributes, instead of those before."""
         for section in self.sections.values():
             self._column.removeWidget(section)
+            section.hide()
             section.deleteLater()
         self.sections = {}
         for index, (category, names) in enumerate((c, n) for c, n in categories.items() if n):
@@ -98,6 +99,11 @@ class AttributePanel(QWidget):
             self._column.insertWidget(index, section)
         self._empty.setVisible(not self.sections)
         follow_layout(self.window())
+
+    def clear(self) -> None:
+        """Nothing is open."""
+        self.set_categories({})
+        self._empty.hide()
 
     def set_worn(self, attributes: Mapping[str, Wear]) -> None:
         """Show what is worn."""

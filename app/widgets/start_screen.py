@@ -60,6 +60,7 @@ class StartScreen(QWidget):
         self._heading.setObjectName("heading")
         self._grid = QGridLayout()
         self._grid.setSpacing(10)
+        self._grid.setAlignment(Qt.AlignmentFlag.AlignLeft)
         inner = QVBoxLayout()
         inner.setSpacing(14)
         inner.addWidget(title)

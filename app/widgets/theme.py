@@ -112,6 +112,7 @@ QToolTip {{ padding: 4px; }}
 QLabel#faint {{ color: {c.faint_text}; }}
 QLabel#title {{ font-size: 22px; font-weight: 600; }}
 QLabel#heading {{ font-weight: 600; }}
+QMenu#recent {{ icon-size: 36px; }}
 QToolButton#recent {{ background: {c.raised}; border: 1px solid {c.line}; border-radius: 6px;
     padding: 6px; }}
 QToolButton#recent:hover {{ border-color: {c.accent_light}; }}

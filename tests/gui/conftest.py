@@ -99,7 +99,9 @@ def open_window(qtbot, avatar_file: Path) -> Iterator[Callable]:
         windows.append(window)
         window.show()
         window.editor.opening.open(str(avatar_file))
-        qtbot.waitUntil(lambda: window.editor.live.is_settled and window.is_dressed, timeout=30_000)
+        qtbot.waitUntil(
+            lambda: window.editor.live.is_settled and window.is_dressed, timeout=120_000
+        )
         return window
 
     yield make
