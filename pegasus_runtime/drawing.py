@@ -16,6 +16,9 @@ from pegasus_runtime.limits import check_number
 from pegasus_runtime.memory import new_picture
 from pegasus_runtime.passes import PASSES, pass_widths
 
+Blend = Callable[[Tensor, float, tuple[int, int]], Tensor]
+"""From points (N, 3), what radii in NDC are multiplied by, and a size: the blended (H, W, C)."""
+
 
 def point_features(
     geometry: GeometryOutput,
@@ -61,39 +64,28 @@ def point_colours(albedo: Tensor, shading: Tensor) -> Tensor:
 
 def draw_passes(
     points: Tensor,
-    columns: Tensor,
     names: tuple[str, ...],
     image_size: tuple[int, int],
-    radius: float,
-    points_per_pixel: int,
+    blend: Blend,
     background: tuple[float, float, float] | None,
 ) -> dict[str, Tensor]:
     """The pictures by pass, of a size that need not fit in memory before it is finished.
 
     Args:
         points: (N, 3) as `Camera.project` gives them.
-        columns: (N, C), from `point_features`.
         names: passes.
         image_size: (height, width) in pixels.
-        radius: of a point in NDC.
-        points_per_pixel: how many are blended.
+        blend: draws the columns of `pass_widths` at the points of a band.
         background: colour in 0..1, or None for none.
     """
     from pegasus_runtime.raster.bands import move_to_band, row_bands
-    from pegasus_runtime.raster.rasterizer import render_features
 
     height, width = image_size
     widths = pass_widths(names)
     bands: list[dict[str, Tensor]] = []
-    for first, end in row_bands(image_size, columns.shape[1]):
-        moved, band_radius = move_to_band(points, radius, image_size, first, end)
-        image = render_features(
-            moved,
-            columns,
-            image_size=(end - first, width),
-            radius=band_radius,
-            points_per_pixel=points_per_pixel,
-        )
+    for first, end in row_bands(image_size, sum(widths.values())):
+        moved, scale = move_to_band(points, 1.0, image_size, first, end)
+        image = blend(moved, scale, (end - first, width))
         images = dict(zip(widths, image.split(list(widths.values()), dim=2), strict=True))
         finished = {name: _finish_pass(name, images, background) for name in names}
         if end - first == height:

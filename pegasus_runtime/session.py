@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.cache import Recent
-from pegasus_runtime.camera import Camera, project
-from pegasus_runtime.cuda_graph import GraphedCalls
-from pegasus_runtime.deform.canonical_head import make_canonical_head
-from pegasus_runtime.deform.drawn import DrawnPoints, DrawnSurface, find_drawn, pose_waiting
-from pegasus_runtime.deform.evaluation import SurfaceEvaluation
-from pegasus_runtime.deform.near_order import near_order
-from pegasus_runtime.deform.nearest import NearestTracker
-from pegasus_runtime.deform.shading_table import bake_shading
-from pegasus_runtime.deform.surface import (
-    PosedHead,
-    PosedSurface,
-    displace_by_shape,
-    prepare_pose,
-)
+from pegasus_runtime.avatar.avatar import Avatar, PublishedAvatar
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.deform.renderer import PublishedRenderer
 from pegasus_runtime.devices import choose_device
-from pegasus_runtime.drawing import check_background, draw_passes, point_features
+from pegasus_runtime.drawing import check_background
 from pegasus_runtime.errors import Refused, quoted
 from pegasus_runtime.frame import Frame
 from pegasus_runtime.limits import check_whole
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.passes import check_passes
-
-_SURFACE_BYTES = 256 * 2**20
-"""Kept of earlier latent codes, so that going back to one costs nothing."""
-PRECISIONS = ("float32", "bfloat16")
-_MIN_TABLE_POINTS = 4_300
-"""With fewer points the shading network itself costs less than its smallest table."""
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.renderer import SurfelRenderer
 
 
 class Session:
@@ -48,65 +28,26 @@ class Session:
     a time.
     """
 
-    def __init__(
-        self,
-        avatar: Avatar,
-        device: str = "auto",
-        *,
-        exact: bool = False,
-        precision: str = "float32",
-    ) -> None:
+    def __init__(self, avatar: Avatar, device: str = "auto", *, exact: bool = False) -> None:
         """
         Args:
             avatar: the avatar to render.
             device: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:N".
             exact: evaluate the model as it is written, for every frame anew: what the fast paths
                 are compared with.
-            precision: "float32", or "bfloat16" for derivatives of half the size, from which
-                normals come; `precision.choose_precision` says where that pays. Positions and
-                colours of points are the same in both, but for the last digits.
 
         Raises:
-            Refused: the device or the precision does not exist.
+            Refused: it is no avatar, or the device does not exist.
         """
-        if not isinstance(avatar, Avatar):
-            raise Refused(f"avatar {quoted(avatar)}: open it first, with load_avatar(path).")
         self.avatar = avatar
         self.device = choose_device(device)
-        self._networks = copy.deepcopy(avatar.networks).to(self.device).freeze()
-        # Bones are posed on the host: that is too little to wait for a device.
-        self._head = avatar.head.to("cpu")
-        self._rest_head = make_canonical_head(
-            self._head, avatar.canonical_expression.cpu(), avatar.canonical_jaw_rad
-        )
-        self._canonical = self._rest_head.to(self.device)
-        # Neighbours in a row: they are evaluated and drawn together.
-        self._sorted = near_order(avatar.points).to(self.device)
-        self._points = avatar.points.to(self.device)[self._sorted]
-        self._order = _even_order(len(self._points)).to(self.device)
-        self._exact = exact
-        self._surfaces: Recent[DrawnSurface] = Recent(_SURFACE_BYTES, lambda s: s.num_bytes)
-        self._evaluation: tuple[Hashable, SurfaceEvaluation, DrawnPoints | None] | None = None
-        self._tracker = NearestTracker(self._canonical.vertices)
-        self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
-        self._shaders: Recent[Callable[[Tensor], Tensor]] = Recent(0, lambda _: 1)
-        self._displaced: Recent[Tensor | None] = Recent(0, lambda _: 1)
-        self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
-        self._pose_calls, self._view_calls = GraphedCalls(self.device), GraphedCalls(self.device)
-        self.precision = precision
-
-    @property
-    def precision(self) -> str:
-        """Of derivatives. Set, it holds for latent codes that are evaluated from then on."""
-        return self._precision
-
-    @precision.setter
-    def precision(self, name: str) -> None:
-        if name not in PRECISIONS:
-            raise Refused(f"precision {quoted(name)}: use one of {', '.join(PRECISIONS)}.")
-        self._precision = name
-        self._networks.set_tangent_dtype(getattr(torch, name))
-        self._evaluation = None
+        self.renderer: SurfelRenderer | PublishedRenderer
+        if isinstance(avatar, SurfelAvatar):
+            self.renderer = SurfelRenderer(avatar, self.device, plain=exact)
+        elif isinstance(avatar, PublishedAvatar):
+            self.renderer = PublishedRenderer(avatar, self.device, exact=exact)
+        else:
+            raise Refused(f"avatar {quoted(avatar)}: open it first, with load_avatar(path).")
 
     @torch.no_grad()
     def render(
@@ -127,8 +68,9 @@ class Session:
             background: colour behind the head in 0..1; None leaves colours premultiplied by
                 alpha, with nothing behind them.
             max_points: use only an even subset of that many points, for a quick picture.
-            interrupted: asked every few hundredths of a second while a new latent code is
-                evaluated; True stops. What is evaluated is kept for the next call.
+            interrupted: asked every few hundredths of a second while a new latent code of a
+                published avatar is evaluated; True stops. What is evaluated is kept for the next
+                call.
 
         Returns:
             The pictures by pass, and the posed points and normals.
@@ -142,208 +84,14 @@ class Session:
                 f"render({quoted(params)}, {quoted(camera)}): give Parameters and a Camera, such "
                 "as avatar.neutral() and avatar.default_camera()."
             )
-        names, background = check_passes(passes), check_background(background)
+        names, behind = check_passes(passes), check_background(background)
         checked = params.checked(self.avatar.codes.latent_size)
-        code = self._code(checked)
-        count = self._count(max_points)
-        surface = self._surface(code, count, interrupted)
-        posed, shading = self._pose(surface, checked, code, count)
-        projected, columns = self._view(surface, posed, shading, camera, names, code, count)
-        images = draw_passes(
-            projected,
-            columns,
-            names,
-            camera.image_size,
-            self._radius(camera, count),
-            self.avatar.points_per_pixel,
-            background,
+        return self.renderer.render(
+            checked, camera, names, behind, self._count(max_points), interrupted
         )
-        assert posed.normals is not None
-        complete = self._completion(surface, posed, checked, code, count)
-        return Frame(images, posed.points, posed.normals, complete)
 
     def _count(self, max_points: int | None) -> int:
-        total = len(self._points)
+        total = self.avatar.num_points
         if max_points is None:
             return total
         return min(total, max(1, check_whole("max_points", max_points, 0, 2**53)))
-
-    def _code(self, params: Parameters) -> Tensor:
-        """On the host, where it is compared with earlier ones."""
-        if params.latent is not None:
-            # The caller's own array, who may go on to the next frame with it.
-            return torch.tensor(params.latent)
-        return self.avatar.codes.compose(params.attributes).detach().cpu()
-
-    def _surface(
-        self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
-    ) -> DrawnSurface:
-        key = (_bytes(code), count)
-        if self._exact:
-            return self._written(code, count)
-
-        def evaluate() -> DrawnSurface:
-            if self._evaluation is None or self._evaluation[0] != key:
-                self._evaluation = key, *self._evaluate(code, count)
-            _, evaluation, drawn = self._evaluation
-            surface = DrawnSurface(evaluation.finish(interrupted), drawn)
-            self._evaluation = None
-            return surface
-
-        return self._surfaces.get(key, evaluate)
-
-    def _written(self, code: Tensor, count: int) -> DrawnSurface:
-        from pegasus_runtime.deform.as_written import WrittenSurface
-
-        points, move = self._chosen(count), self.avatar.moves_points
-        code, drawn = code.to(self.device), None
-        if self._has_waiting:
-            drawn = find_drawn(self._networks.deformer.at(code), points, self.avatar.store)
-        index = None if drawn is None else drawn.index
-        return DrawnSurface(
-            WrittenSurface(self._networks, self._canonical, points, code, move, index), drawn
-        )
-
-    @property
-    def _has_waiting(self) -> bool:
-        """Whether some points may wait in the store."""
-        return self.avatar.moves_points and self.avatar.store is not None
-
-    def _chosen(self, count: int) -> Tensor:
-        whole = count == len(self._points)
-        return self._points if whole else self._points[self._order[:count].sort().values]
-
-    def _evaluate(self, code: Tensor, count: int) -> tuple[SurfaceEvaluation, DrawnPoints | None]:
-        networks, points = self._networks.at(code.to(self.device)), self._chosen(count)
-        drawn = None
-        if self.avatar.moves_points:
-            drawn = find_drawn(networks.deformer, points, self.avatar.store)
-            points = drawn.points
-        evaluation = SurfaceEvaluation(self._networks, networks, self._canonical, points)
-        return evaluation, drawn if self._has_waiting else None
-
-    def _pose(
-        self, surface: DrawnSurface, params: Parameters, code: Tensor, count: int
-    ) -> tuple[PosedSurface, Tensor]:
-        def evaluate() -> tuple[PosedSurface, Tensor]:
-            head, nearest = self._prepare(params), None
-            if head.shape_displacements is not None and not self._exact:
-                nearest = self._find_nearest(surface, code, count)
-
-            def pose(*head: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-                posed = surface.surface.pose(PosedHead(*head), nearest)
-                assert posed.normals is not None
-                return posed.points, posed.normals, self._shade(posed.normals, code)
-
-            if self._exact:
-                points, normals, shading = pose(*head.to(self.device).tensors())
-            else:
-                key = (_bytes(code), count, nearest is None)
-                points, normals, shading = self._pose_calls(key, pose, *head.tensors())
-            return PosedSurface(points, normals), shading
-
-        if self._exact:
-            return evaluate()
-        state = (params.expression.tobytes(), params.pose.tobytes(), params.shape.tobytes())
-        return self._posed.get((_bytes(code), count, *state), evaluate)
-
-    def _prepare(self, params: Parameters) -> PosedHead:
-        """On the host, but for what its shape displaces: that is larger, and changes seldom."""
-        expression, pose, shape = (
-            torch.from_numpy(v) for v in (params.expression, params.pose, params.shape)
-        )
-
-        def displace() -> Tensor | None:
-            displacements = displace_by_shape(self._head, shape)
-            return None if displacements is None else displacements.to(self.device)
-
-        known = self._displaced.get(params.shape.tobytes(), displace)
-        return prepare_pose(self._head, self._rest_head, expression, pose, shape, known)
-
-    def _completion(
-        self,
-        surface: DrawnSurface,
-        posed: PosedSurface,
-        params: Parameters,
-        code: Tensor,
-        count: int,
-    ) -> Callable[[], tuple[Tensor, Tensor]]:
-        """What gives points and normals of all, drawn or not, in the avatar's own order."""
-        drawn = surface.points
-        # They may be the caller's own arrays, who goes on to the next frame with them.
-        kept = params.copy()
-
-        def complete() -> tuple[Tensor, Tensor]:
-            assert posed.normals is not None
-            points, normals = posed.points, posed.normals
-            if drawn is not None:
-                head = self._prepare(kept).to(self.device)
-                points, normals = pose_waiting(
-                    self._networks, self._canonical, drawn, code.to(self.device), head, posed
-                )
-            if count < len(self._points):
-                return points, normals
-            return _put_back(points, self._sorted), _put_back(normals, self._sorted)
-
-        return complete
-
-    def _find_nearest(self, surface: DrawnSurface, code: Tensor, count: int) -> Tensor:
-        """Nearest head vertex (M,) of each point drawn."""
-        return self._nearest.get(
-            (_bytes(code), count),
-            lambda: surface.among_drawn(self._tracker.find(surface.places)),
-        )
-
-    def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
-        """Shading (N, 3) of normals (N, 3), from a table where that pays."""
-        network, bakes = self._networks.shading, len(normals) >= _MIN_TABLE_POINTS
-
-        def make() -> Callable[[Tensor], Tensor]:
-            worn = code.to(self.device)
-            table = bake_shading(network, worn) if bakes and not self._exact else None
-            return table or (lambda normals: network.forward(normals, worn))
-
-        return self._shaders.get((_bytes(code), bakes), make)(normals)
-
-    def _radius(self, camera: Camera, count: int) -> float:
-        """Of the points drawn; fewer of them are drawn larger, so that they cover as much."""
-        share = len(self._points) / max(count, 1)
-        return self.avatar.radius_in(camera) * math.sqrt(max(share, 1.0))
-
-    def _view(
-        self,
-        surface: DrawnSurface,
-        posed: PosedSurface,
-        shading: Tensor,
-        camera: Camera,
-        names: tuple[str, ...],
-        code: Tensor,
-        count: int,
-    ) -> tuple[Tensor, Tensor]:
-        """The points as a camera sees them (N, 3), and what is blended of them (N, C)."""
-        geometry = surface.surface.geometry
-
-        def view(*given: Tensor) -> tuple[Tensor, Tensor]:
-            points, normals, shading, *camera = given
-            projected = project(points, *camera)
-            posed = PosedSurface(points, normals)
-            return projected, point_features(geometry, posed, shading, projected[:, 2], names)
-
-        assert posed.normals is not None
-        given = posed.points, posed.normals, shading, *camera.tensors
-        projected, columns = self._view_calls((_bytes(code), count, names), view, *given)
-        return projected, columns
-
-
-def _put_back(values: Tensor, order: Tensor) -> Tensor:
-    """Values (N, …) that were taken in an order (N,), where they were."""
-    return torch.empty_like(values).index_copy(0, order, values)
-
-
-def _bytes(code: Tensor) -> bytes:
-    return code.numpy().tobytes()
-
-
-def _even_order(count: int) -> Tensor:
-    """A fixed order of points of which every beginning is spread over all of them."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))

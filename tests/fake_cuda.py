@@ -89,6 +89,6 @@ def session_as_on_cuda(avatar: Avatar, monkeypatch: pytest.MonkeyPatch) -> Sessi
     engine = "torch" if "triton" in raster.missing_engines() else "triton"
     monkeypatch.setattr(rasterizer, "choose_engine", lambda *_: engine)
     session = Session(avatar, "cpu")
-    for calls in (session._pose_calls, session._view_calls):
+    for calls in (session.renderer._pose_calls, session.renderer._view_calls):
         calls._records = True
     return session

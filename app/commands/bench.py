@@ -37,10 +37,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
     parser.add_argument("--repeats", default=5, type=int, metavar="N", help="of each piece (5)")
     parser.add_argument(
-        "--precision", default="auto", choices=("auto", "float32", "bfloat16"),
-        help="of derivatives (the faster, as in the editor)",
-    )  # fmt: skip
-    parser.add_argument(
         "--growth", action="store_true",
         help="also tables by points and by size, and whole programs (minutes)",
     )  # fmt: skip
@@ -61,22 +57,17 @@ def bench(options: argparse.Namespace) -> int:
     import pegasus_runtime as pr
     from app.commands.avatar_source import load_source, read_source
     from pegasus_runtime.memory import peak_memory_mb
-    from pegasus_runtime.precision import choose_precision
 
     avatar, _ = load_source(options.avatar, read_source(options.avatar), options.head)
     if num_points is not None:
         avatar = with_num_points(avatar, num_points)
-    precision = options.precision
-    if precision == "auto":
-        precision = choose_precision(avatar, options.device).name
-    session = pr.Session(avatar, device=options.device, precision=precision)
+    session = pr.Session(avatar, device=options.device)
     rounds = measure(session, avatar.default_camera((size, size)), options.repeats)
     report: dict[str, Any] = {
         "machine": _machine(session.device),
         "avatar": str(options.avatar),
         "points": avatar.num_points,
         "size": size,
-        "precision": precision,
         "repeats": options.repeats,
         "milliseconds": medians(rounds),
         "times_faster_than_exact": {
@@ -88,7 +79,7 @@ def bench(options: argparse.Namespace) -> int:
     if options.growth:
         from app.commands.bench_growth import measure_growth, measure_programs
 
-        report["growth"] = measure_growth(avatar, size, options.repeats, options.device, precision)
+        report["growth"] = measure_growth(avatar, size, options.repeats, options.device)
         report["seconds"] = measure_programs(options)
     with replace_file(options.json) as partial:
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -163,24 +154,9 @@ def _raster(
     """Drawing four channels, and the gradients of that."""
     import torch
 
-    from pegasus_runtime.deform.near_order import near_order
-    from pegasus_runtime.raster import render_points
-
-    # Neighbours in a row, as a session draws them.
-    points = points[near_order(session.avatar.points).numpy()]
-    projected = camera.project(torch.from_numpy(points).to(session.device))
-    features = torch.full((len(points), 4), 0.5, device=session.device)
-    radius = session.avatar.radius_in(camera)
-
-    def draw(*leaves: torch.Tensor) -> torch.Tensor:
-        return render_points(
-            *leaves,
-            image_size=camera.image_size,
-            radius=radius,
-            points_per_pixel=session.avatar.points_per_pixel,
-        )
-
-    leaves = projected.clone().requires_grad_(), features.clone().requires_grad_()
+    draw, given = _drawing(session, camera, points)
+    features = torch.full((len(given[0]), 4), 0.5, device=session.device)
+    leaves = [value.clone().requires_grad_() for value in (features, *given)]
     image = draw(*leaves)
     upstream = torch.ones_like(image)
 
@@ -188,9 +164,44 @@ def _raster(
         torch.autograd.grad(image, leaves, upstream, retain_graph=True)
 
     def forward(_step: int) -> None:
-        draw(projected, features)
+        draw(features, *given)
 
     return forward, back
+
+
+def _drawing(
+    session: Session, camera: Camera, points: Any
+) -> tuple[Callable[..., torch.Tensor], tuple[torch.Tensor, ...]]:
+    """What draws features at something, and that something."""
+    import torch
+
+    from pegasus_runtime.deform.near_order import near_order
+    from pegasus_runtime.raster import blend, render_points
+    from pegasus_runtime.surfels.renderer import SurfelRenderer
+
+    avatar, size = session.avatar, camera.image_size
+    if isinstance(session.renderer, SurfelRenderer):
+
+        def draw_surfels(features: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
+            points, conics, opacities = given
+            return blend(points, features, conics=conics, opacities=opacities, image_size=size)[0]
+
+        return draw_surfels, session.renderer.ellipses(avatar.neutral(), camera)
+    published = session.renderer.avatar
+    radius = published.radius_in(camera)
+
+    def draw_points(features: torch.Tensor, projected: torch.Tensor) -> torch.Tensor:
+        return render_points(
+            projected,
+            features,
+            image_size=size,
+            radius=radius,
+            points_per_pixel=published.points_per_pixel,
+        )
+
+    # Neighbours in a row, as a session draws them.
+    points = torch.from_numpy(points[near_order(published.points).numpy()])
+    return draw_points, (camera.project(points.to(session.device)),)
 
 
 def _time_rounds(
@@ -229,10 +240,16 @@ def with_num_points(avatar: Avatar, num_points: int) -> Avatar:
     """The avatar with more or fewer points: an even subset, or copies moved a little."""
     import torch
 
+    from pegasus_runtime.avatar.avatar import PublishedAvatar
+    from pegasus_runtime.surfels.avatar import SurfelAvatar
+
     generator = torch.Generator().manual_seed(0)
     total = avatar.num_points
     if not total:
         raise Refused(f"{avatar.name}: has no points to take {num_points} from.")
+    if isinstance(avatar, SurfelAvatar):
+        return replace(avatar, wardrobe=avatar.wardrobe.resized(num_points))
+    assert isinstance(avatar, PublishedAvatar)
     rounds = -(-num_points // total)
     order = torch.cat([torch.randperm(total, generator=generator) for _ in range(rounds)])
     points = avatar.points[order[:num_points]].clone()

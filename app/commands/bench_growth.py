@@ -25,25 +25,23 @@ _WHOLE = {
 }
 
 
-def measure_growth(
-    avatar: Avatar, size: int, repeats: int, device: str, precision: str
-) -> dict[str, Any]:
+def measure_growth(avatar: Avatar, size: int, repeats: int, device: str) -> dict[str, Any]:
     """Medians in milliseconds for growing numbers of points, and for growing pictures."""
     from app.commands.bench import with_num_points
 
     by_points = []
     for num_points in NUM_POINTS:
-        row = _row(with_num_points(avatar, num_points), size, repeats, device, precision)
+        row = _row(with_num_points(avatar, num_points), size, repeats, device)
         by_points.append({"points": num_points, **row})
-    by_size = [{"size": side, **_row(avatar, side, repeats, device, precision)} for side in SIDES]
+    by_size = [{"size": side, **_row(avatar, side, repeats, device)} for side in SIDES]
     return {"points": by_points, "size": by_size}
 
 
-def _row(avatar: Avatar, side: int, repeats: int, device: str, precision: str) -> dict[str, float]:
+def _row(avatar: Avatar, side: int, repeats: int, device: str) -> dict[str, float]:
     from app.commands.bench import measure, medians
     from pegasus_runtime import Session
 
-    session = Session(avatar, device=device, precision=precision)
+    session = Session(avatar, device=device)
     return medians(measure(session, avatar.default_camera((side, side)), repeats, only=_ROWS))
 
 

@@ -33,7 +33,6 @@ def doctor(_options: argparse.Namespace) -> int:
         ("pictures go", _upload),
         ("codecs", _codecs),
         ("threads", _threads),
-        ("precision", _precision),
         ("free head", _free_head),
         ("demo avatar", _demo),
     ]
@@ -128,25 +127,6 @@ def _threads() -> _Check:
 
     return True, (
         f"{os.cpu_count()} cores, numba {numba.get_num_threads()}, torch {torch.get_num_threads()}"
-    )
-
-
-def _precision() -> _Check:
-    from app.state.precision import keep_precision, kept_precision
-    from app.state.preferences import Preferences
-    from pegasus_runtime import load_avatar
-    from pegasus_runtime.devices import choose_device
-    from pegasus_runtime.precision import choose_precision, device_key
-
-    device = str(choose_device("auto"))
-    preferences, key = Preferences.load(), device_key(device)
-    if kept_precision(preferences, key) is None:
-        keep_precision(preferences, key, choose_precision(load_avatar("demo"), device))
-        preferences.save()
-    kept = preferences.precision[key]
-    return True, (
-        f"{kept['name']} for derivatives: bfloat16 is {kept['times_faster']}× as fast here as "
-        f"float32, pictures differ by {kept['difference']}/255"
     )
 
 

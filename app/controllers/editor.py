@@ -10,7 +10,6 @@ from app.controllers.dispatch import Dispatch
 from app.controllers.exporting import Exporting
 from app.controllers.live_view import LiveView
 from app.controllers.opening import Loader, Opening, load
-from app.controllers.precision import Precision
 from app.controllers.recent_pictures import keep_picture
 from app.controllers.thumbnails import Thumbnails
 from app.rendering.renderer import SessionMaker, make_session
@@ -37,13 +36,10 @@ class Editor:
         self.preferences = preferences
         self.document = Document()
         self.activity = Activity()
-        self._precision = Precision(preferences, dispatch)
-        self.live = LiveView(self.document, dispatch, self._precision.maker(make))
+        self.live = LiveView(self.document, dispatch, make)
         self.thumbnails = Thumbnails(self.document, self.live, dispatch)
         self.opening = Opening(self.document, self.activity, preferences, dispatch, loader)
         self.exporting = Exporting(self.document, self.activity, dispatch, make)
-        # After the thumbnails, which somebody waits for.
-        self.document.avatar_changed.connect(self._measure_precision)
         self.autosave = Autosave(self.document, self.activity, dispatch)
         self.opening.recovered.connect(self.autosave.supersede)
         self.document.undoes_camera = preferences.undo_camera
@@ -98,10 +94,6 @@ class Editor:
             path = document.project or document.avatar.path
             if path is not None:
                 keep_picture(path, on_host(latest.pixels), document.display)
-
-    def _measure_precision(self) -> None:
-        if self.document.avatar is not None:
-            self._precision.measure(self.document.avatar, self.live.loop)
 
     def _keep_display(self) -> None:
         display, kept = self.document.display, self.preferences

@@ -26,7 +26,6 @@ class SessionLike(Protocol):
     """What of `pegasus_runtime.Session` is used here; tests bring their own."""
 
     device: Any
-    precision: str
 
     def render(
         self,
@@ -64,7 +63,6 @@ class Renderer:
     ) -> None:
         self.avatar = avatar
         self._make, self._clock = make, clock
-        self._precision: str | None = None
         self._sessions: dict[str, SessionLike] = {}
         self._draft_size = DraftSize(avatar.num_points)
         self._seconds: dict[str, float] = {}
@@ -75,19 +73,11 @@ class Renderer:
         """The device's name for the user."""
         return str(self._session("draft").device)
 
-    def set_precision(self, name: str) -> None:
-        """Evaluate latent codes in this precision from now on; see `pegasus_runtime.Session`."""
-        self._precision = name
-        for session in self._sessions.values():
-            session.precision = name
-
     def _session(self, use: str) -> SessionLike:
         """One of the three, made when it is first needed: the first picture waits for one only."""
         session = self._sessions.get(use)
         if session is None:
             session = self._sessions[use] = self._make(self.avatar)
-            if self._precision is not None:
-                session.precision = self._precision
         return session
 
     def is_slow(self, request: RenderRequest) -> bool:

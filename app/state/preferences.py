@@ -36,8 +36,6 @@ class Preferences:
     layout: str = ""
     """docks and toolbars, likewise"""
     last_folder: str = ""
-    precision: dict[str, Any] = field(default_factory=dict)
-    """by device, what `app.state.precision` keeps"""
     undo_camera: bool = True
     """whether camera and display belong to undo"""
     background: str = "studio"
@@ -143,9 +141,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "geometry": _is_state,
     "layout": _is_state,
     "last_folder": _is_path,
-    "precision": lambda value: (
-        isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
-    ),
     "undo_camera": lambda value: isinstance(value, bool),
     "background": lambda value: isinstance(value, str) and value in BACKGROUNDS,
     "background_colour": _is_colour,

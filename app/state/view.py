@@ -49,9 +49,10 @@ class View:
         camera = avatar.default_camera((512, 512))
         away = camera.rotation[:, 2].astype(np.float64)
         middle = np.zeros(3)
-        if len(avatar.points):
+        points = avatar.rest_points
+        if len(points):
             # Not numpy's, with which a module of masked arrays would come.
-            middle = avatar.points.median(dim=0).values.double().numpy()
+            middle = points.median(dim=0).values.double().numpy()
         depth = max(float((middle - camera.centre) @ away), 1e-3)
         target = camera.centre + away * depth
         tangent = 1.0 / float(camera.intrinsics[1, 1])

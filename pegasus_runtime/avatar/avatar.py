@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,30 +29,15 @@ _FRAME_SHARE = 0.78
 _DEFAULT_FOV_DEG = 20.0
 
 
-@dataclass(eq=False)
-class Avatar:
-    """A personal generative head avatar."""
+@dataclass(eq=False, kw_only=True)
+class Avatar(ABC):
+    """A personal generative head avatar: what both models have in common."""
 
     name: str
     head: Head
-    networks: AvatarNetworks
     codes: LatentCodes
-    points: Tensor
-    """(N, 3) canonical points, float32 on the CPU"""
-    radius: float
-    """of a point, in NDC, in a view of `view_scale`"""
     canonical_expression: Tensor
-    """(50,)"""
-    canonical_jaw_rad: float = CANONICAL_JAW_ANGLE_RAD
-    moves_points: bool = True
-    """False for a single person's avatar, which has no canonical offset"""
-    points_per_pixel: int = 10
-    view_scale: float | None = None
-    """NDC per unit of length at the head in the training views; None: the radius is the same in
-    every view, as in the published program"""
-    store: Tensor | None = None
-    """(2, 3) low and high corner of a box inside the skull: points that the canonical offset leaves
-    in it wait for another code, and are not drawn; None: there is no such box"""
+    """(50,) mean expression of the training frames"""
     shape: Tensor = field(default_factory=lambda: torch.zeros(100))
     """(100,) the person's own head shape, as it was while training"""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -71,8 +57,14 @@ class Avatar:
         return self.codes.attribute_names
 
     @property
+    @abstractmethod
     def num_points(self) -> int:
-        return len(self.points)
+        """Of all points, those that wait for an attribute too."""
+
+    @property
+    @abstractmethod
+    def rest_points(self) -> Tensor:
+        """(N, 3) where they are on the head at rest, float32 on the CPU."""
 
     def attributes_of(self, category: str) -> list[str]:
         """Names of the attributes of one category."""
@@ -84,13 +76,14 @@ class Avatar:
 
     def default_camera(self, image_size: tuple[int, int] = (512, 512)) -> Camera:
         """A camera in front of the face that frames the whole avatar."""
+        points = self.rest_points
         low, high = (
             torch.quantile(
-                self.points[:: max(1, len(self.points) // 20_000)],
+                points[:: max(1, len(points) // 20_000)],
                 torch.tensor([0.005, 0.995]),
                 dim=0,
             )
-            if len(self.points)
+            if len(points)
             else (torch.full((3,), -0.5), torch.full((3,), 0.5))
         )
         target = (low + high) / 2
@@ -102,16 +95,6 @@ class Avatar:
             target.numpy(), distance + depth / 2, fov_deg=_DEFAULT_FOV_DEG, image_size=image_size
         )
 
-    def radius_in(self, camera: Camera) -> float:
-        """Radius of a point in NDC as this camera sees it.
-
-        It grows as the head does, so that coming closer opens no gaps between points.
-        """
-        if self.view_scale is None:
-            return self.radius
-        depth = max(float(camera.translation[2]), 1e-3)
-        return self.radius * abs(float(camera.intrinsics[1, 1])) / depth / self.view_scale
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the avatar as one file, NAME.avatar.
 
@@ -121,6 +104,45 @@ class Avatar:
         from pegasus_runtime.avatar.file import write_avatar
 
         write_avatar(self, path)
+
+
+@dataclass(eq=False, kw_only=True)
+class PublishedAvatar(Avatar):
+    """An avatar of the published model: points that networks move and colour."""
+
+    networks: AvatarNetworks
+    points: Tensor
+    """(N, 3) canonical points, float32 on the CPU"""
+    radius: float
+    """of a point, in NDC, in a view of `view_scale`"""
+    canonical_jaw_rad: float = CANONICAL_JAW_ANGLE_RAD
+    moves_points: bool = True
+    """False for a single person's avatar, which has no canonical offset"""
+    points_per_pixel: int = 10
+    view_scale: float | None = None
+    """NDC per unit of length at the head in the training views; None: the radius is the same in
+    every view, as in the published program"""
+    store: Tensor | None = None
+    """(2, 3) low and high corner of a box inside the skull: points that the canonical offset leaves
+    in it wait for another code, and are not drawn; None: there is no such box"""
+
+    @property
+    def num_points(self) -> int:
+        return len(self.points)
+
+    @property
+    def rest_points(self) -> Tensor:
+        return self.points
+
+    def radius_in(self, camera: Camera) -> float:
+        """Radius of a point in NDC as this camera sees it.
+
+        It grows as the head does, so that coming closer opens no gaps between points.
+        """
+        if self.view_scale is None:
+            return self.radius
+        depth = max(float(camera.translation[2]), 1e-3)
+        return self.radius * abs(float(camera.intrinsics[1, 1])) / depth / self.view_scale
 
 
 def initial_avatar(
@@ -137,7 +159,7 @@ def initial_avatar(
     moves_points: bool = True,
     name: str = "untrained",
     seed: int = 0,
-) -> Avatar:
+) -> PublishedAvatar:
     """An untrained avatar with the published initialisation, the start of every training.
 
     Args:
@@ -161,7 +183,7 @@ def initial_avatar(
         fields = {**vars(chosen), "latent_size": codes.latent_size}
         networks = AvatarNetworks(NetworkSizes(**fields))
         initialise(networks, codes.compose().detach())
-    return Avatar(
+    return PublishedAvatar(
         name=name,
         head=head,
         networks=networks,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import Avatar, PublishedAvatar
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.parameters import MAX_COEFFICIENT
 
@@ -23,23 +24,29 @@ _PROBES = 16
 """How many points the networks are tried on."""
 
 
-def check_avatar(avatar: Avatar) -> Avatar:
+Checked = TypeVar("Checked", bound=Avatar)
+
+
+def check_avatar(avatar: Checked) -> Checked:
     """Return the avatar as it is.
 
     Raises:
         Refused: it holds a number that makes no picture.
     """
     limits = {
-        "points": (avatar.points, MAX_DISTANCE),
         "canonical_expression": (avatar.canonical_expression, MAX_COEFFICIENT),
         "shape": (avatar.shape, MAX_COEFFICIENT),
     }
-    modules = {"networks": avatar.networks, "codes": avatar.codes}
+    modules: dict[str, torch.nn.Module] = {"codes": avatar.codes}
+    if isinstance(avatar, PublishedAvatar):
+        limits["points"] = avatar.points, MAX_DISTANCE
+        modules["networks"] = avatar.networks
     for prefix, module in modules.items():
         limits |= {f"{prefix}.{n}": (t, MAX_WEIGHT) for n, t in module.state_dict().items()}
     for name, (values, limit) in limits.items():
         _check_magnitude(name, values, limit)
-    _check_networks(avatar)
+    if isinstance(avatar, PublishedAvatar):
+        _check_networks(avatar)
     return avatar
 
 
@@ -53,7 +60,7 @@ def _check_magnitude(name: str, values: Tensor, limit: float) -> None:
 
 
 @torch.no_grad()
-def _check_networks(avatar: Avatar) -> None:
+def _check_networks(avatar: PublishedAvatar) -> None:
     """Refuse networks whose numbers are finite but grow out of bounds from layer to layer."""
     code = avatar.codes.compose()
     points = avatar.points[:: max(1, len(avatar.points) // _PROBES)][:_PROBES].to(code)

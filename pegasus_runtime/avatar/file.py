@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import Avatar, PublishedAvatar
 from pegasus_runtime.avatar.checks import (
     MAX_DISTANCE,
     MAX_JAW_RAD,
@@ -21,6 +21,7 @@ from pegasus_runtime.avatar.checks import (
     MIN_RADIUS,
     check_avatar,
 )
+from pegasus_runtime.avatar.contents import Contents
 from pegasus_runtime.avatar.latent import LatentCodes
 from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.avatar.sizes import NetworkSizes
@@ -30,16 +31,18 @@ from pegasus_runtime.files import replace_file
 from pegasus_runtime.limits import check_number, check_whole
 from pegasus_runtime.names import check_name
 from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
+from pegasus_runtime.surfels import file as surfel_file
+from pegasus_runtime.surfels.avatar import SurfelAvatar
 
 if TYPE_CHECKING:
     from pegasus_runtime.head import Head
 
 FORMAT_NAME = "pegasus-avatar"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 is the published model, 2 are surfels; each is written as the first program that reads it."""
 _HEADER_KEY = "pegasus_avatar"
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADER_ITEMS = 1_000_000
-_KINDS = ("F16", "BF16", "F32", "F64")
 
 
 def write_avatar(avatar: Avatar, path: str | os.PathLike[str]) -> None:
@@ -50,50 +53,54 @@ def write_avatar(avatar: Avatar, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.torch import save
 
-    tensors = _tensors(avatar)
     try:
+        tensors, header = _tensors(avatar), json.dumps(_header(avatar))
         for name, tensor in tensors.items():
-            if not bool(torch.isfinite(tensor).all()):
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise Refused(f"{name} of the avatar holds NaN or infinity.")
-        _facts(json.loads(json.dumps(_header(avatar))))
+        _facts(json.loads(header))
         check_avatar(avatar)
     except (ValueError, TypeError) as error:
         raise Refused(f"{path}: not written, {error}") from error
-    metadata = {_HEADER_KEY: json.dumps(_header(avatar))}
     with replace_file(path) as partial:
-        partial.write_bytes(save(tensors, metadata))
+        partial.write_bytes(save(tensors, {_HEADER_KEY: header}))
 
 
 def _tensors(avatar: Avatar) -> dict[str, Tensor]:
-    tensors = {f"networks.{name}": t for name, t in avatar.networks.state_dict().items()}
-    tensors |= {f"codes.{name}": t for name, t in avatar.codes.state_dict().items()}
-    tensors |= {
-        "points": avatar.points,
-        "canonical_expression": avatar.canonical_expression,
-        "shape": avatar.shape,
-    }
+    tensors = {f"codes.{name}": t for name, t in avatar.codes.state_dict().items()}
+    tensors |= {"canonical_expression": avatar.canonical_expression, "shape": avatar.shape}
+    if isinstance(avatar, SurfelAvatar):
+        tensors |= surfel_file.tensors_of(avatar)
+    elif isinstance(avatar, PublishedAvatar):
+        tensors |= {f"networks.{name}": t for name, t in avatar.networks.state_dict().items()}
+        tensors["points"] = avatar.points
     return {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
 
 
 def _header(avatar: Avatar) -> dict[str, Any]:
-    return {
+    header = {
         "format": FORMAT_NAME,
-        "version": FORMAT_VERSION,
+        "version": surfel_file.VERSION if isinstance(avatar, SurfelAvatar) else 1,
         "name": avatar.name,
         "categories": list(avatar.categories),
         "source_categories": list(avatar.codes.source_categories),
         "attribute_names": list(avatar.attribute_names),
         "num_points": avatar.num_points,
+        "canonical_expression": avatar.canonical_expression.tolist(),
+        "head": {"name": avatar.head.name, "sha256": avatar.head.sha256},
+        "provenance": avatar.provenance,
+    }
+    if isinstance(avatar, SurfelAvatar):
+        return header | surfel_file.header_of(avatar)
+    assert isinstance(avatar, PublishedAvatar)
+    return header | {
         "radius": avatar.radius,
         "view_scale": avatar.view_scale,
         "points_per_pixel": avatar.points_per_pixel,
         "moves_points": avatar.moves_points,
         "store": None if avatar.store is None else avatar.store.tolist(),
-        "canonical_expression": avatar.canonical_expression.tolist(),
         "canonical_jaw_rad": avatar.canonical_jaw_rad,
-        "head": {"name": avatar.head.name, "sha256": avatar.head.sha256},
         "sizes": vars(avatar.networks.sizes),
-        "provenance": avatar.provenance,
     }
 
 
@@ -125,7 +132,7 @@ def read_avatar(path: str | os.PathLike[str], head: Head | None = None) -> Avata
     with _open(path) as stream:
         header = _parse_header(path, stream.metadata())
         try:
-            avatar = _assemble(_Contents(stream), header, head, path)
+            avatar = _assemble(Contents(stream), header, head, path)
         except Refused as error:
             raise error if str(path) in str(error) else Refused(f"{path}: {error}") from error
         except Exception as error:
@@ -166,68 +173,40 @@ def _parse_header(
     return header
 
 
-class _Contents:
-    """The tensors of a file, each looked at in its list before it is read."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.names = set(stream.keys())
-
-    def tensor(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """A tensor as float32, in memory of its own."""
-        if name not in self.names:
-            raise Refused(f"tensor {name} is missing; its tensors do not fit its header.")
-        listed = self._stream.get_slice(name)
-        found, kind = tuple(listed.get_shape()), str(listed.get_dtype())
-        if found != shape:
-            raise Refused(
-                f"tensor {name} is of shape {found}, not {shape}; its tensors do not fit its "
-                "header."
-            )
-        if kind not in _KINDS:
-            raise Refused(f"tensor {name} holds {kind}, expected floating point numbers.")
-        # A copy, since where numbers lie in memory decides on the last bit of products with them.
-        values: Tensor = self._stream.get_tensor(name).float().clone()
-        if not bool(torch.isfinite(values).all()):
-            raise Refused(f"tensor {name} holds NaN or infinity; train it again.")
-        return values
-
-    def fill(self, module: torch.nn.Module, prefix: str) -> None:
-        """Give a module that has no memory yet its parameters."""
-        shapes = {name: tuple(t.shape) for name, t in module.state_dict().items()}
-        extra = {n for n in self.names if n.startswith(prefix)} - {prefix + n for n in shapes}
-        if extra:
-            raise Refused(
-                f"tensor {quoted(min(extra))} is unknown; its tensors do not fit its header."
-            )
-        state = {name: self.tensor(prefix + name, shape) for name, shape in shapes.items()}
-        module.load_state_dict(state, assign=True)
-
-
 def _assemble(
-    contents: _Contents, header: dict[str, Any], head: Head | None, path: str | os.PathLike[str]
+    contents: Contents, header: dict[str, Any], head: Head | None, path: str | os.PathLike[str]
 ) -> Avatar:
     with torch.device("meta"):
         codes = LatentCodes(
             header["attribute_names"], header["categories"], header["source_categories"]
         )
-        networks = AvatarNetworks(_sizes(header["sizes"]))
-    if networks.sizes.latent_size != codes.latent_size:
-        raise Refused("the sizes of networks and latent code do not fit together.")
     contents.fill(codes, "codes.")
+    common: dict[str, Any] = {
+        "head": head or _find_head(path, header["head"]),
+        "codes": codes.eval().requires_grad_(False),
+        "canonical_expression": contents.tensor("canonical_expression", (NUM_EXPRESSIONS,)),
+        "shape": contents.tensor("shape", (NUM_IDENTITIES,)),
+        **_facts(header),
+    }
+    is_surfels = header["version"] == surfel_file.VERSION
+    read = surfel_file.assemble if is_surfels else _assemble_published
+    return check_avatar(read(contents, header, **common))
+
+
+def _assemble_published(
+    contents: Contents, header: dict[str, Any], **common: Any
+) -> PublishedAvatar:
+    with torch.device("meta"):
+        networks = AvatarNetworks(_sizes(header["sizes"]))
+    if networks.sizes.latent_size != common["codes"].latent_size:
+        raise Refused("the sizes of networks and latent code do not fit together.")
     contents.fill(networks, "networks.")
     num_points = check_whole("num_points", header["num_points"], 0, MAX_POINTS)
-    facts = _facts(header)
-    avatar = Avatar(
-        head=head or _find_head(path, header["head"]),
+    return PublishedAvatar(
         networks=networks.eval().requires_grad_(False),
-        codes=codes.eval().requires_grad_(False),
         points=contents.tensor("points", (num_points, 3)),
-        canonical_expression=contents.tensor("canonical_expression", (NUM_EXPRESSIONS,)),
-        shape=contents.tensor("shape", (NUM_IDENTITIES,)),
-        **facts,
+        **common,
     )
-    return check_avatar(avatar)
 
 
 def _sizes(declared: Any) -> NetworkSizes:
@@ -239,14 +218,16 @@ def _sizes(declared: Any) -> NetworkSizes:
 
 def _facts(header: dict[str, Any]) -> dict[str, Any]:
     """What the header alone says of an avatar, of the right kinds."""
-    view_scale = header["view_scale"]
-    moves, provenance = header["moves_points"], header["provenance"]
-    if not isinstance(moves, bool):
-        raise Refused(f"moves_points = {quoted(moves)}: expected true or false.")
+    provenance = header["provenance"]
     if not isinstance(provenance, dict):
         raise Refused(f"provenance = {quoted(provenance)}: expected an object.")
-    return {
-        "name": check_name("avatar", header["name"]),
+    facts = {"name": check_name("avatar", header["name"]), "provenance": provenance}
+    if header["version"] == surfel_file.VERSION:
+        return facts
+    view_scale, moves = header["view_scale"], header["moves_points"]
+    if not isinstance(moves, bool):
+        raise Refused(f"moves_points = {quoted(moves)}: expected true or false.")
+    return facts | {
         "radius": check_number("radius", header["radius"], MIN_RADIUS, MAX_RADIUS),
         "canonical_jaw_rad": check_number(
             "canonical_jaw_rad", header["canonical_jaw_rad"], -MAX_JAW_RAD, MAX_JAW_RAD
@@ -257,7 +238,6 @@ def _facts(header: dict[str, Any]) -> dict[str, Any]:
         if view_scale is None
         else check_number("view_scale", view_scale, 1e-6, 1e6),
         "store": _store(header.get("store")),
-        "provenance": provenance,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.avatar.checkpoints import plain_state, read_checkpoint
 from pegasus_runtime.avatar.checks import (
     MAX_JAW_RAD,
@@ -45,7 +45,7 @@ def import_reference(
     head: Head | str | os.PathLike[str],
     landmarks: str | os.PathLike[str] | None = None,
     meta: str | os.PathLike[str] | dict[str, Any],
-) -> Avatar:
+) -> PublishedAvatar:
     """Make an avatar of a run folder of the authors' program.
 
     Args:
@@ -84,7 +84,7 @@ def import_reference(
     require_same_head(loaded, state, model_path)
     if landmarks is not None:
         loaded = loaded.with_landmarks(load_landmarks(landmarks))
-    avatar = Avatar(
+    avatar = PublishedAvatar(
         name=_name_of(Path(run_dir)),
         head=loaded,
         networks=networks.eval().requires_grad_(False),

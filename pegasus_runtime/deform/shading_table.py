@@ -7,13 +7,13 @@ Vectors"), and looked up with bilinear interpolation from then on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pegasus_runtime import devices
-from pegasus_runtime.avatar.networks import Shading
 
 MAX_ERROR = 1 / 255
 _SIDES = (65, 129, 257)
@@ -44,15 +44,20 @@ class ShadingTable:
 
 
 def bake_shading(
-    network: Shading, code: Tensor, max_error: float = MAX_ERROR
+    shade: Callable[[Tensor], Tensor], device: torch.device, max_error: float = MAX_ERROR
 ) -> ShadingTable | None:
-    """The smallest table that is within ``max_error`` of the network, or None if none is.
+    """The smallest table that is within ``max_error`` of a network, or None if none is.
+
+    Args:
+        shade: gives shading (N, 3) of unit normals (N, 3).
+        device: of the table.
+        max_error: largest difference.
 
     A table is judged by its every second node: what interpolates those is compared with the
     network's own values at all nodes. The table itself, twice as fine, is closer than that.
     """
     for side in _SIDES:
-        values = network(grid_directions(side, code.device), code).view(side, side, 3)
+        values = shade(grid_directions(side, device)).view(side, side, 3)
         if _coarse_error(values) <= max_error:
             return ShadingTable(values.contiguous())
     return None

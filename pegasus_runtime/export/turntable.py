@@ -66,7 +66,7 @@ def turned(camera: Camera, pivot: npt.ArrayLike, yaw_rad: float) -> Camera:
 
 def avatar_centre(avatar: Avatar) -> npt.NDArray[np.float32]:
     """The middle (3,) of the box around an avatar's points, without the outermost few."""
-    points = avatar.points.detach().cpu().numpy()
+    points = avatar.rest_points.detach().cpu().numpy()
     if not len(points):
         return np.zeros(3, np.float32)
     sampled = points[:: max(1, len(points) // _MAX_SAMPLED_POINTS)]

@@ -128,7 +128,6 @@ def _wrong_calls(avatar: pr.Avatar, session: pr.Session) -> dict[str, Callable[[
         "image_size 4": points(image_size=4),
         "engine ['numba']": points(engine=["numba"]),
         "device 3": lambda: pr.Session(avatar, 3),  # type: ignore[arg-type]
-        "precision None": lambda: pr.Session(avatar, "cpu", precision=None),  # type: ignore
         "load_avatar": lambda: pr.Session("demo"),  # type: ignore[arg-type]
         "None: not a path": lambda: pr.load_avatar(None),  # type: ignore[arg-type]
         "'a\\x00b': not a path": lambda: pr.load_head("a\0b"),

@@ -131,7 +131,7 @@ def test_a_function_that_waits_for_the_device_is_not_recorded(
     avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = session_as_on_cuda(avatar, monkeypatch)
-    calls = session._pose_calls
+    calls = session.renderer._pose_calls
 
     def reads_back(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return (values * float(values[0]),)

@@ -68,12 +68,11 @@ def test_drags_keep_to_their_device(monkeypatch: pytest.MonkeyPatch, exact: bool
     monkeypatch.setattr(kind, "pose", lambda *given: surfaces.append(given[0]) or pose(*given))
     with elsewhere(monkeypatch):
         drawn = pr.Session(avatar, "another", exact=exact)
-        for precision in session.PRECISIONS:
-            drawn.precision = precision
+        for attributes in ({}, {"hair": "a"}):
+            params.attributes.update(attributes)
             for change in (params.expression, params.pose, params.shape):
                 change[0] += 0.5
                 frame = drawn.render(params, camera, PASSES)
-            params.attributes["hair"] = "a"
             frame = drawn.render(params, camera, max_points=1000)
         assert frame.tensor("rgb").device == ELSEWHERE
         assert frame.points.shape[1] == 3

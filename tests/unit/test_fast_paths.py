@@ -10,19 +10,17 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime import precision as precision_module
-from pegasus_runtime import session as session_module
 from pegasus_runtime.avatar.activation import softplus_and_slope, softplus_with_tangents
 from pegasus_runtime.avatar.geometry import Geometry
 from pegasus_runtime.avatar.networks import Shading
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.deform import evaluation
 from pegasus_runtime.deform import nearest as nearest_module
+from pegasus_runtime.deform import renderer as renderer_module
 from pegasus_runtime.deform.posing_kernel import pose_folded
 from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.passes import PASSES
-from pegasus_runtime.precision import MAX_DIFFERENCE, choose_precision
 from pegasus_runtime.raster import bands
 from pegasus_runtime.side_by_side import num_workers, work_through
 from tests.counting import count_evaluated
@@ -94,7 +92,7 @@ def test_nearest_vertices_are_followed_exactly_and_few_are_looked_up_again(
 def test_a_baked_picture_is_close_to_the_exact_one(
     avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_module, "_MIN_TABLE_POINTS", 0)
+    monkeypatch.setattr(renderer_module, "_MIN_TABLE_POINTS", 0)
     params, camera = _moved(avatar), avatar.default_camera((96, 96))
     exact = pr.Session(avatar, "cpu", exact=True).render(params, camera, ("rgb",))["rgb"]
     baked = pr.Session(avatar, "cpu").render(params, camera, ("rgb",))["rgb"]
@@ -117,7 +115,7 @@ def test_the_first_shape_waits_for_no_compiler(avatar: pr.Avatar) -> None:
 def test_a_face_that_comes_back_has_the_same_picture(
     avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch, fewest: int
 ) -> None:
-    monkeypatch.setattr(session_module, "_MIN_TABLE_POINTS", fewest)
+    monkeypatch.setattr(renderer_module, "_MIN_TABLE_POINTS", fewest)
     session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((48, 48))
     first = session.render(avatar.neutral(), camera)["rgb"]
     session.render(_moved(avatar), camera)
@@ -130,7 +128,7 @@ def test_a_table_is_within_its_bound_everywhere(seed: int) -> None:
     network, code = Shading(pr.NetworkSizes(shading_width=64, latent_size=8)), torch.randn(8)
     with torch.no_grad():
         network.layers[-1].weight_g.mul_(2 + seed)  # type: ignore[operator]
-        table = bake_shading(network, code)
+        table = bake_shading(lambda normals: network(normals, code), code.device)
         assert table is not None
         directions = torch.nn.functional.normalize(torch.randn(60_000, 3), dim=1)
         directions[:6] = torch.cat([torch.eye(3), -torch.eye(3)])
@@ -143,13 +141,16 @@ def test_what_a_table_cannot_follow_is_not_baked() -> None:
     network = Shading(pr.NetworkSizes(shading_width=64, latent_size=0))
     with torch.no_grad():
         network.layers[-1].weight_g.mul_(1e5)  # type: ignore[operator]
-        assert bake_shading(network, torch.zeros(0)) is None
+        assert (
+            bake_shading(lambda normals: network(normals, torch.zeros(0)), torch.device("cpu"))
+            is None
+        )
 
 
 def test_normals_that_are_no_directions_get_a_finite_shade() -> None:
     network = Shading(pr.NetworkSizes(shading_width=8, latent_size=0))
     with torch.no_grad():
-        table = bake_shading(network, torch.zeros(0))
+        table = bake_shading(lambda normals: network(normals, torch.zeros(0)), torch.device("cpu"))
     assert table is not None
     broken = torch.tensor([[float("nan")] * 3, [0.0] * 3, [float("inf"), 0.0, 0.0]])
     assert table(broken).isfinite().all()
@@ -186,37 +187,6 @@ def test_a_slice_that_fails_is_done_again(avatar: pr.Avatar) -> None:
     failing.clear()
     work_through(items, work)
     assert sorted(done) == list(range(8)) and not items
-
-
-def test_lower_precision_moves_no_point_and_hardly_changes_the_picture(avatar: pr.Avatar) -> None:
-    params, camera = _moved(avatar), avatar.default_camera((96, 96))
-    whole = pr.Session(avatar, "cpu").render(params, camera, PASSES)
-    half = pr.Session(avatar, "cpu", precision="bfloat16").render(params, camera, PASSES)
-    assert np.abs(whole.points - half.points).max() < 1e-6
-    turned = (whole.normals * half.normals).sum(axis=1)
-    assert np.median(turned) > 0.999 and not np.array_equal(whole.normals, half.normals)
-    difference = np.abs(whole["rgb"] - half["rgb"])[whole["alpha"][..., 0] > 0.5].mean()
-    assert 0 < difference < MAX_DIFFERENCE / 255
-    assert np.abs(whole["albedo"] - half["albedo"]).mean() < 1e-6
-    with pytest.raises(pr.Refused, match="precision 'float8'"):
-        pr.Session(avatar, "cpu", precision="float8")
-
-
-def test_the_precision_is_chosen_by_speed_and_by_the_picture(
-    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = {"float32": 0.1, "bfloat16": 0.05}
-    monkeypatch.setattr(
-        precision_module, "_draw",
-        lambda session, _: (np.full((2, 2, 4), shade[session.precision]), clock[session.precision]),
-    )  # fmt: skip
-    shade = {"float32": 1.0, "bfloat16": 0.999}
-    choice = choose_precision(avatar, "cpu")
-    assert (choice.name, choice.times_faster) == ("bfloat16", 2.0)
-    shade["bfloat16"] = 0.9
-    assert choose_precision(avatar, "cpu").name == "float32", "the picture changes"
-    shade["bfloat16"], clock["bfloat16"] = 1.0, 0.099
-    assert choose_precision(avatar, "cpu").name == "float32", "it is hardly faster"
 
 
 def test_going_back_to_an_attribute_evaluates_nothing(

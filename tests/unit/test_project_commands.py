@@ -86,7 +86,7 @@ def test_turntable_info_and_bench_take_a_project(project, tmp_path, capsys):
     assert run(["info", str(path)]) == 0
     assert "hair_curly 0.7" in " ".join(capsys.readouterr().out.split())
     timed = ["--json", str(tmp_path / "bench.json"), "--size", "32", "--repeats", "1"]
-    assert run(["bench", str(path), *timed, "--precision", "float32", "--device", "cpu"]) == 0
+    assert run(["bench", str(path), *timed, "--device", "cpu"]) == 0
 
 
 def test_another_avatar_is_said_and_none_is_refused_in_one_line(project, tmp_path, capsys):

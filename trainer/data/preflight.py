@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.avatar.latent import CATEGORIES, category_of
 from pegasus_runtime.avatar.library import load_avatar
 from pegasus_runtime.errors import Refused
@@ -107,6 +108,9 @@ def check_start(config: TrainingConfig, report: Report) -> None:
         earlier = load_avatar(Path(config.start_from))
     except (Refused, OSError) as error:
         report.refuse(str(error), fix)
+        return
+    if not isinstance(earlier, PublishedAvatar):
+        report.refuse(f"{config.start_from}: is an avatar of surfels.", fix)
         return
     theirs = vars(earlier.networks.sizes)
     wanted = {name: value for name, value in vars(config.model).items() if name in theirs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.files import replace_file
 from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
@@ -17,12 +17,12 @@ from trainer.stages.strays import without_strays
 
 
 def finish(
-    avatar: Avatar,
+    avatar: PublishedAvatar,
     config: TrainingConfig,
     capture: Capture,
     run_dir: Path,
     say: Callable[[str], None],
-) -> Avatar:
+) -> PublishedAvatar:
     """Mend what pictures do not show, evaluate on held-out frames, write avatar and summary.
 
     Args:

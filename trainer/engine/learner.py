@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from trainer.config.schema import TrainingConfig
 from trainer.config.settings import values_of
 from trainer.engine.tangent_precision import choose_tangent_precision
@@ -21,7 +21,11 @@ class Learner:
     """An avatar in training: its parameters with Adam's moments, and the points' history."""
 
     def __init__(
-        self, avatar: Avatar, config: TrainingConfig, device: torch.device, num_slots: int = 0
+        self,
+        avatar: PublishedAvatar,
+        config: TrainingConfig,
+        device: torch.device,
+        num_slots: int = 0,
     ) -> None:
         """Learn an avatar whose deformer holds ``num_slots`` slots of a store (`hold_store`)."""
         self.num_slots = num_slots
@@ -203,7 +207,7 @@ class Learner:
             # What was measured once holds for the whole run, or its losses could not come again.
             self._set_precision(state.get("precision", self.precision))
 
-    def finished_avatar(self, provenance: dict[str, Any]) -> Avatar:
+    def finished_avatar(self, provenance: dict[str, Any]) -> PublishedAvatar:
         """The avatar as it is now, on the CPU and independent of further training."""
         import copy
         from dataclasses import replace

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import torch
 
 from pegasus_runtime.assets import asset_folder
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.devices import choose_device
 from pegasus_runtime.errors import Refused, one_line
 from pegasus_runtime.files import output_file, replace_file, sweep_leftovers
@@ -54,7 +54,7 @@ def train(
     resume: str = "auto",
     ranks: Ranks | None = None,
     say: Callable[[str], None] = print,
-) -> Avatar:
+) -> PublishedAvatar:
     """Train an avatar, or go on with one, to the file that people get.
 
     1. The run folder is taken, so that nobody else trains there.
@@ -102,7 +102,7 @@ def _learn(
     ranks: Ranks,
     lock: RunLock | None,
     say: Callable[[str], None],
-) -> Avatar:
+) -> PublishedAvatar:
     """All steps; the avatar that they lead to."""
     checkpoints = Checkpoints(run_dir, config.keep_checkpoints, say)
     with stop_requests() as stop:

@@ -20,7 +20,7 @@ _NO_VALUE = "-"
 
 def summarise(avatar: Avatar, scores: dict[str, Score]) -> str:
     """A table of held-out scores by subject and their mean."""
-    lines = [f"{avatar.name}: {avatar.num_points} points, radius {avatar.radius:.5f}"]
+    lines = [f"{avatar.name}: {avatar.num_points:,} points"]
     if not scores:
         return lines[0] + "; no held-out frames\n"
     rows = {**scores, "mean over subjects": average(scores)}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar, initial_avatar
 from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.head import Head
 from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 
 
-def blank_avatar(config: TrainingConfig, capture: Capture, head: Head, points: Tensor) -> Avatar:
+def blank_avatar(
+    config: TrainingConfig, capture: Capture, head: Head, points: Tensor
+) -> PublishedAvatar:
     """An untrained avatar for a capture with the given points (N, 3)."""
     model = config.model
     sizes = NetworkSizes(

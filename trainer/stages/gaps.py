@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.parameters import Parameters
 from trainer.data.dataset import Capture
 from trainer.stages.skin import (
@@ -50,7 +50,7 @@ _DETOUR = 1.25
 them any more."""
 
 
-def far_motions(capture: Capture, avatar: Avatar) -> list[Parameters]:
+def far_motions(capture: Capture, avatar: PublishedAvatar) -> list[Parameters]:
     """The source person at rest and in the frames that differ most, going a little beyond them.
 
     Each of those comes once as it is, and once with the jaw as open as in any frame.
@@ -76,7 +76,9 @@ def far_motions(capture: Capture, avatar: Avatar) -> list[Parameters]:
 
 
 @torch.no_grad()
-def fill_gaps(avatar: Avatar, motions: list[Parameters], device: str = "auto") -> Avatar:
+def fill_gaps(
+    avatar: PublishedAvatar, motions: list[Parameters], device: str = "auto"
+) -> PublishedAvatar:
     """The avatar with points between neighbours that some motion pulls apart.
 
     Args:
@@ -95,7 +97,7 @@ def fill_gaps(avatar: Avatar, motions: list[Parameters], device: str = "auto") -
 
 
 def _find_gaps(
-    avatar: Avatar,
+    avatar: PublishedAvatar,
     motions: list[Parameters],
     usual: float,
     radius: float,

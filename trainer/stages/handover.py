@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.avatar.latent import LatentCodes
 from pegasus_runtime.avatar.library import load_avatar
 from pegasus_runtime.errors import Refused
@@ -16,7 +16,7 @@ from trainer.data.dataset import Capture
 from trainer.stages.blank import blank_avatar
 
 
-def hand_over(config: TrainingConfig, capture: Capture, head: Head) -> tuple[Avatar, int]:
+def hand_over(config: TrainingConfig, capture: Capture, head: Head) -> tuple[PublishedAvatar, int]:
     """An avatar for a capture that begins with what ``config.start_from`` has learned.
 
     Points, radius and networks are taken as they are, codes by their attributes' names; attributes
@@ -31,6 +31,8 @@ def hand_over(config: TrainingConfig, capture: Capture, head: Head) -> tuple[Ava
     """
     path = Path(config.start_from)
     earlier = load_avatar(path, head)
+    if not isinstance(earlier, PublishedAvatar):
+        raise Refused(f"{path}: is an avatar of surfels; start from one of the published model.")
     avatar = blank_avatar(config, capture, head, earlier.points)
     ours, theirs = vars(avatar.networks.sizes), vars(earlier.networks.sizes)
     different = [f"{name} {theirs[name]}" for name in ours if ours[name] != theirs[name]]

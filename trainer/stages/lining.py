@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.drawn import DrawnPoints, find_drawn
 from pegasus_runtime.export.turntable import avatar_centre, turned
@@ -70,7 +70,7 @@ class _Seen:
 
 
 @torch.no_grad()
-def line_skin(avatar: Avatar, device: str = "auto") -> Avatar:
+def line_skin(avatar: PublishedAvatar, device: str = "auto") -> PublishedAvatar:
     """The avatar with points beneath those that what lies behind shows between.
 
     Args:
@@ -87,7 +87,7 @@ def line_skin(avatar: Avatar, device: str = "auto") -> Avatar:
     return avatar
 
 
-def _find_lining(avatar: Avatar, usual: float, radius: float, device: str) -> Floats:
+def _find_lining(avatar: PublishedAvatar, usual: float, radius: float, device: str) -> Floats:
     """Places (M, 3) beneath the skin that points are missing at.
 
     Args:
@@ -119,7 +119,7 @@ def _find_lining(avatar: Avatar, usual: float, radius: float, device: str) -> Fl
 
 
 def _leaks_at(
-    avatar: Avatar, places: Floats, outward: Floats, radius: float, device: str
+    avatar: PublishedAvatar, places: Floats, outward: Floats, radius: float, device: str
 ) -> Floats:
     """By how much of a colour's range what lies behind shows at places (M, 3), at most.
 
@@ -148,7 +148,7 @@ def _leaks_at(
     return found
 
 
-def _see(avatar: Avatar, device: str) -> _Seen:
+def _see(avatar: PublishedAvatar, device: str) -> _Seen:
     session = Session(avatar, device)
     points = session.render(avatar.neutral(), avatar.default_camera((16, 16)), ("alpha",)).points
     networks = avatar.networks.at(avatar.codes.compose({}))
@@ -159,7 +159,7 @@ def _see(avatar: Avatar, device: str) -> _Seen:
     return _Seen(torch.from_numpy(points)[drawn.index], albedo)
 
 
-def _views(avatar: Avatar) -> Iterator[Camera]:
+def _views(avatar: PublishedAvatar) -> Iterator[Camera]:
     front, centre = avatar.default_camera((_SIDE, _SIDE)), avatar_centre(avatar)
     for number in range(_NUM_VIEWS):
         yield turned(front, centre, 2 * math.pi * number / _NUM_VIEWS)

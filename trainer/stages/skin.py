@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.avatar.geometry import CodedGeometry
 from pegasus_runtime.deform.drawn import find_drawn
 from pegasus_runtime.parameters import Parameters
@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-def drawn_at_rest(avatar: Avatar) -> Indices:
+def drawn_at_rest(avatar: PublishedAvatar) -> Indices:
     """Points that are drawn without attributes where they are stored."""
     if avatar.store is None or not avatar.moves_points:
         return np.arange(avatar.num_points)
@@ -41,7 +41,7 @@ def drawn_at_rest(avatar: Avatar) -> Indices:
     return drawn[~stored[drawn]].numpy()
 
 
-def drawn_radius(avatar: Avatar) -> float:
+def drawn_radius(avatar: PublishedAvatar) -> float:
     """Radius of points on the head's front, where they are nearest to the camera."""
     camera = avatar.default_camera()
     depth = float(np.quantile(camera.project(avatar.points)[:, 2].numpy(), _FRONT))
@@ -71,7 +71,7 @@ def find_pairs(places: Floats, usual: float) -> tuple[Indices, Indices]:
 
 
 def pose_places(
-    avatar: Avatar, places: Floats, motions: list[Parameters], device: str
+    avatar: PublishedAvatar, places: Floats, motions: list[Parameters], device: str
 ) -> tuple[list[Floats], Floats]:
     """Where points (N, 3) come to lie in every motion, and their normals (N, 3) in the first."""
     camera = avatar.default_camera((16, 16))
@@ -99,7 +99,7 @@ def find_albedo(geometry: CodedGeometry, places: Tensor) -> Tensor:
 
 
 def are_alike(
-    avatar: Avatar, places: Floats, normals: Floats, first: Indices, second: Indices
+    avatar: PublishedAvatar, places: Floats, normals: Floats, first: Indices, second: Indices
 ) -> npt.NDArray[np.bool_]:
     """Whether neighbours lie on one piece of skin."""
     geometry = avatar.networks.geometry.at(avatar.codes.compose({}))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.avatar.layers import WeightNormLinear
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.head import Head
@@ -43,7 +43,9 @@ _SOLVED_BATCHES = 100
 """of points, that the head's motion is solved for after the deformer's last step"""
 
 
-def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[Avatar, int]:
+def start_avatar(
+    config: TrainingConfig, capture: Capture, head: Head
+) -> tuple[PublishedAvatar, int]:
     """An avatar that knows the head, and the capture's surface and colours roughly.
 
     Returns:
@@ -63,7 +65,7 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> tuple[
 
 
 @torch.no_grad()
-def spread_units(avatar: Avatar, points: Tensor, generator: torch.Generator) -> None:
+def spread_units(avatar: PublishedAvatar, points: Tensor, generator: torch.Generator) -> None:
     """Let the units of an untrained deformer's first layer bend somewhere on the points (N, 3).
 
     A softplus of β = 100 is nearly a ramp. With the usual random weights most ramps bend far from
@@ -79,7 +81,7 @@ def spread_units(avatar: Avatar, points: Tensor, generator: torch.Generator) -> 
 
 
 def warm_start(
-    avatar: Avatar,
+    avatar: PublishedAvatar,
     canonical: CanonicalHead,
     capture: Capture,
     cloud: StartCloud,
@@ -134,7 +136,7 @@ def _fit(
 class Warmup:
     """The losses of the warm start."""
 
-    avatar: Avatar
+    avatar: PublishedAvatar
     cloud: StartCloud
     motion: HeadMotion
     shown: dict[str, Tensor]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.avatar.deformer import NUM_OFFSET_INPUTS, Deformer
 from pegasus_runtime.avatar.latent import CODE_SIZE, LatentCodes, category_of
 from pegasus_runtime.avatar.layers import WeightNormLinear
@@ -92,7 +92,7 @@ def lay_out(places: dict[str, Tensor]) -> list[Slot]:
 
 
 @torch.no_grad()
-def teach_store(avatar: Avatar, slots: list[Slot]) -> None:
+def teach_store(avatar: PublishedAvatar, slots: list[Slot]) -> None:
     """Give an untrained avatar's deformer the hidden units that carry the slots' contents out.
 
     With softplus of β = 100 taken for a ramp, the units are, from the first layer on:
@@ -122,7 +122,7 @@ def teach_store(avatar: Avatar, slots: list[Slot]) -> None:
 
 
 def store_box() -> Tensor:
-    """(2, 3) low and high corner of what holds all slots, for `Avatar.store`."""
+    """(2, 3) low and high corner of what holds all slots, for `PublishedAvatar.store`."""
     return torch.tensor([_LOW, _HIGH]) + torch.tensor([[-_FACE], [_FACE]])
 
 
@@ -214,7 +214,7 @@ class _Faces:
                 self.of_slot[index] += [at, at + 1]
 
 
-def _teach_first(avatar: Avatar, slots: list[Slot], faces: _Faces) -> None:
+def _teach_first(avatar: PublishedAvatar, slots: list[Slot], faces: _Faces) -> None:
     layer = avatar.networks.deformer.layers[0]
     assert isinstance(layer, WeightNormLinear)
     weight, bias = layer.weight.clone(), layer.bias.clone()
@@ -234,7 +234,7 @@ def _teach_first(avatar: Avatar, slots: list[Slot], faces: _Faces) -> None:
     layer.set_weight(weight, bias)
 
 
-def _gate(avatar: Avatar, attribute: str) -> tuple[int, Tensor, Tensor]:
+def _gate(avatar: PublishedAvatar, attribute: str) -> tuple[int, Tensor, Tensor]:
     """Where a category's numbers are in the code, and the row that tells an attribute from others.
 
     Returns:

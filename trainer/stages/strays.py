@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import torch
 
-from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 
 _MARGIN = 0.03
 """below the person's lowest point, in units of the head"""
 
 
 @torch.no_grad()
-def without_strays(avatar: Avatar) -> Avatar:
+def without_strays(avatar: PublishedAvatar) -> PublishedAvatar:
     """The avatar without points that some attribute carries below the person's bust."""
     if not (avatar.moves_points and avatar.attribute_names and avatar.num_points):
         return avatar

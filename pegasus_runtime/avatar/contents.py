@@ -1,0 +1,58 @@
+"""The tensors of an avatar file, each looked at in its list before it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.errors import Refused, quoted
+
+_FLOATS, _WHOLE = ("F16", "BF16", "F32", "F64"), ("I32", "I64")
+
+
+class Contents:
+    """The tensors of a file, each looked at in its list before it is read."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.names = set(stream.keys())
+
+    def tensor(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """A tensor as float32, in memory of its own."""
+        # A copy, since where numbers lie in memory decides on the last bit of products with them.
+        values = self._listed(name, shape, _FLOATS).float().clone()
+        if not bool(torch.isfinite(values).all()):
+            raise Refused(f"tensor {name} holds NaN or infinity; train it again.")
+        return values
+
+    def whole(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of whole numbers as int64."""
+        return self._listed(name, shape, _WHOLE).long()
+
+    def _listed(self, name: str, shape: tuple[int, ...], kinds: tuple[str, ...]) -> Tensor:
+        if name not in self.names:
+            raise Refused(f"tensor {name} is missing; its tensors do not fit its header.")
+        listed = self._stream.get_slice(name)
+        found, kind = tuple(listed.get_shape()), str(listed.get_dtype())
+        if found != shape:
+            raise Refused(
+                f"tensor {name} is of shape {found}, not {shape}; its tensors do not fit its "
+                "header."
+            )
+        if kind not in kinds:
+            raise Refused(f"tensor {name} holds {kind}, expected {' or '.join(kinds)}.")
+        values: Tensor = self._stream.get_tensor(name)
+        return values
+
+    def fill(self, module: torch.nn.Module, prefix: str) -> None:
+        """Give a module that has no memory yet its parameters."""
+        shapes = {name: tuple(t.shape) for name, t in module.state_dict().items()}
+        extra = {n for n in self.names if n.startswith(prefix)} - {prefix + n for n in shapes}
+        if extra:
+            raise Refused(
+                f"tensor {quoted(min(extra))} is unknown; its tensors do not fit its header."
+            )
+        state = {name: self.tensor(prefix + name, shape) for name, shape in shapes.items()}
+        module.load_state_dict(state, assign=True)

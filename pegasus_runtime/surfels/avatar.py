@@ -1,0 +1,48 @@
+"""An avatar of surfels: what the trainer makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.parameters import Parameters
+from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
+from pegasus_runtime.surfels.codes import strengths_of, strengths_worn
+from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
+
+
+def rest_corners(head: Head, shape: Tensor) -> Tensor:
+    """(F, 3, 3) corners of a head's triangles at rest, for a person's shape (100,)."""
+    with torch.no_grad():
+        posed = pose_head(head, shape, torch.zeros(50), torch.zeros(15))
+    return posed.vertices[head.faces]
+
+
+@dataclass(eq=False, kw_only=True)
+class SurfelAvatar(Avatar):
+    """An avatar of surfels bound to a head, with attributes as differences."""
+
+    wardrobe: Wardrobe
+    states: StateNetwork
+    light: LightNetwork
+
+    @property
+    def num_points(self) -> int:
+        return self.wardrobe.num_surfels
+
+    @cached_property
+    def rest_points(self) -> Tensor:
+        """(N, 3) all surfels at rest, those of attributes that are not worn too."""
+        points, _ = rest_surfels(self.wardrobe.everything, self.wardrobe.rest_corners)
+        return points
+
+    def strengths(self, params: Parameters) -> dict[str, float]:
+        """How much of each attribute parameters wear; a latent code wins over attributes."""
+        if params.latent is not None:
+            return strengths_of(self.codes, torch.as_tensor(params.latent))
+        return strengths_worn(self.codes, params.attributes)

@@ -1,0 +1,91 @@
+"""Latent codes of attributes that are differences.
+
+The published latent code stays: nine blocks, each the mark of a category and 32 numbers. Here the
+numbers are not learned but laid out: two attributes of a category are as far apart as what they
+change is different (classical multidimensional scaling, Torgerson 1952), so that principal
+directions, Gaussian samples and distances of codes mean something. Because an avatar has fewer
+attributes of a category than 32, a code gives back exactly one strength for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.avatar.latent import CODE_SIZE, LatentCodes
+from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Wardrobe
+
+_SCALES = {"offset": 20.0, "rotation": 0.5, "log_radius": 0.5, "opacity": 0.25, "colour": 1.0}
+"""What makes numbers of different kinds comparable: a change of each by 1 / scale is as visible."""
+_OWN_DISTANCE = 1.0
+"""between a surfel that an attribute brings and none"""
+_RANK_TOLERANCE = 1e-4
+
+
+def lay_out_codes(codes: LatentCodes, wardrobe: Wardrobe) -> None:
+    """Write the codes of attributes so that their distances are those of what they change."""
+    with torch.no_grad():
+        for category in codes.categories:
+            names = codes.attributes_of(category)
+            found = [a for a in wardrobe.attributes if a.name in names]
+            if not found:
+                continue
+            layout = _embed(_gram(found, len(wardrobe.source)))
+            for attribute, place in zip(found, layout, strict=True):
+                row = codes.attribute_names.index(attribute.name)
+                codes.attributes[row] = codes.base_code(category) + place
+
+
+def strengths_of(codes: LatentCodes, latent: Tensor) -> dict[str, float]:
+    """How much of each attribute a latent code (L,) wears.
+
+    The least squares solution of: base + Σ strength · (code of the attribute − base) = code.
+    """
+    strengths: dict[str, float] = {}
+    size = len(codes.categories) + CODE_SIZE
+    for index, category in enumerate(codes.categories):
+        names = codes.attributes_of(category)
+        if names:
+            base = codes.base_code(category).detach()
+            numbers = latent[index * size + len(codes.categories) : (index + 1) * size]
+            rows = [codes.attribute_names.index(name) for name in names]
+            directions = (codes.attributes.detach()[rows] - base).double()
+            change = (numbers.to(base) - base).double()
+            inverse = torch.linalg.pinv(directions.T, rtol=_RANK_TOLERANCE)
+            strengths |= dict(zip(names, (inverse @ change).tolist(), strict=True))
+    return {name: value for name, value in strengths.items() if abs(value) > 1e-6}
+
+
+def strengths_worn(codes: LatentCodes, attributes: Mapping[str, object]) -> dict[str, float]:
+    """How much of each attribute a caller's choice wears."""
+    blends = [codes.resolve(c, choice) for c, choice in attributes.items()]  # type: ignore[arg-type]
+    return {blend.name: blend.strength for blend in blends if blend.strength != 0.0}
+
+
+def _gram(attributes: list[Attribute], num_source: int) -> Tensor:
+    """(A, A) inner products of what attributes change."""
+    dense = []
+    for attribute in attributes:
+        columns = [
+            (_SCALES[name] * getattr(attribute.difference, name)).reshape(len(attribute.region), -1)
+            for name in CHANGED
+        ]
+        change = torch.zeros(num_source, 12)
+        change[attribute.region] = torch.cat(columns, dim=1)
+        dense.append(change.flatten().double())
+    stacked = torch.stack(dense)
+    own = torch.tensor([float(len(attribute.own)) for attribute in attributes]).double()
+    return stacked @ stacked.T + torch.diag(_OWN_DISTANCE * own)
+
+
+def _embed(gram: Tensor) -> Tensor:
+    """(A, 32) places with these inner products, scaled to a mean length of 1."""
+    values, vectors = torch.linalg.eigh(gram)
+    # Every attribute keeps a direction of its own, or its code would not tell its strength.
+    values = values.clamp_min(float(values.max()) * 1e-3 + 1e-12)
+    places = vectors * values.sqrt()
+    places = places / places.norm(dim=1).mean()
+    kept = places[:, -CODE_SIZE:].float()
+    return torch.nn.functional.pad(kept, (0, CODE_SIZE - kept.shape[1]))

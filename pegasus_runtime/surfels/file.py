@@ -1,0 +1,212 @@
+"""What an avatar file of version 2 holds: surfels, differences, two small networks and codes.
+
+Arrays of all surfels stand one after another: the source person's, then the own ones of each
+attribute in the header's order. Half precision is enough for all but places on the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.avatar.contents import Contents
+from pegasus_runtime.avatar.latent import LatentCodes
+from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.limits import check_whole
+from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Difference, Wardrobe
+from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
+from pegasus_runtime.surfels.codes import lay_out_codes
+from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
+from pegasus_runtime.surfels.surfels import LEARNED, NUM_STATES, Surfels
+
+VERSION = 2
+MAX_SURFELS = 4_000_000
+_PRECISE = ("offset", "barycentric")
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "triangle": (), "barycentric": (3,), "offset": (3,), "rotation": (3,), "log_radius": (2,),
+    "opacity": (), "colour": (3,), "offset_states": (NUM_STATES, 3),
+    "colour_states": (NUM_STATES, 3), "opacity_states": (NUM_STATES,),
+}  # fmt: skip
+_LARGEST = {
+    "offset": 4.0, "rotation": 100.0, "log_radius": 16.0, "opacity": 100.0, "colour": 100.0,
+    "offset_states": 4.0, "colour_states": 100.0, "opacity_states": 100.0,
+}  # fmt: skip
+"""A head is one unit high, logits beyond 20 are black or white, and radii of e¹⁶ are not radii:
+larger numbers are damage, and would become pictures of NaN."""
+_LARGEST_WEIGHT = 1e3
+_TOLERANCE = 0.01
+
+
+def header_of(avatar: SurfelAvatar) -> dict[str, Any]:
+    """What the header says of surfels."""
+    return {
+        "num_source": len(avatar.wardrobe.source),
+        "attributes": [
+            {"name": a.name, "num_region": len(a.region), "num_own": len(a.own)}
+            for a in avatar.wardrobe.attributes
+        ],
+        "num_states": NUM_STATES,
+    }
+
+
+def tensors_of(avatar: SurfelAvatar) -> dict[str, Tensor]:
+    """The arrays of a file."""
+    wardrobe = avatar.wardrobe
+    everything, attributes = wardrobe.everything, wardrobe.attributes
+    tensors = {"surfels.triangle": everything.triangle.int()}
+    for name in (*LEARNED, "barycentric"):
+        values = getattr(everything, name)
+        tensors[f"surfels.{name}"] = values if name in _PRECISE else values.half()
+    none = torch.zeros(0, dtype=torch.int32)
+    tensors["region"] = torch.cat([none, *(a.region.int() for a in attributes)])
+    for name in CHANGED:
+        empty = torch.zeros(0, *_SHAPES[name])
+        parts = [getattr(a.difference, name) for a in attributes]
+        tensors[f"difference.{name}"] = torch.cat([empty, *parts]).half()
+    for prefix, module in (("states", avatar.states), ("light", avatar.light)):
+        tensors |= {f"{prefix}.{name}": t for name, t in module.state_dict().items()}
+    return tensors
+
+
+def assemble(contents: Contents, header: dict[str, Any], **common: Any) -> SurfelAvatar:
+    """An avatar from a file's header and arrays.
+
+    Args:
+        contents: the arrays.
+        header: of the file.
+        common: what both models have: name, head, codes and so on.
+
+    Raises:
+        Refused: something is missing, has another shape, or lies outside of what can be drawn.
+    """
+    counts = _Counts(header)
+    total = counts.num_source + sum(counts.num_own)
+    if header["num_points"] != total:
+        raise Refused(f"num_points = {quoted(header['num_points'])}, but it has {total} surfels.")
+    if tuple(counts.names) != tuple(common["codes"].attribute_names):
+        raise Refused("attributes: they are not those of attribute_names.")
+    head = common["head"]
+    sets = _split(_surfels(contents, total, len(head.faces)), counts.num_source, *counts.num_own)
+    attributes = _attributes(counts, contents, sets[1:])
+    return SurfelAvatar(
+        wardrobe=Wardrobe(sets[0], attributes, rest_corners(head, common["shape"])),
+        states=_fill(StateNetwork, contents, "states."),
+        light=_fill(LightNetwork, contents, "light."),
+        **common,
+    )
+
+
+class _Counts:
+    """How many of everything a header names."""
+
+    def __init__(self, header: Mapping[str, Any]) -> None:
+        if header["num_states"] != NUM_STATES:
+            raise Refused(
+                f"num_states = {quoted(header['num_states'])}: this program knows {NUM_STATES}."
+            )
+        self.num_source = check_whole("num_source", header["num_source"], 0, MAX_SURFELS)
+        rows = header["attributes"]
+        self.names = [row["name"] for row in rows]
+        self.num_own, self.num_region = (
+            [check_whole(key, row[key], 0, MAX_SURFELS) for row in rows]
+            for key in ("num_own", "num_region")
+        )
+
+
+def _surfels(contents: Contents, total: int, num_faces: int) -> Surfels:
+    triangle = contents.whole("surfels.triangle", (total,))
+    if len(triangle) and not (int(triangle.min()) >= 0 and int(triangle.max()) < num_faces):
+        raise Refused(
+            f"surfels.triangle: goes to {int(triangle.max())}, the head has {num_faces} triangles; "
+            "it was trained on another head."
+        )
+    weights = contents.tensor("surfels.barycentric", (total, 3))
+    off = (weights.sum(dim=1) - 1).abs() > _TOLERANCE
+    if bool((off | (weights < -_TOLERANCE).any(dim=1)).any()):
+        raise Refused("surfels.barycentric: does not sum to 1; get a fresh copy.")
+    learned = {name: _array(contents, f"surfels.{name}", total) for name in LEARNED}
+    return Surfels(triangle, weights, **learned)
+
+
+def _array(contents: Contents, name: str, count: int) -> Tensor:
+    """An array of the file, within what can be drawn."""
+    kind = name.rpartition(".")[2]
+    values, limit = contents.tensor(name, (count, *_SHAPES[kind])), _LARGEST[kind]
+    _check_within(name, values, limit)
+    return values
+
+
+def _check_within(name: str, values: Tensor, limit: float) -> None:
+    if not bool((values.abs() <= limit).all()):
+        raise Refused(f"tensor {name} holds numbers that are not within {limit:g}; train it again.")
+
+
+def _split(surfels: Surfels, *counts: int) -> list[Surfels]:
+    found, first = [], 0
+    for count in counts:
+        found.append(surfels.chosen(torch.arange(first, first + count)))
+        first += count
+    return found
+
+
+def _attributes(counts: _Counts, contents: Contents, own: list[Surfels]) -> tuple[Attribute, ...]:
+    total = sum(counts.num_region)
+    region = contents.whole("region", (total,))
+    changes = {name: _array(contents, f"difference.{name}", total) for name in CHANGED}
+    found, first = [], 0
+    for name, count, surfels in zip(counts.names, counts.num_region, own, strict=True):
+        span = slice(first, first + count)
+        _check_region(name, region[span], counts.num_source)
+        difference = Difference(**{n: values[span] for n, values in changes.items()})
+        found.append(Attribute(name, region[span], difference, surfels))
+        first += count
+    return tuple(found)
+
+
+def _check_region(name: str, region: Tensor, num_source: int) -> None:
+    if not len(region):
+        return
+    rises = bool((region[1:] > region[:-1]).all())
+    if not rises or int(region[0]) < 0 or int(region[-1]) >= num_source:
+        raise Refused(f"region of {quoted(name)}: names surfels that the person does not have.")
+
+
+_Network = TypeVar("_Network", StateNetwork, LightNetwork)
+
+
+def _fill(make: Callable[[], _Network], contents: Contents, prefix: str) -> _Network:
+    with torch.device("meta"):
+        network = make()
+    contents.fill(network, prefix)
+    for name, values in network.state_dict().items():
+        _check_within(f"{prefix}{name}", values, _LARGEST_WEIGHT)
+    return network.eval().requires_grad_(False)
+
+
+def in_drawing_order(wardrobe: Wardrobe, codes: LatentCodes) -> Wardrobe:
+    """The same with neighbours in a row, and codes laid out; what a training ends with.
+
+    Surfels that are drawn together then lie together in memory, which halves a frame's misses.
+    """
+    from pegasus_runtime.deform.near_order import near_order
+    from pegasus_runtime.surfels.attributes import rest_surfels
+
+    def order(surfels: Surfels) -> Tensor:
+        points, _ = rest_surfels(surfels, wardrobe.rest_corners)
+        return near_order(points) if len(points) else torch.zeros(0, dtype=torch.long)
+
+    moved = order(wardrobe.source)
+    places = torch.empty_like(moved)
+    places[moved] = torch.arange(len(moved))
+    attributes = []
+    for attribute in wardrobe.attributes:
+        region, rank = places[attribute.region].sort()
+        difference = Difference(**{n: getattr(attribute.difference, n)[rank] for n in CHANGED})
+        own = attribute.own.chosen(order(attribute.own))
+        attributes.append(Attribute(attribute.name, region, difference, own))
+    ordered = Wardrobe(wardrobe.source.chosen(moved), tuple(attributes), wardrobe.rest_corners)
+    lay_out_codes(codes, ordered)
+    return ordered
