@@ -10,7 +10,7 @@ from app.controllers.editor import Editor
 from app.main_window import MainWindow
 from app.rendering.request import Picture, Pixels, on_host
 from app.state.activity import Job
-from app.state.controls import attribute_title, readable
+from app.state.controls import Gaze, attribute_title, readable
 from app.state.export_settings import ExportSettings
 from app.state.face import Wear
 from app.state.folders import home_folder
@@ -21,6 +21,9 @@ from app.widgets.message_dialog import MessageDialog
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
+from pegasus_runtime.head.expression_ranges import expression_ranges
+from pegasus_runtime.head.gaze_range import gaze_range
+from pegasus_runtime.head.mouth_closing import mouth_closing
 
 
 class Binding:
@@ -64,6 +67,7 @@ class Binding:
         window.attributes.worn.connect(self._wear)
         window.expression.changed.connect(document.set_expression)
         window.expression.pose_changed.connect(document.set_pose)
+        window.expression.limits_lifted.connect(self._lift_limits)
         window.expression.reset_asked.connect(document.reset_expression)
         window.pose.changed.connect(document.set_pose)
         window.pose.reset_asked.connect(document.reset_pose)
@@ -159,6 +163,26 @@ class Binding:
         categories = {name: avatar.attributes_of(name) for name in avatar.categories}
         self.window.attributes.set_categories(categories)
         self.window.expression.set_names(avatar.head.expression_names)
+        self._show_limits()
+
+    def _show_limits(self) -> None:
+        """Let the sliders end where the open avatar's head stops being a face."""
+        avatar = self.editor.document.avatar
+        if avatar is None or not self._has_panels:
+            return
+        closing = mouth_closing(avatar.head)
+        coupled = None if closing is None else (closing.index, closing.at)
+        self.window.expression.set_limits(expression_ranges(avatar.head), coupled)
+        self._lift_limits(self.window.expression.lift.isChecked())
+
+    def _lift_limits(self, lifted: bool) -> None:
+        document = self.editor.document
+        document.couples_mouth = not lifted
+        if lifted or document.avatar is None:
+            self.window.pose.set_gaze(Gaze())
+        else:
+            found = gaze_range(document.avatar.head)
+            self.window.pose.set_gaze(Gaze(found.up_deg, found.down_deg, found.sideways_deg))
 
     def _show_thumbnail(self, name: str, pixels: Pixels) -> None:
         self.show_panels()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 EXPRESSION_RANGE = (-2.0, 2.0)
+Ranges = Sequence[tuple[float, float]]
+"""the least and the greatest coefficient of each expression; empty for `EXPRESSION_RANGE`"""
 JAW_OPEN_INDEX = 6
 """Rotation of the jaw around x in the pose."""
 
@@ -23,6 +25,8 @@ class Control:
     signs: tuple[float, ...] = ()
     """what each index gets for a value of 1; empty means 1 for all"""
     tip: str = ""
+    is_idle: bool = False
+    """whether it can do nothing at the moment"""
 
     def values(self, value: float) -> dict[int, float]:
         """Index → coefficient for a position of the slider."""
@@ -36,12 +40,15 @@ class Control:
         return sum(parts) / sum(s * s for s in signs)
 
 
-def single_controls(names: Sequence[str]) -> list[Control]:
+def single_controls(names: Sequence[str], ranges: Ranges = ()) -> list[Control]:
     """One for each expression direction."""
-    return [Control(readable(name), (index,)) for index, name in enumerate(names)]
+    return [
+        Control(readable(name), (index,), *_common_range((index,), ranges))
+        for index, name in enumerate(names)
+    ]
 
 
-def combined_controls(names: Sequence[str]) -> list[Control]:
+def combined_controls(names: Sequence[str], ranges: Ranges = ()) -> list[Control]:
     """The everyday expressions, then every other pair of a left and a right one."""
     groups: dict[str, list[int]] = {}
     for index, name in enumerate(names):
@@ -50,13 +57,38 @@ def combined_controls(names: Sequence[str]) -> list[Control]:
         if stem and (is_side or readable(stem) in _EVERYDAY):
             groups.setdefault(stem.strip(), []).append(index)
     controls = [
-        Control(readable(_everyday(stem)), tuple(indices), tip=_moved(names, indices))
+        Control(
+            readable(_everyday(stem)),
+            tuple(indices),
+            *_common_range(indices, ranges),
+            tip=_moved(names, indices),
+        )
         for stem, indices in groups.items()
         if (len(indices) > 1 or readable(stem) in _EVERYDAY) and stem not in ("jaw", "mouth")
     ]
     return sorted(controls, key=lambda control: _everyday_rank(control.title))
 
 
+def coupled_to_jaw(control: Control, closes: float) -> Control:
+    """A slider over "mouth close" as a share of what closes the lips of the open jaw.
+
+    Args:
+        control: over the plain coefficient.
+        closes: the coefficient that closes the lips now; 0 for a closed jaw.
+    """
+    share = replace(control, low=0.0, high=1.0, tip=_CLOSE_TIP)
+    return replace(share, signs=(closes,)) if closes > 0 else replace(share, is_idle=True)
+
+
+def _common_range(indices: Sequence[int], ranges: Ranges) -> tuple[float, float]:
+    """What all of these allow."""
+    if not ranges:
+        return EXPRESSION_RANGE
+    low, high = (max(ranges[i][0] for i in indices), min(ranges[i][1] for i in indices))
+    return (low, high) if low < high else EXPRESSION_RANGE
+
+
+_CLOSE_TIP = "Closes the lips of an open jaw: 1 all the way. With the jaw closed it does nothing."
 _EVERYDAY = (
     "Smile",
     "Blink",
@@ -112,17 +144,38 @@ POSE_GROUPS: dict[str, tuple[Control, ...]] = {
     ),
     "Jaw": (
         JAW_OPEN,
-        _angle("Sideways", 7, 15, "Degrees; positive moves to the person's left"),
+        _angle("Sideways", 7, 10, "Degrees; positive moves to the person's left"),
         _angle("Tilt", 8, 10, "Degrees; positive tilts to the person's right", -1.0),
     ),
 }
-EYES_LINKED = (
-    Control("Look down", (9, 12), -30, 30, (math.pi / 180,) * 2, "Degrees, both eyes"),
-    Control("Look left", (10, 13), -40, 40, (math.pi / 180,) * 2, "Degrees, both eyes"),
-)
-EYES_APART = (
-    _angle("Left eye down", 9, 30, "Degrees"),
-    _angle("Left eye left", 10, 40, "Degrees"),
-    _angle("Right eye down", 12, 30, "Degrees"),
-    _angle("Right eye left", 13, 40, "Degrees"),
-)
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """How far the sliders turn the eyes, in degrees."""
+
+    up_deg: float = 30.0
+    down_deg: float = 30.0
+    sideways_deg: float = 40.0
+
+
+def eyes_together(gaze: Gaze) -> tuple[Control, ...]:
+    """Sliders that turn both eyes."""
+    side, both = gaze.sideways_deg, (math.pi / 180,) * 2
+    return (
+        Control("Look down", (9, 12), -gaze.up_deg, gaze.down_deg, both, "Degrees, both eyes"),
+        Control("Look left", (10, 13), -side, side, both, "Degrees, both eyes"),
+    )
+
+
+def eyes_apart(gaze: Gaze) -> tuple[Control, ...]:
+    """Sliders that turn one eye each."""
+    down = [
+        replace(_angle(f"{eye} eye down", index, gaze.down_deg, "Degrees"), low=-gaze.up_deg)
+        for eye, index in (("Left", 9), ("Right", 12))
+    ]
+    left = [
+        _angle(f"{eye} eye left", index, gaze.sideways_deg, "Degrees")
+        for eye, index in (("Left", 10), ("Right", 13))
+    ]
+    return down[0], left[0], down[1], left[1]

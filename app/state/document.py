@@ -46,6 +46,8 @@ class Document:
         self.view = View()
         self.display = Display()
         self.export: ExportSettings | None = None
+        self.couples_mouth = True
+        """Whether lips that are closed over an open jaw stay so when the jaw moves."""
         self.undoes_camera = True
         """Whether camera and display belong to undo."""
         self.project: Path | None = None
@@ -144,7 +146,8 @@ class Document:
 
     def set_pose(self, values: Mapping[int, float], label: str) -> None:
         """Change numbers of the pose by index, in radians."""
-        self._change(self.face.with_pose(values), label, f"pose {sorted(values)}")
+        face = self._with_lips_closed(self.face.with_pose(values))
+        self._change(face, label, f"pose {sorted(values)}")
 
     def wear(self, category: str, wear: Wear | None, label: str) -> None:
         """Put an attribute on, change its strength, or take it off (None)."""
@@ -208,6 +211,22 @@ class Document:
     def go_to(self, position: int) -> None:
         """Take changes back or do them again, until so many are done."""
         self._restore(self.history.go_to(position))
+
+    def _with_lips_closed(self, face: Face) -> Face:
+        """The same with "mouth close" the same share of what closes the lips as it is now."""
+        if not self.couples_mouth or self.avatar is None:
+            return face
+        from pegasus_runtime.head.mouth_closing import JAW_OPEN_INDEX, mouth_closing
+
+        closing = mouth_closing(self.avatar.head)
+        if closing is None or face.pose[JAW_OPEN_INDEX] == self.face.pose[JAW_OPEN_INDEX]:
+            return face
+        now = self.face.expression[closing.index]
+        closes, will_close = (closing.at(f.pose[JAW_OPEN_INDEX]) for f in (self.face, face))
+        # What the slider cannot do, a project or a command has set: it stays.
+        if not 0.0 < now <= closes + 1e-6:
+            return face
+        return face.with_expression({closing.index: now * will_close / closes})
 
     def _change(self, part: Part, label: str, key: str, recorded: bool = True) -> None:
         before = self._part(type(part))

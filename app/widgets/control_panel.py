@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.state.controls import (
-    EYES_APART,
-    EYES_LINKED,
     JAW_OPEN,
+    JAW_OPEN_INDEX,
     POSE_GROUPS,
     Control,
+    Gaze,
+    Ranges,
     combined_controls,
+    coupled_to_jaw,
+    eyes_apart,
+    eyes_together,
     single_controls,
 )
 from app.widgets.section import Section, scrolling_column
@@ -62,6 +66,17 @@ class ControlList(QWidget):
             self._show_found()
             follow_layout(self.window())
 
+    def set_controls(self, controls: Sequence[Control]) -> None:
+        """The same sliders over something else, or with other ends."""
+        self._controls = list(controls)
+        for control, row in zip(self._controls, self._rows, strict=False):
+            self._fit(row, control)
+        self._show_values()
+
+    def _fit(self, row: SliderRow, control: Control) -> None:
+        row.set_limits(control.low, control.high, control.tip)
+        row.setEnabled(not control.is_idle)
+
     def set_values(self, values: Sequence[float]) -> None:
         """Show the document's numbers without telling anybody."""
         self._values = values
@@ -101,8 +116,12 @@ class ControlList(QWidget):
             tip=control.tip,
         )
         label = f"{prefix}{control.title}"
-        row.value_changed.connect(lambda v: self.changed.emit(control.values(v), label))
+        index = len(self._rows)
+        row.value_changed.connect(
+            lambda v: self.changed.emit(self._controls[index].values(v), label)
+        )
         row.gesture_ended.connect(self.gesture_ended)
+        row.setEnabled(not control.is_idle)
         self._rows.append(row)
         return row
 
@@ -112,6 +131,7 @@ class ExpressionPanel(QWidget):
 
     changed = Signal(object, str)
     pose_changed = Signal(object, str)
+    limits_lifted = Signal(bool)
     gesture_ended = Signal()
     reset_asked = Signal()
 
@@ -125,21 +145,34 @@ class ExpressionPanel(QWidget):
         reset = QPushButton("Reset")
         reset.setToolTip("No expression")
         reset.clicked.connect(self.reset_asked)
+        self.lift = QCheckBox("Lift limits")
+        self.lift.setToolTip(
+            "Sliders end where the head stops being a face.\n"
+            "Lifted, expressions go from -2 to 2, eyes turn further, and “Mouth close” no longer "
+            "follows the jaw."
+        )
+        self.lift.toggled.connect(self._on_lifted)
         top = QHBoxLayout()
         top.setContentsMargins(8, 8, 8, 0)
         top.addWidget(self.search, 1)
         top.addWidget(reset)
+        below = QHBoxLayout()
+        below.setContentsMargins(8, 0, 8, 0)
+        below.addWidget(self.lift)
         self._area, self._column = scrolling_column()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(top)
+        layout.addLayout(below)
         layout.addWidget(self._area, 1)
         self._sections: list[Section] = []
         self._lists: list[ControlList] = []
         self._jaw = ControlList([JAW_OPEN], decimals=1)
-        self._values: Sequence[float] = ()
-        self._pose: Sequence[float] = ()
+        self._names: Sequence[str] = ()
+        self._ranges: Ranges = ()
+        self._coupled: tuple[int, Callable[[float], float]] | None = None
+        self._closes = 0.0
         self.set_names(())
 
     def set_names(self, names: Sequence[str]) -> None:
@@ -147,20 +180,55 @@ class ExpressionPanel(QWidget):
         for section in self._sections:
             self._column.removeWidget(section)
             section.deleteLater()
-        combined = combined_controls(names)
-        everyday, pairs = combined[:_NUM_EVERYDAY], combined[_NUM_EVERYDAY:]
-        groups = [("Everyday", everyday), ("Both sides", pairs), (_ALL, single_controls(names))]
+        self._names, self._ranges, self._coupled = names, (), None
         self._sections, self._lists = [], []
-        for title, controls in groups:
+        for title, controls in self._groups().items():
             if controls or title == "Everyday":
                 self._add(title, controls)
         self._filter(self.search.text())
 
+    def set_limits(
+        self, ranges: Ranges, coupled: tuple[int, Callable[[float], float]] | None = None
+    ) -> None:
+        """Where the sliders end.
+
+        Args:
+            ranges: of the head's expressions.
+            coupled: the index of "mouth close", and what it has to be to close the lips at an
+                angle of the jaw in radians.
+        """
+        self._ranges, self._coupled = ranges, coupled
+        self._fit_sliders()
+
     def set_values(self, expression: Sequence[float], pose: Sequence[float]) -> None:
         """Show the document's numbers."""
         self._jaw.set_values(pose)
+        if self._coupled is not None:
+            closes = self._coupled[1](pose[JAW_OPEN_INDEX])
+            if closes != self._closes:
+                self._closes = closes
+                self._lists[-1].set_controls(self._groups()[_ALL])
         for controls in self._lists:
             controls.set_values(expression)
+
+    def _groups(self) -> dict[str, list[Control]]:
+        ranges = () if self.lift.isChecked() else self._ranges
+        combined = combined_controls(self._names, ranges)
+        single = single_controls(self._names, ranges)
+        if self._coupled is not None and not self.lift.isChecked():
+            index = self._coupled[0]
+            single[index] = coupled_to_jaw(single[index], self._closes)
+        everyday, pairs = combined[:_NUM_EVERYDAY], combined[_NUM_EVERYDAY:]
+        return {"Everyday": everyday, "Both sides": pairs, _ALL: single}
+
+    def _fit_sliders(self) -> None:
+        groups = self._groups()
+        for section, rows in zip(self._sections, self._lists, strict=True):
+            rows.set_controls(groups[section.title])
+
+    def _on_lifted(self, lifted: bool) -> None:
+        self._fit_sliders()
+        self.limits_lifted.emit(lifted)
 
     def rows(self) -> list[SliderRow]:
         """All sliders from top to bottom."""
@@ -204,8 +272,8 @@ class PosePanel(QWidget):
         eyes = Section("Eyes")
         self.linked = QCheckBox("Move both eyes together")
         self.linked.setChecked(True)
-        self._both = self._list("Eyes", EYES_LINKED)
-        self._apart = self._list("Eyes", EYES_APART)
+        self._both = self._list("Eyes", eyes_together(Gaze()))
+        self._apart = self._list("Eyes", eyes_apart(Gaze()))
         self._apart.hide()
         for widget in (self._both, self._apart, self.linked):
             eyes.body.addWidget(widget)
@@ -221,6 +289,11 @@ class PosePanel(QWidget):
         """Show the document's pose (15,) in radians."""
         for controls in self._lists:
             controls.set_values(pose)
+
+    def set_gaze(self, gaze: Gaze) -> None:
+        """How far the eyes may be turned."""
+        self._both.set_controls(eyes_together(gaze))
+        self._apart.set_controls(eyes_apart(gaze))
 
     def _section(self, title: str, controls: Sequence[Control]) -> Section:
         section = Section(title)

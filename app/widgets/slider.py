@@ -43,6 +43,7 @@ class ValueSlider(QSlider):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.was_clicked = False
         """Whether the last press was let go where it was."""
+        self._is_outside = False
         self.set_number(origin)
         self.actionTriggered.connect(self._on_action)
 
@@ -79,6 +80,17 @@ class ValueSlider(QSlider):
         self.setValue(round((self._number - self.low) / (self.high - self.low) * _STEPS))
         self.blockSignals(blocked)
         self.update()
+
+    def set_limits(self, low: float, high: float) -> None:
+        """Let the handle go from ``low`` to ``high`` from now on."""
+        self.low, self.high, self._origin = low, high, min(max(0.0, low), high)
+        self.set_number(self._number)
+
+    def set_outside(self, is_outside: bool) -> None:
+        """Mark that the number lies beyond the end at which the handle stands."""
+        if is_outside != self._is_outside:
+            self._is_outside = is_outside
+            self.update()
 
     def x_of(self, number: float) -> float:
         """The pixel at which the handle stands for a number."""
@@ -136,7 +148,8 @@ class ValueSlider(QSlider):
     def _paint_handle(self, painter: QPainter) -> None:
         c = colours()
         held = self.isSliderDown() or self.underMouse() or self.hasFocus()
-        painter.setBrush(QColor(c.text if self.isEnabled() else c.line))
+        inside = c.text if self.isEnabled() else c.line
+        painter.setBrush(QColor(BEYOND_COLOUR if self._is_outside else inside))
         painter.setPen(QPen(QColor(c.accent_light if held else c.window), 2))
         centre = QPointF(self.x_of(self.number()), self.height() / 2)
         painter.drawEllipse(centre, _HANDLE_RADIUS - 1, _HANDLE_RADIUS - 1)

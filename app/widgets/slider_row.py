@@ -63,18 +63,20 @@ class SliderRow(QWidget):
     ) -> None:
         super().__init__()
         self.title, self._default = title, default
+        self._low, self._high, self._tip = low, high, tip
+        self._is_outside = False
         origin = min(max(0.0, low), high)
         self.slider = ValueSlider(low, high, origin, beyond, decimals, suffix)
         self.number = CompactNumberField(low, high, decimals, suffix)
         self.number.setFixedWidth(_VALUE_WIDTH)
-        self.label = ElidedLabel(title, f"{title}\n{tip}" if tip else title)
+        self.label = ElidedLabel(title)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         row.addWidget(self.label)
         row.addWidget(self.slider, 1)
         row.addWidget(self.number)
-        self._describe(tip)
+        self._describe()
         self._connect()
         self.set_value(default)
 
@@ -83,12 +85,37 @@ class SliderRow(QWidget):
         return self.number.value()
 
     def set_value(self, value: float) -> None:
-        """Show a number without telling anybody."""
+        """Show a number without telling anybody; one beyond the ends is marked."""
         self.slider.set_number(value)
-        blocked = self.number.blockSignals(True)
         if not self.number.hasFocus() or abs(self.number.value() - value) > 1e-9:
-            self.number.setValue(value)
+            self._show_number(value)
+
+    def set_limits(self, low: float, high: float, tip: str = "") -> None:
+        """Let the user go from ``low`` to ``high`` from now on; the number shown stays."""
+        if (low, high, tip) != (self._low, self._high, self._tip):
+            value = self.value()
+            self._low, self._high, self._tip = low, high, tip
+            self.slider.set_limits(low, high)
+            self.slider.set_number(value)
+            self._show_number(value)
+            self._describe()
+
+    def _show_number(self, value: float) -> None:
+        blocked = self.number.blockSignals(True)
+        # One from a project or a command may lie beyond the ends: it is shown as it is.
+        self.number.setRange(min(self._low, value), max(self._high, value))
+        self.number.setValue(value)
         self.number.blockSignals(blocked)
+        self._mark(value)
+
+    def _mark(self, value: float) -> None:
+        # The last digit shown may round beyond an end.
+        slack = 0.5 * 10.0 ** -self.number.decimals()
+        is_outside = not self._low - slack <= value <= self._high + slack
+        if is_outside != self._is_outside:
+            self._is_outside = is_outside
+            self.slider.set_outside(is_outside)
+            self._describe()
 
     def set_default(self, value: float) -> None:
         """What a double click goes back to from now on."""
@@ -98,12 +125,16 @@ class SliderRow(QWidget):
         """Back to the default, as the user's own change."""
         self._on_typed(self._default)
 
-    def _describe(self, tip: str) -> None:
-        help_text = f"{self.title}. Double-click to reset. {tip}".strip()
+    def _describe(self) -> None:
+        notes = [self._tip] if self._tip else []
+        if self._is_outside:
+            notes.append(f"Beyond the slider's end; it goes from {self._low:g} to {self._high:g}.")
+        help_text = " ".join([f"{self.title}. Double-click to reset.", *notes])
         for widget, role in ((self.slider, "slider"), (self.number, "value")):
             widget.setAccessibleName(f"{self.title} {role}")
             widget.setAccessibleDescription(help_text)
-        self.slider.setToolTip(f"{self.title}\nDouble-click resets" + (f"\n{tip}" if tip else ""))
+        self.slider.setToolTip("\n".join([self.title, "Double-click resets", *notes]))
+        self.label.setToolTip("\n".join([self.title, *notes]))
         self.label.setBuddy(self.slider)
 
     def _connect(self) -> None:
@@ -128,9 +159,7 @@ class SliderRow(QWidget):
             self.gesture_ended.emit()
 
     def _on_moved(self, value: float) -> None:
-        blocked = self.number.blockSignals(True)
-        self.number.setValue(value)
-        self.number.blockSignals(blocked)
+        self._show_number(value)
         self.value_changed.emit(value)
 
     def _on_number(self, value: float) -> None:

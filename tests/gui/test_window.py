@@ -99,10 +99,47 @@ def test_a_closed_section_has_no_sliders_until_something_in_it_is_found(qtbot, w
 
 def test_a_combined_control_moves_both_sides(qtbot, window):
     names = window.editor.document.avatar.head.expression_names
-    _drag(_row(window, "Smile").slider, 0, 1, 2)
+    slider = _row(window, "Smile").slider
+    _drag(slider, 0, 1, slider.high)
     expression = window.editor.document.face.expression
-    assert expression[names.index("smile left")] == expression[names.index("smile right")] == 2
-    assert _row(window, "Smile right").number.value() == 2
+    assert 1 <= slider.high == expression[names.index("smile left")] < 2
+    assert expression[names.index("smile right")] == slider.high
+    assert _row(window, "Smile right").number.value() == slider.high
+
+
+def test_a_number_beyond_the_slider_is_shown_and_stays(qtbot, window):
+    document, row = window.editor.document, _row(window, "Blink left")
+    index = document.avatar.head.expression_names.index("blink left")
+    document.set_expression({index: -1.5}, "from a project")
+    assert row.value() == -1.5 and row.slider.number() == row.slider.low > -0.5
+    assert "Beyond the slider's end" in row.slider.toolTip()
+    for lifted in (True, False):
+        window.expression.lift.setChecked(lifted)
+        assert (row.slider.low == -2) is lifted and row.value() == -1.5
+        assert ("Beyond" in row.slider.toolTip()) is not lifted
+    assert document.face.expression[index] == -1.5
+    _drag(row.slider, row.slider.low, 0.2, 0.5)
+    assert row.value() == pytest.approx(0.5, abs=0.02) and "Beyond" not in row.slider.toolTip()
+
+
+def test_mouth_close_is_a_share_of_the_open_jaw(qtbot, window):
+    document, row = window.editor.document, _row(window, "Mouth close")
+    index = document.avatar.head.expression_names.index("mouth close")
+    assert not row.isEnabled()
+    document.set_pose({6: 0.2}, "Jaw")
+    assert row.isEnabled() and row.slider.high == 1
+    _drag(row.slider, 0, 0.5, 1)
+    closed = document.face.expression[index]
+    assert 0.5 < closed < 0.7 and row.value() == 1
+    document.end_gesture()
+    document.set_pose({6: 0.1}, "Jaw")
+    assert 0 < document.face.expression[index] < 0.6 * closed and row.value() == 1
+    document.undo()
+    assert document.face.expression[index] == closed and document.face.pose[6] == 0.2
+    window.expression.lift.setChecked(True)
+    assert row.slider.high == 2 and row.value() == pytest.approx(closed, abs=0.006)
+    document.set_pose({6: 0.0}, "Jaw")
+    assert document.face.expression[index] == closed
 
 
 def test_clicking_an_attribute_wears_it_and_strength_changes_it(qtbot, window, full_picture):

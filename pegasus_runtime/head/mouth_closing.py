@@ -1,0 +1,63 @@
+"""What "mouth close" has to be to close the lips of an open jaw, its meaning in ARKit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pegasus_runtime.cache import Recent
+from pegasus_runtime.head.model import Head
+from pegasus_runtime.head.openings import FloatArray, Openings
+
+MOUTH_CLOSE = "mouth close"
+JAW_OPEN_INDEX = 6
+"""of the pose: the jaw's rotation around x"""
+MOST = 2.0
+"""the largest coefficient; a jaw that is wider open keeps its lips apart"""
+_ANGLES_DEG = tuple(float(angle) for angle in range(0, 41, 5))
+_KEPT_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class MouthClosing:
+    """The coefficient that brings the lips together, over the angles of the jaw."""
+
+    index: int
+    """of the expression"""
+    angles_rad: FloatArray
+    """(N,) growing from 0"""
+    coefficients: FloatArray
+    """(N,) 0 for the closed jaw"""
+
+    def at(self, jaw_rad: float) -> float:
+        """What closes the lips at an angle of the jaw, 0 where it is closed."""
+        return float(np.interp(jaw_rad, self.angles_rad, self.coefficients))
+
+
+_closings: Recent[MouthClosing | None] = Recent(_KEPT_BYTES, lambda _: 1024)
+
+
+def mouth_closing(head: Head) -> MouthClosing | None:
+    """Measured on the head and kept; None for a head without that expression or landmarks."""
+    key = head.sha256, head.landmarks is None
+    return _closings.get(key, lambda: _measure(head))
+
+
+def _measure(head: Head) -> MouthClosing | None:
+    openings = Openings.of(head)
+    names = [name.replace("_", " ") for name in head.expression_names]
+    if MOUTH_CLOSE not in names or openings is None:
+        return None
+    index, count = names.index(MOUTH_CLOSE), len(_ANGLES_DEG)
+    angles = np.radians(_ANGLES_DEG)
+    pose = torch.zeros(2 * count, 15)
+    pose[:, JAW_OPEN_INDEX] = torch.from_numpy(np.tile(angles, 2))
+    expression = torch.zeros(2 * count, len(names))
+    expression[count:, index] = 1.0
+    gaps = openings.lips(openings.posed(head, expression, pose)).mean(axis=1)
+    opened, half_closed = gaps[:count], gaps[count:]
+    # Lips that touch are round: the landmarks of those at rest lie a little apart.
+    needed = (opened - opened[0]) / np.maximum(opened - half_closed, 1e-6)
+    return MouthClosing(index, angles, np.clip(needed, 0.0, MOST))
