@@ -147,7 +147,7 @@ def test_python_is_held_to_the_same() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "resources" / "presets").glob("*.yaml")))
 def test_presets_are_valid(path: Path) -> None:
-    kind = CaptureConfig if path.stem.endswith("capture") else TrainingConfig
+    kind = CaptureConfig if path.stem.endswith(("capture", "pairs")) else TrainingConfig
     assert load_config(kind, path)
 
 

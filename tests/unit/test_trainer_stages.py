@@ -166,7 +166,7 @@ def test_the_estimate_follows_the_growth() -> None:
 def test_presets_are_accepted(path: Path) -> None:
     from trainer.synthesis.capture import CaptureConfig
 
-    kind = CaptureConfig if path.stem.endswith("capture") else TrainingConfig
+    kind = CaptureConfig if path.stem.endswith(("capture", "pairs")) else TrainingConfig
     assert load_config(kind, path)
 
 

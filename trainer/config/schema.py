@@ -86,6 +86,13 @@ class DataConfig(Settings):
         maximum=1,
         label="Bad frames at most (share)",
     )
+    pairs: str = setting(
+        "",
+        "folder with frames of two attributes at once, one subfolder NAME+NAME for each pair; they "
+        "are evaluated at the end and never learned from",
+        label="Pairs of attributes",
+        is_path=True,
+    )
 
     def conflicts(self) -> Iterator[Problem]:
         """Holding every frame out leaves none to learn from."""

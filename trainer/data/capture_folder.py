@@ -24,16 +24,30 @@ from trainer.data.flame_parameters import (
 )
 from trainer.data.frame_names import frame_name, list_pictures, pictures_of
 from trainer.data.outliers import wild_expressions
+from trainer.data.pairs import is_pair
 
 PARAMETERS_FILE = "flame_params.json"
 
 
 def subject_folders(folder: Path) -> list[Path]:
-    """The subjects that a capture holds; hidden folders are none.
+    """The subjects that a capture holds; hidden folders and pairs of attributes are none.
 
     Raises:
         Refused: the folder cannot be listed, or a subject's name cannot be that of an attribute.
     """
+    return [path for path in _all_folders(folder) if not is_pair(path.name)]
+
+
+def pair_folders(folder: Path) -> list[Path]:
+    """Those that show two attributes at once, which no training learns from.
+
+    Raises:
+        Refused: as `subject_folders`.
+    """
+    return [path for path in _all_folders(folder) if is_pair(path.name)]
+
+
+def _all_folders(folder: Path) -> list[Path]:
     try:
         shown = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
         found = [path for path in shown if (path / PARAMETERS_FILE).is_file()]

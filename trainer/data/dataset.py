@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,10 @@ from trainer.data.capture_folder import (
     SubjectRecord,
     check_bad_share,
     learned_folders,
+    pair_folders,
 )
 from trainer.data.look_over import look_over
+from trainer.data.pairs import worn_by
 from trainer.data.pictures import PictureCache, Pictures
 
 _MOST_CLASSES = 256
@@ -78,6 +80,8 @@ class Capture:
     num_skipped: int
     notes: tuple[str, ...]
     """what was taken otherwise than it is written"""
+    pairs: dict[str, list[TrainingFrame]] = field(default_factory=dict)
+    """frames of two attributes at once by their folder's name, to evaluate on"""
 
     @property
     def num_bad(self) -> int:
@@ -116,7 +120,35 @@ def load_capture(config: DataConfig) -> Capture:
                 "or give more frames."
             )
         training[subject.name], held_out[subject.name] = learned, kept
-    return _summarise(folder, config, subjects, training, held_out)
+    capture = _summarise(folder, config, subjects, training, held_out)
+    ignored = tuple(
+        f"{path.name}: shows two attributes and is not learned from; data.pairs evaluates on it."
+        for path in pair_folders(folder)
+        if path.parent != Path(config.pairs)
+    )
+    pairs = _load_pairs(config, capture.attribute_names, cache) if config.pairs else {}
+    return replace(capture, notes=capture.notes + ignored, pairs=pairs)
+
+
+def _load_pairs(
+    config: DataConfig, attribute_names: tuple[str, ...], cache: PictureCache
+) -> dict[str, list[TrainingFrame]]:
+    """Frames of pairs of which both attributes are learned."""
+    folder = Path(config.pairs)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"data.pairs = {config.pairs}: no such folder.")
+    chosen = [p for p in pair_folders(folder) if set(worn_by(p.name)) <= set(attribute_names)]
+    if not chosen:
+        raise Refused(
+            f"data.pairs = {folder}: holds no folder NAME+NAME of two attributes that are learned "
+            f"({', '.join(attribute_names) or 'none is'})."
+        )
+    pairs = {}
+    for path in chosen:
+        subject = look_over(path, config.image_size, cache)
+        check_bad_share(subject, config.max_bad_share)
+        pairs[path.name] = [TrainingFrame(r, path, cache) for r in subject.frames]
+    return pairs
 
 
 def _check_names(folder: Path, names: list[str], source: str) -> None:

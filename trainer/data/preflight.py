@@ -69,6 +69,11 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
             f"There is no subject named {config.data.source}.",
             f"Choose the person without attributes: {', '.join(report.subjects[:6])}.",
         )
+    if config.data.pairs and not Path(config.data.pairs).is_dir():
+        report.refuse(
+            f"{config.data.pairs}: there is no such folder of pairs.",
+            "Choose the folder that holds one folder NAME+NAME for each pair, or leave it empty.",
+        )
     learned = learned_folders(config.data)
     if len(learned) < len(found):
         report.notes.append(

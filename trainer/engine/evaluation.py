@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.latent import category_of
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.session import Session
 from trainer.config.schema import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.pairs import worn_by
 from trainer.engine.perceptual_distance import (
     MIN_SIDE,
     PerceptualDistance,
@@ -54,9 +56,42 @@ def evaluate(
     avatar: Avatar, capture: Capture, device: str, on_frame: Callable[[], None] = lambda: None
 ) -> dict[str, Score]:
     """Mean scores by subject over the held-out frames."""
+    return _evaluate(avatar, capture, capture.held_out, device, on_frame)
+
+
+def evaluate_pairs(
+    avatar: Avatar, capture: Capture, device: str, on_frame: Callable[[], None] = lambda: None
+) -> dict[str, Score]:
+    """Mean scores by pair of attributes, both worn, over all frames of `Capture.pairs`."""
+    return _evaluate(avatar, capture, capture.pairs, device, on_frame)
+
+
+def above_singles(pair: str, score: Score, scores: dict[str, Score]) -> dict[str, float]:
+    """How far a pair's score lies above the mean of its attributes' scores alone.
+
+    By what all of them measure; empty where an attribute has no score.
+    """
+    names = worn_by(pair)
+    if any(name not in scores for name in names):
+        return {}
+    singles = vars(_mean([scores[name] for name in names]))
+    return {
+        name: value - singles[name]
+        for name, value in vars(score).items()
+        if value is not None and singles[name] is not None
+    }
+
+
+def _evaluate(
+    avatar: Avatar,
+    capture: Capture,
+    frames_of: dict[str, list[TrainingFrame]],
+    device: str,
+    on_frame: Callable[[], None],
+) -> dict[str, Score]:
     session, distance = Session(avatar, device), find_perceptual_distance()
     scores: dict[str, Score] = {}
-    for subject, frames in capture.held_out.items():
+    for subject, frames in frames_of.items():
         found = []
         for frame in frames:
             found.append(score_frame(session, capture, frame, distance))
@@ -136,7 +171,7 @@ def frame_parameters(capture: Capture, frame: TrainingFrame) -> Parameters:
         expression=frame.record.expression,
         pose=frame.record.pose,
         shape=capture.shape.numpy(),
-        attributes={} if name == capture.source else {name.partition("_")[0]: name},
+        attributes={} if name == capture.source else {category_of(n): n for n in worn_by(name)},
     )
 
 

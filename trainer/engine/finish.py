@@ -9,7 +9,7 @@ from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.files import replace_file
 from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
-from trainer.engine.evaluation import evaluate
+from trainer.engine.evaluation import above_singles, evaluate, evaluate_pairs
 from trainer.engine.summary import summarise
 from trainer.stages.gaps import far_motions, fill_gaps
 from trainer.stages.lining import line_skin
@@ -39,9 +39,15 @@ def finish(
         avatar = line_skin(avatar, config.device)
     scores = evaluate(avatar, capture, config.device)
     avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}
+    pairs = evaluate_pairs(avatar, capture, config.device)
+    if pairs:
+        avatar.provenance["pair_scores"] = {
+            name: {**vars(score), "above_singles": above_singles(name, score, scores)}
+            for name, score in pairs.items()
+        }
     path = finished_path(config, run_dir)
     avatar.save(path)
-    text = summarise(avatar, scores)
+    text = summarise(avatar, scores, pairs)
     with replace_file(run_dir / "summary.txt") as partial:
         partial.write_text(text, "utf-8")
     say(text)

@@ -275,7 +275,8 @@ class _Loop:
 def _provenance(config: TrainingConfig, capture: Capture) -> dict[str, Any]:
     settings = asdict(config)
     # An avatar is given away, and where its maker keeps files is nobody's business.
-    settings["data"]["folder"] = Path(config.data.folder).name
+    for name in ("folder", "pairs"):
+        settings["data"][name] = Path(settings["data"][name]).name
     for name in ("start_from", "head"):
         settings[name] = Path(settings[name]).name
     return {

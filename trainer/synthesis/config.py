@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 
 from trainer.config.settings import Problem, Settings, setting
+from trainer.data.pairs import is_pair, pair_name
 
 SOURCE = "source"
 ATTRIBUTE_NAMES = (
@@ -21,6 +23,10 @@ ATTRIBUTE_NAMES = (
     "eyeglasses_round",
 )
 SUBJECTS = (SOURCE, *ATTRIBUTE_NAMES)
+PAIRS = tuple(
+    name for names in permutations(ATTRIBUTE_NAMES, 2) if is_pair(name := pair_name(*names))
+)
+"""two attributes of different categories at once, for evaluation only"""
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,13 @@ class CaptureConfig(Settings):
         240, "frames of the source person's folder", minimum=1, maximum=100_000, unit="frames"
     )
     num_attribute_frames: int = setting(
-        70, "frames of each attribute folder", minimum=1, maximum=100_000, unit="frames"
+        70, "frames of each folder with attributes", minimum=1, maximum=100_000, unit="frames"
     )
     subjects: tuple[str, ...] = setting(
         SUBJECTS,
         "folders that are drawn",
-        choices=SUBJECTS,
-        wanted=f"some of {', '.join(SUBJECTS)}",
+        choices=(*SUBJECTS, *PAIRS),
+        wanted=f"some of {', '.join(SUBJECTS)}, or NAME+NAME of two categories",
     )
     supersampling: int = setting(
         2, "pictures are drawn this many times larger, then box filtered", minimum=1, maximum=4

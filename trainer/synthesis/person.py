@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.head import Head
+from trainer.data.pairs import worn_by
 from trainer.synthesis import hair, wearables
 from trainer.synthesis.dome import Dome, FloatArray, IndexArray, Piece
 
@@ -76,7 +77,7 @@ class Person:
 
 @lru_cache(maxsize=2)
 def make_person(head: Head, seed: int, attribute: str) -> Person:
-    """The same person for every attribute, with that one replaced."""
+    """The same person for every attribute or pair of them, with that replaced."""
     shape = _draw_identity(seed)
     morphed = replace(head, template=head.template + _morph(head.template, attribute))
     own = morphed.template + morphed.identity_directions @ torch.from_numpy(shape)
@@ -122,17 +123,23 @@ def _bare(head: Head, seed: int) -> tuple[FloatArray, Dome]:
 def _pieces(head: Head, seed: int, attribute: str) -> list[Piece]:
     vertices, dome = _bare(head, seed)
     pieces = [wearables.collar(vertices[_neck_rim(head)])]
-    if attribute == "hair_bob":
-        return pieces + hair.bob_hair(dome)
-    if attribute == "hair_curly":
-        return [*pieces, hair.curly_hair(dome)]
-    pieces.append(hair.short_hair(dome))
-    worn = {"hat_beanie": wearables.beanie, "hat_cap": wearables.cap}
-    if attribute in worn:
-        pieces += worn[attribute](dome)
-    if attribute == "eyeglasses_round":
+    worn = worn_by(attribute)
+    hats = [name for name in worn if name in wearables.HATS]
+    locks = _hair(worn, dome)
+    for name in hats:
+        locks = [wearables.tucked_under(lock, name, dome) for lock in locks]
+    pieces += locks
+    for name in hats:
+        pieces += wearables.hat(name, dome)
+    if "eyeglasses_round" in worn:
         pieces += wearables.glasses()
     return pieces
+
+
+def _hair(worn: tuple[str, ...], dome: Dome) -> list[Piece]:
+    if "hair_bob" in worn:
+        return hair.bob_hair(dome)
+    return [hair.curly_hair(dome) if "hair_curly" in worn else hair.short_hair(dome)]
 
 
 def _neck_rim(head: Head) -> IndexArray:
@@ -148,8 +155,9 @@ def _neck_rim(head: Head) -> IndexArray:
 def _morph(template: Tensor, attribute: str) -> Tensor:
     """Local displacement (V, 3) of the head at rest."""
     total = torch.zeros_like(template)
-    for bump in _BUMPS.get(attribute, ()):
-        total = total + _displacement(template, bump)
+    for name in worn_by(attribute):
+        for bump in _BUMPS.get(name, ()):
+            total = total + _displacement(template, bump)
     return total
 
 

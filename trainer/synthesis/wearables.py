@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from trainer.synthesis.dome import CENTRE, Dome, FloatArray, Piece, directions_of, grid_faces
@@ -30,24 +32,63 @@ _TEMPLE = (
 )
 
 
-def beanie(dome: Dome) -> list[Piece]:
-    """A knitted hat with a ribbed band."""
-    azimuth = np.linspace(-np.pi, np.pi, _COLUMNS)
-    edge = 0.115 + 0.135 * np.cos(azimuth)
-    return [_hat(dome, edge, thickness=0.075, band=0.13, style=STYLE_KNIT)]
+@dataclass(frozen=True)
+class _HatShape:
+    """A hat over the skull, in head units."""
+
+    edge: tuple[float, float]
+    """height of its edge at the ears, and how much higher it is in front (lower at the back)"""
+    thickness: float
+    """over the skull"""
+    band: float
+    """height of the ribbed band above the edge"""
+    style: int
 
 
-def cap(dome: Dome) -> list[Piece]:
-    """A baseball cap."""
-    azimuth = np.linspace(-np.pi, np.pi, _COLUMNS)
-    edge = 0.185 + 0.085 * np.cos(azimuth)
-    return [_hat(dome, edge, thickness=0.08, band=0.0, style=STYLE_CAP), _brim(dome)]
+HATS = {
+    "hat_beanie": _HatShape((0.115, 0.135), thickness=0.075, band=0.13, style=STYLE_KNIT),
+    "hat_cap": _HatShape((0.185, 0.085), thickness=0.08, band=0.0, style=STYLE_CAP),
+}
+_PRESSED, _FLARE = 0.03, 0.9
+"""what a hat leaves of hair over the skull, and how fast hair springs back below its edge"""
 
 
-def _hat(dome: Dome, edge: FloatArray, thickness: float, band: float, style: int) -> Piece:
+def hat(name: str, dome: Dome) -> list[Piece]:
+    """A knitted hat with a ribbed band, or a baseball cap."""
+    pieces = [_hat(dome, HATS[name])]
+    return [*pieces, _brim(dome)] if name == "hat_cap" else pieces
+
+
+def tucked_under(hair: Piece, name: str, dome: Dome) -> Piece:
+    """Hair as a hat presses it: flat below the hat, and as it was some way below its edge.
+
+    Short hair lies flat enough as it is.
+    """
+    if not hair.is_attribute:
+        return hair
+    offsets = hair.vertices - CENTRE
+    radius = np.linalg.norm(offsets, axis=1)
+    directions = offsets / radius[:, None]
+    azimuth = np.arctan2(directions[:, 0], directions[:, 2])
+    elevation = np.arcsin(np.clip(directions[:, 1], -1, 1))
+    around = np.linspace(-np.pi, np.pi, _COLUMNS)
+    lowest = np.interp(azimuth, around, _lowest(dome, HATS[name], around))
+    below = np.maximum(lowest - elevation, 0) * radius
+    pressed = np.minimum(radius, dome.radius(directions) + _PRESSED + _FLARE * below)
+    vertices = CENTRE + directions * pressed[:, None]
+    return replace(hair, vertices=vertices.astype(np.float32))
+
+
+def _lowest(dome: Dome, shape: _HatShape, azimuth: FloatArray) -> FloatArray:
+    """The elevation (N,) of the hat's edge at azimuths (N,)."""
+    height, rise = shape.edge
+    return _elevation_at(dome, azimuth, height + rise * np.cos(azimuth))
+
+
+def _hat(dome: Dome, shape: _HatShape) -> Piece:
     rows = 80
     azimuth = np.linspace(-np.pi, np.pi, _COLUMNS)
-    lowest = _elevation_at(dome, azimuth, edge)
+    lowest = _lowest(dome, shape, azimuth)
     t = np.linspace(0, 1, rows)[:, None]
     elevation = np.pi / 2 * (1 - t) + lowest[None] * t
     azimuths = azimuth[None] + np.zeros((rows, 1))
@@ -55,11 +96,11 @@ def _hat(dome: Dome, edge: FloatArray, thickness: float, band: float, style: int
     radius = dome.radius(directions)
     along = radius * (elevation - lowest[None]).ravel()
     closing = np.sqrt(np.clip(along / 0.02, 0, 1))
-    lift = (thickness + 0.018 * (along < band)) * closing - 0.012 * (1 - closing)
+    lift = (shape.thickness + 0.018 * (along < shape.band)) * closing - 0.012 * (1 - closing)
     vertices = CENTRE + directions * (radius + lift)[:, None]
     coordinates = np.stack([azimuths.ravel(), along], axis=1).astype(np.float32)
     faces = grid_faces(rows, _COLUMNS)
-    return Piece("hat", vertices.astype(np.float32), faces, coordinates, style, is_attribute=True)
+    return Piece("hat", vertices.astype(np.float32), faces, coordinates, shape.style, True)
 
 
 def _elevation_at(dome: Dome, azimuth: FloatArray, height: FloatArray) -> FloatArray:

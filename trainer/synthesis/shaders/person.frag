@@ -8,7 +8,7 @@ flat in ivec3 face_kind;   // class of the part, style, 1 where it is the replac
 uniform vec3 eye_at;       // the camera
 uniform int part_ids[5];   // eyes, teeth, tongue, mouth, eyelids
 uniform int first_piece;   // parts from this one on are pieces
-uniform int replaced;      // 0 none, 1 brows, 2 eyes, 3 nose, 4 lips
+uniform int replaced;      // bits: 1 brows, 2 eyes, 4 nose, 8 lips
 uniform int brow_part;
 uniform int nose_part;
 layout(location = 0) out vec4 colour_out;
@@ -34,10 +34,11 @@ int visible_part(int part, float brow) {
 
 float is_replaced(int part, float brow) {
     if (face_kind.z == 1) return 1.0;
-    if (replaced == 1) return brow > 0.4 ? 1.0 : 0.0;
-    if (replaced == 2) return part == part_ids[0] ? 1.0 : 0.0;
-    if (replaced == 3) return part == nose_part ? 1.0 : 0.0;
-    return replaced == 4 && lip_mask > 0.45 ? 1.0 : 0.0;
+    bool is_one = (replaced & 1) != 0 && brow > 0.4;
+    is_one = is_one || ((replaced & 2) != 0 && part == part_ids[0]);
+    is_one = is_one || ((replaced & 4) != 0 && part == nose_part);
+    is_one = is_one || ((replaced & 8) != 0 && lip_mask > 0.45);
+    return is_one ? 1.0 : 0.0;
 }
 
 void main() {
