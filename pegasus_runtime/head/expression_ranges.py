@@ -3,7 +3,7 @@
 Measured on the mesh alone, with one expression on the neutral head at rest:
 
 1. The skin may not fold over: little of it turns by more than 60 degrees from where it was.
-2. Few edges may get much longer than they were.
+2. Few edges may get much longer than they were; where no action is meant, very few.
 3. Lids may not pass through each other, nor open wider than a face can.
 4. Lips may not pass through each other.
 
@@ -35,6 +35,8 @@ _TURNED_COSINE, _MOST_TURNED = 0.5, 0.0012
 """of the angle to the neutral normal, and the share of the face's area that may be beyond it"""
 _STRETCHED, _MOST_STRETCHED = 1.45, 0.01
 """times longer than at rest, and the share of all edges that may be"""
+_TORN, _MOST_TORN = 1.6, 0.002
+"""the same in few places, for what no action is made for: a lid may, a nostril may not"""
 _LIDS, _OPPOSITE_LIDS = (-0.3, 1.5), (-0.3, 1.2)
 """Opening between the landmarks of the lids, in neutral openings. They lie on the lids' skin, so
 that closed lids carry them past each other."""
@@ -104,7 +106,8 @@ class _FaceMeasure:
         is_made_for = is_action(self._names[index])
         is_opposite = is_made_for and sign < 0
         limit = (_OPPOSITE_LIMIT if is_opposite else _ACTION_LIMIT) if is_made_for else LIMIT
-        is_face = self._test(sign * self._directions[index], is_opposite)
+        tears = is_opposite or not is_made_for
+        is_face = self._test(sign * self._directions[index], is_opposite, tears)
         if is_face is None:
             return 0.0 if is_opposite else limit
         low, high = 0, round(limit / _STEP)
@@ -115,7 +118,9 @@ class _FaceMeasure:
             low, high = (middle, high) if is_face(middle * _STEP) else (low, middle)
         return low * _STEP
 
-    def _test(self, direction: FloatArray, is_opposite: bool) -> Callable[[float], bool] | None:
+    def _test(
+        self, direction: FloatArray, is_opposite: bool, tears: bool
+    ) -> Callable[[float], bool] | None:
         """Whether a coefficient of the direction is a face; None where it moves no skin."""
         moves = np.abs(direction).max(axis=1) > _STILL
         chosen = moves[self._faces].any(axis=1)
@@ -125,7 +130,10 @@ class _FaceMeasure:
         corners, change = self._template[self._faces[chosen]], direction[self._faces[chosen]]
         ends, pull = self._template[self._edges[stretched]], direction[self._edges[stretched]]
         neutral, areas = self._normals[chosen], self._areas[chosen]
-        longest = _STRETCHED * self._lengths[stretched]
+        lengths = self._lengths[stretched]
+        limits = [(_STRETCHED * lengths, _MOST_STRETCHED * len(self._edges))]
+        if tears:
+            limits.append((_TORN * lengths, _MOST_TORN * len(self._edges)))
 
         def is_face(coefficient: float) -> bool:
             normals = _normals(corners + coefficient * change)
@@ -134,8 +142,8 @@ class _FaceMeasure:
             if areas[turned].sum() > _MOST_TURNED * self._areas.sum():
                 return False
             moved = ends + coefficient * pull
-            lengths = np.linalg.norm(moved[:, 1] - moved[:, 0], axis=1)
-            if (lengths > longest).sum() > _MOST_STRETCHED * len(self._edges):
+            now = np.linalg.norm(moved[:, 1] - moved[:, 0], axis=1)
+            if any((now > longest).sum() > most for longest, most in limits):
                 return False
             openings = self._openings
             return openings is None or _are_apart(openings, coefficient * direction, is_opposite)
