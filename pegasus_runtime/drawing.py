@@ -31,7 +31,7 @@ def point_features(
     normals = posed.normals
     assert normals is not None
     values: dict[str, Callable[[Tensor], object]] = {
-        "rgb": lambda out: _colour_points(geometry.albedo, shading, out),
+        "rgb": lambda out: out.copy_(point_colours(geometry.albedo, shading)),
         "albedo": lambda out: out.copy_(geometry.albedo),
         "shading": lambda out: out.copy_(shading),
         "normal": lambda out: torch.add(normals * 0.5, 0.5, out=out),
@@ -44,17 +44,6 @@ def point_features(
     for name, part in zip(widths, columns.split(list(widths.values()), dim=1), strict=True):
         values[name](part)
     return columns
-
-
-def _colour_points(albedo: Tensor, shading: Tensor, out: Tensor) -> None:
-    if not devices.has_loops(albedo.device):
-        out.copy_(point_colours(albedo, shading))
-        return
-    import numba
-
-    from pegasus_runtime.picture_kernel import colour_points
-
-    colour_points(albedo.numpy(), shading.numpy(), numba.get_num_threads(), out.numpy())
 
 
 def point_colours(albedo: Tensor, shading: Tensor) -> Tensor:

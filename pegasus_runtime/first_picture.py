@@ -7,9 +7,8 @@ from importlib import import_module
 from pegasus_runtime.devices import choose_device
 
 _LOOPS = (
-    "avatar.softplus_kernel", "deform.folding", "deform.nearest_kernel", "deform.posing_kernel",
-    "deform.patch_kernel", "deform.shading_kernel", "head.skinning_kernel", "picture_kernel",
-    "projection_kernel", "raster.numba_engine",
+    "deform.shading_kernel", "head.skinning_kernel", "picture_kernel", "projection_kernel",
+    "raster.numba.surfels", "surfels.pose_kernel",
 )  # fmt: skip
 
 
@@ -21,7 +20,6 @@ def load() -> None:
 
         for name in _LOOPS:
             import_module(f"pegasus_runtime.{name}")
-        from pegasus_runtime.avatar.softplus_kernel import activate_values
+        from pegasus_runtime.picture_kernel import to_bytes
 
-        one = np.zeros((1, 1), np.float32)
-        activate_values(one, one.copy())
+        to_bytes(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.uint8))

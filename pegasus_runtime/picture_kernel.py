@@ -1,4 +1,4 @@
-"""Colouring points and finishing pictures in one pass (numba).
+"""Finishing pictures in one pass (numba).
 
 Torch does each of the few steps with a pass of its own, and rows of three or four numbers keep it
 from working on many at once. `passes` and the viewer have the same formulas for other devices.
@@ -14,18 +14,6 @@ from pegasus_runtime.numba_start import on_all_cores, prange
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 _NONE, _HALF, _ONE, _TOP = (np.float32(value) for value in (0.0, 0.5, 1.0, 255.0))
-_TWICE = np.float32(2.0)
-
-
-@on_all_cores()
-def colour_points(albedo: Floats, shading: Floats, num_workers: int, colours: Floats) -> None:
-    """As `passes.point_colours`: albedo (N, 3) and shading (N, 3) to colours (N, 3)."""
-    share = (len(albedo) + num_workers - 1) // num_workers
-    for worker in prange(num_workers):
-        for point in range(worker * share, min((worker + 1) * share, len(albedo))):
-            for channel in range(3):
-                lit = _TWICE * shading[point, channel] * albedo[point, channel]
-                colours[point, channel] = min(max(lit, _NONE), _ONE)
 
 
 @on_all_cores()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from torch import Tensor
 
@@ -9,14 +11,13 @@ from pegasus_runtime.deform import evaluation
 
 
 def count_evaluated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A list to which every slice that is evaluated from now on adds its number of points."""
+    """A list to which every chunk that is evaluated from now on adds its number of points."""
     counted: list[int] = []
-    for way in evaluation.WAYS:
-        real = way.evaluate
+    real = evaluation.evaluate_surface
 
-        def evaluate(self, points: Tensor, first: int, real=real) -> None:  # type: ignore[no-untyped-def]
-            counted.append(len(points))
-            real(self, points, first)
+    def evaluate(networks: Any, canonical: Any, points: Tensor, **options: Any) -> Any:
+        counted.append(len(points))
+        return real(networks, canonical, points, **options)
 
-        monkeypatch.setattr(way, "evaluate", evaluate)
+    monkeypatch.setattr(evaluation, "evaluate_surface", evaluate)
     return counted

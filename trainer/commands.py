@@ -84,8 +84,8 @@ def run_train(options: argparse.Namespace) -> int:
     from trainer.engine.loop import Interrupted, train
 
     keep_freed_memory()
-    # Derivatives in bfloat16 fall below what a processor multiplies at full speed; here, because
-    # threads take the setting over from the one that starts them.
+    # Moments that fade fall below what a processor multiplies at full speed; here, because threads
+    # take the setting over from the one that starts them.
     torch.set_flush_denormal(True)
     config = training_config(options)
     with join(config.device) as ranks, _taken(options, ranks):

@@ -242,7 +242,7 @@ _ADVICE = {
     "No space left": "The disk is full: free some space, then press Resume.",
     "free some space": "The run's folder cannot be written: free some space, then press Resume.",
     "out of memory": "The memory was not enough: lower points.maximum or data.image_size.",
-    "is not a number": "The learning rate is too high: halve optimiser.geometry, then Resume.",
+    "is not a number": "The learning rates are too high: halve those below optimiser, Resume.",
     "CUDA devices": "That graphics card is not there: set the device to auto or cpu.",
     "frames are bad": "Repair these frames, or list them in skip.json.",
     "No module named": "The installation is incomplete: install the editor again.",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pegasus_runtime.avatar.activation import softplus_with_tangents
-from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code, lowered, map_tangents
+from pegasus_runtime.avatar.activation import softplus, softplus_slope
+from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code, map_tangents
 from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.parameters import NUM_EXPRESSIONS
 
@@ -27,7 +27,7 @@ class DeformerOutput:
     hidden: Tensor
     """(N, D) last hidden layer: expression and pose directions are linear in it."""
     hidden_tangents: Tensor | None
-    """(3, N, D) in the deformer's `tangent_dtype`"""
+    """(3, N, D)"""
     skinning: Tensor
     """(N, 6) weights, bone 0 is the ghost bone."""
     skinning_tangents: Tensor | None
@@ -44,7 +44,6 @@ class CodedDeformer:
     """(3, D) and (3,), from the hidden layer to the canonical offset"""
     skinning: Map
     """(6, D) and (6,), to the logits of the weights"""
-    tangent_dtype: torch.dtype
 
     def hidden(self, points: Tensor) -> Tensor:
         """Last hidden layer (N, D) at points (N, 3)."""
@@ -55,40 +54,28 @@ class CodedDeformer:
         weight, bias = self.offset
         return torch.addmm(bias, self.hidden(points), weight.T)
 
-    def __call__(
-        self, points: Tensor, tangents: bool = False, still: bool = False
-    ) -> DeformerOutput:
-        """What is known of points.
-
-        Args:
-            points: (N, 3) p'.
-            tangents: also derivatives along the three directions.
-            still: let them carry no gradients, to be taken as they are.
-        """
+    def __call__(self, points: Tensor, tangents: bool = False) -> DeformerOutput:
+        """What is known of points (N, 3) p', and on demand its derivatives along the axes."""
         slopes = None
         if tangents:
-            axes = torch.eye(3, dtype=lowered(points.dtype, self.tangent_dtype))
-            slopes = axes.to(points.device)[:, None, :]
-        hidden, slopes = _go_through(self.maps[:-1], points, slopes, still)
-        weights, weight_slopes = self._skin(hidden, slopes, still)
+            slopes = torch.eye(3, dtype=points.dtype, device=points.device)[:, None, :]
+        hidden, slopes = _go_through(self.maps[:-1], points, slopes)
+        weights, weight_slopes = self._skin(hidden, slopes)
         return DeformerOutput(hidden, slopes, weights, weight_slopes)
 
-    def _skin(
-        self, hidden: Tensor, slopes: Tensor | None, still: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        values, tangents = _go_through(self.maps[-1:], hidden, slopes, still)
+    def _skin(self, hidden: Tensor, slopes: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        values, tangents = _go_through(self.maps[-1:], hidden, slopes)
         weight, bias = self.skinning
         weights = torch.softmax(torch.addmm(bias, values, weight.T), dim=-1)
         if tangents is None:
             return weights, None
-        mapped = map_tangents(tangents, weight, still)
-        shares = weights.detach() if still else weights
-        mean = (shares * mapped).sum(dim=-1, keepdim=True)
-        return weights, shares * (mapped - mean)
+        mapped = map_tangents(tangents, weight)
+        mean = (weights * mapped).sum(dim=-1, keepdim=True)
+        return weights, weights * (mapped - mean)
 
 
 def _go_through(
-    maps: Sequence[Map], values: Tensor, tangents: Tensor | None, still: bool = False
+    maps: Sequence[Map], values: Tensor, tangents: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Maps with a softplus after each.
 
@@ -96,7 +83,6 @@ def _go_through(
         maps: one after the other.
         values: (N, U) that the first one reads.
         tangents: (3, N, U), or (3, 1, U) the same for all, of the values.
-        still: let tangents carry no gradients.
 
     Returns:
         values (N, D) and tangents (3, N, D) of the last layer.
@@ -104,16 +90,13 @@ def _go_through(
     for weight, bias in maps:
         values = torch.addmm(bias, values, weight.T)
         if tangents is not None:
-            tangents = map_tangents(tangents, weight, still)
-        values, tangents = softplus_with_tangents(values, tangents, still)
+            tangents = softplus_slope(values) * map_tangents(tangents, weight)
+        values = softplus(values)
     return values, tangents
 
 
 class Deformer(nn.Module):
     """Blend directions, offsets and skinning weights of a canonical point."""
-
-    tangent_dtype = torch.float32
-    """precision of derivatives; lowered where the hardware gains from that"""
 
     def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
@@ -140,7 +123,7 @@ class Deformer(nn.Module):
             maps.append((layer.weight, layer.bias))
         weight, bias = self.skinning.weight, self.skinning.bias
         skinning = weight * _SKINNING_SHARPNESS, bias * _SKINNING_SHARPNESS
-        return CodedDeformer(maps, self._canonical_offset_map(), skinning, self.tangent_dtype)
+        return CodedDeformer(maps, self._canonical_offset_map(), skinning)
 
     def _canonical_offset_map(self) -> Map:
         """Three linear maps in a row, with nothing between them, are one."""
@@ -176,25 +159,17 @@ class Deformer(nn.Module):
             pose_feature @ pose_bias + face_bias @ expression,
         )
 
-    def directions_map(self) -> Map:
-        """Weight (258, D) and bias (258,) from the hidden layer to `split_directions`."""
-        ends = NUM_POSE_FEATURES * 3 + 3 * NUM_EXPRESSIONS
-        return self.blendshapes.weight[:ends], self.blendshapes.bias[:ends]
-
     def directions(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Pose directions (N, 36, 3) and expression directions (N, 3, 50) of the points."""
-        weight, bias = self.directions_map()
-        return split_directions(torch.addmm(bias, hidden, weight.T))
+        num_pose = NUM_POSE_FEATURES * 3
+        ends = num_pose + 3 * NUM_EXPRESSIONS
+        weight, bias = self.blendshapes.weight[:ends], self.blendshapes.bias[:ends]
+        both = torch.addmm(bias, hidden, weight.T)
+        return (
+            both[:, :num_pose].view(-1, NUM_POSE_FEATURES, 3),
+            both[:, num_pose:].view(-1, 3, NUM_EXPRESSIONS),
+        )
 
     def offset_map(self) -> tuple[Tensor, Tensor]:
         """Weight (3, D) and bias (3,) of the offset from p' to the head's surface."""
         return self.blendshapes.weight[-3:], self.blendshapes.bias[-3:]
-
-
-def split_directions(both: Tensor) -> tuple[Tensor, Tensor]:
-    """Pose directions (N, 36, 3) and expression directions (N, 3, 50), out of (N, 258)."""
-    num_pose = NUM_POSE_FEATURES * 3
-    return (
-        both[:, :num_pose].view(-1, NUM_POSE_FEATURES, 3),
-        both[:, num_pose:].view(-1, 3, NUM_EXPRESSIONS),
-    )

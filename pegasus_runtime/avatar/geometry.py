@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pegasus_runtime.avatar.activation import softplus, softplus_and_slope
+from pegasus_runtime.avatar.activation import softplus, softplus_slope
 from pegasus_runtime.avatar.encoding import encode_position, through_encoding
-from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code, lowered
+from pegasus_runtime.avatar.layers import Map, WeightNormLinear, fold_code
 from pegasus_runtime.avatar.sizes import NetworkSizes
 
 _ALBEDO_SHARPNESS = 10.0
@@ -48,31 +48,18 @@ class CodedGeometry:
     """(4, D) and (4,), from the last layer to distance and colours"""
     part: Map
     """(1, D) and (1,), from what the last map reads to the part's logit, which knows no softplus"""
-    tangent_dtype: torch.dtype
 
-    def __call__(self, points: Tensor, slope: bool = False, still: bool = False) -> GeometryOutput:
-        """Everything about points.
-
-        Args:
-            points: (N, 3) p'.
-            slope: also the distance's gradient.
-            still: do not differentiate that further, for it is to be taken as it is.
-        """
+    def __call__(self, points: Tensor, slope: bool = False) -> GeometryOutput:
+        """Everything about points (N, 3) p', and on demand the distance's gradient."""
         local = encode_position(points, self.num_frequencies)
-        precision = lowered(local.dtype, self.tangent_dtype)
         read, values, slopes = local, local, []
         for index, (weight, bias) in enumerate(self.maps):
             read = torch.cat([values, local], dim=1) if index and index == self.skip else values
             logits = torch.addmm(bias, read, weight.T)
+            values = softplus(logits)
             if slope:
-                values, own = softplus_and_slope(logits, precision)
-                slopes.append(own)
-            else:
-                values = softplus(logits)
-        gradient = None
-        if slope:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not still):
-                gradient = self._go_back(slopes, local)
+                slopes.append(softplus_slope(logits))
+        gradient = self._go_back(slopes, local) if slope else None
         found = torch.addmm(self.output[1], values, self.output[0].T)
         part = torch.addmm(self.part[1], read, self.part[0].T)
         return GeometryOutput(
@@ -84,15 +71,15 @@ class CodedGeometry:
 
     def _go_back(self, slopes: list[Tensor], local: Tensor) -> Tensor:
         """The distance's gradient (N, 3), from the output back to the points."""
-        back = self.output[0][0].to(slopes[-1].dtype) * slopes[-1]
+        back = self.output[0][0] * slopes[-1]
         skipped: Tensor | float = 0.0
         for index in range(len(self.maps) - 1, 0, -1):
-            back = back @ self.maps[index][0].to(back.dtype)
+            back = back @ self.maps[index][0]
             if index == self.skip:
                 skipped = back[:, -local.shape[1] :]
                 back = back[:, : -local.shape[1]]
             back = back * slopes[index - 1]
-        encoded = (back @ self.maps[0][0].to(back.dtype) + skipped).to(local.dtype)
+        encoded = back @ self.maps[0][0] + skipped
         return through_encoding(encoded, local, self.num_frequencies)
 
 
@@ -103,9 +90,6 @@ def colour_of(logits: Tensor) -> Tensor:
 
 class Geometry(nn.Module):
     """Signed distance, albedo and segmentation of a canonical point."""
-
-    tangent_dtype = torch.float32
-    """as `Deformer.tangent_dtype`"""
 
     def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
@@ -143,9 +127,7 @@ class Geometry(nn.Module):
         weight, bias = maps[-1]
         part = self.segmentation.weight @ weight, self.segmentation(bias)
         output = self.output.weight, self.output.bias
-        return CodedGeometry(
-            self.num_frequencies, self.skip, maps, output, part, self.tangent_dtype
-        )
+        return CodedGeometry(self.num_frequencies, self.skip, maps, output, part)
 
     def forward(self, points: Tensor, code: Tensor, slope: bool = False) -> GeometryOutput:
         """Everything about points (N, 3) for a code (L,)."""

@@ -71,16 +71,7 @@ def fold_code(layer: WeightNormLinear, num_local: int, code: Tensor) -> tuple[Te
     return weight[:, :num_local], layer.bias + weight[:, num_local:] @ code
 
 
-def map_tangents(tangents: Tensor, weight: Tensor, still: bool = False) -> Tensor:
-    """A linear map (M, D) of tangents (3, N, D): (3, N, M), in their own precision.
-
-    They carry no gradients where they are to be taken as they are, ``still``.
-    """
-    slope = weight.detach() if still else weight
+def map_tangents(tangents: Tensor, weight: Tensor) -> Tensor:
+    """A linear map (M, D) of tangents (3, N, D): (3, N, M)."""
     rows = tangents.reshape(-1, tangents.shape[-1])
-    return (rows @ slope.T.to(rows.dtype)).view(3, -1, weight.shape[0])
-
-
-def lowered(dtype: torch.dtype, tangents: torch.dtype) -> torch.dtype:
-    """The type of tangents beside values of a type: lower than theirs, or theirs."""
-    return dtype if tangents == torch.float32 else tangents
+    return (rows @ weight.T).view(3, -1, weight.shape[0])

@@ -98,7 +98,3 @@ class AvatarNetworks(nn.Module):
             if isinstance(layer, WeightNormLinear):
                 layer.freeze()
         return self.eval()
-
-    def set_tangent_dtype(self, dtype: torch.dtype) -> None:
-        """Precision in which derivatives travel through the networks."""
-        self.deformer.tangent_dtype = self.geometry.tangent_dtype = dtype

@@ -1,28 +1,37 @@
-"""Rendering an avatar of the published model."""
+"""Rendering an avatar of the published model, in torch's operations on every device.
+
+1. `_evaluate`: all that a latent code fixes, kept for the latest codes.
+2. `_pose`: expression, pose and shape, which are folded into one small map; kept until they change.
+3. `_view`: every camera.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, fields, is_dataclass
 
 import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import PublishedAvatar
+from pegasus_runtime.avatar.geometry import GeometryOutput
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.camera import Camera, project
-from pegasus_runtime.cuda_graph import GraphedCalls
+from pegasus_runtime.deform.as_written import evaluate_as_written
 from pegasus_runtime.deform.canonical_head import make_canonical_head
-from pegasus_runtime.deform.drawn import DrawnPoints, DrawnSurface, find_drawn, pose_waiting
-from pegasus_runtime.deform.evaluation import SurfaceEvaluation
+from pegasus_runtime.deform.evaluation import Evaluation
 from pegasus_runtime.deform.near_order import near_order
-from pegasus_runtime.deform.nearest import NearestTracker
+from pegasus_runtime.deform.nearest import nearest_vertices
 from pegasus_runtime.deform.shading_table import bake_shading
 from pegasus_runtime.deform.surface import (
+    CanonicalSurface,
     PosedHead,
     PosedSurface,
     displace_by_shape,
+    join_surfaces,
+    pose_surface,
     prepare_pose,
 )
 from pegasus_runtime.drawing import draw_passes, point_features
@@ -30,26 +39,30 @@ from pegasus_runtime.frame import Frame
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.raster import render_features
 
-_SURFACE_BYTES = 256 * 2**20
+_SURFACE_BYTES = 512 * 2**20
 """Kept of earlier latent codes, so that going back to one costs nothing."""
 _MIN_TABLE_POINTS = 4_300
 """With fewer points the shading network itself costs less than its smallest table."""
+_EXACT_CHUNK = 8192
+_BEHIND = -1.0
+"""depth of points that are not drawn"""
+
+
+@dataclass
+class _Posed:
+    """All points as a frame shows them, before a camera does."""
+
+    surface: PosedSurface
+    geometry: GeometryOutput
+    shading: Tensor
+    """(N, 3)"""
 
 
 class PublishedRenderer:
-    """An avatar of the published model, ready to be rendered on one device.
-
-    What depends on the latent code alone is kept until the code changes, so that a change of
-    expression, pose or camera costs only what really changes. A session belongs to one thread at
-    a time.
-    """
+    """An avatar of the published model on one device. Belongs to one thread at a time."""
 
     def __init__(
-        self,
-        avatar: PublishedAvatar,
-        device: torch.device,
-        *,
-        exact: bool = False,
+        self, avatar: PublishedAvatar, device: torch.device, *, exact: bool = False
     ) -> None:
         """
         Args:
@@ -66,19 +79,18 @@ class PublishedRenderer:
             self._head, avatar.canonical_expression.cpu(), avatar.canonical_jaw_rad
         )
         self._canonical = self._rest_head.to(self.device)
-        # Neighbours in a row: they are evaluated and drawn together.
+        # Neighbours in a row: they are drawn together.
         self._sorted = near_order(avatar.points).to(self.device)
         self._points = avatar.points.to(self.device)[self._sorted]
         self._order = _even_order(len(self._points)).to(self.device)
         self._exact = exact
-        self._surfaces: Recent[DrawnSurface] = Recent(_SURFACE_BYTES, lambda s: s.num_bytes)
-        self._evaluation: tuple[Hashable, SurfaceEvaluation, DrawnPoints | None] | None = None
-        self._tracker = NearestTracker(self._canonical.vertices)
+        self._surfaces: Recent[CanonicalSurface] = Recent(_SURFACE_BYTES, _num_bytes)
+        self._evaluation: tuple[Hashable, Evaluation] | None = None
         self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
+        self._waiting: Recent[Tensor | None] = Recent(0, lambda _: 1)
         self._shaders: Recent[Callable[[Tensor], Tensor]] = Recent(0, lambda _: 1)
         self._displaced: Recent[Tensor | None] = Recent(0, lambda _: 1)
-        self._posed: Recent[tuple[PosedSurface, Tensor]] = Recent(0, lambda _: 1)
-        self._pose_calls, self._view_calls = GraphedCalls(self.device), GraphedCalls(self.device)
+        self._posed: Recent[_Posed] = Recent(0, lambda _: 1)
 
     def render(
         self,
@@ -91,9 +103,8 @@ class PublishedRenderer:
     ) -> Frame:
         """A picture; see `Session.render`, which has checked everything."""
         code = self._code(params)
-        surface = self._surface(code, count, interrupted)
-        posed, shading = self._pose(surface, params, code, count)
-        projected, columns = self._view(surface, posed, shading, camera, names, code, count)
+        posed = self._pose(params, code, count, interrupted)
+        projected, columns = self._view(posed, code, count, camera, names)
         radius = self._radius(camera, count)
 
         def blend(points: Tensor, scale: float, size: tuple[int, int]) -> Tensor:
@@ -106,9 +117,15 @@ class PublishedRenderer:
             )
 
         images = draw_passes(projected, names, camera.image_size, blend, background)
-        assert posed.normals is not None
-        complete = self._completion(surface, posed, params, code, count)
-        return Frame(images, posed.points, posed.normals, complete)
+        points, normals = posed.surface.points, posed.surface.normals
+        assert normals is not None
+
+        def complete() -> tuple[Tensor, Tensor]:
+            if count < len(self._points):
+                return points, normals
+            return _put_back(points, self._sorted), _put_back(normals, self._sorted)
+
+        return Frame(images, points, normals, complete)
 
     def _code(self, params: Parameters) -> Tensor:
         """On the host, where it is compared with earlier ones."""
@@ -117,77 +134,63 @@ class PublishedRenderer:
             return torch.tensor(params.latent)
         return self.avatar.codes.compose(params.attributes).detach().cpu()
 
-    def _surface(
-        self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
-    ) -> DrawnSurface:
-        key = (_bytes(code), count)
-        if self._exact:
-            return self._written(code, count)
+    def _chosen(self, count: int) -> Tensor:
+        whole = count == len(self._points)
+        return self._points if whole else self._points[self._order[:count].sort().values]
 
-        def evaluate() -> DrawnSurface:
+    def _evaluate(
+        self, code: Tensor, count: int, interrupted: Callable[[], bool] | None
+    ) -> CanonicalSurface:
+        key = (_bytes(code), count)
+
+        def evaluate() -> CanonicalSurface:
             if self._evaluation is None or self._evaluation[0] != key:
-                self._evaluation = key, *self._evaluate(code, count)
-            _, evaluation, drawn = self._evaluation
-            surface = DrawnSurface(evaluation.finish(interrupted), drawn)
+                networks, points = self._networks.at(code.to(self.device)), self._chosen(count)
+                given = networks, self._canonical, points, self.avatar.moves_points
+                self._evaluation = key, Evaluation(*given)
+            surface = self._evaluation[1].finish(interrupted)
             self._evaluation = None
             return surface
 
         return self._surfaces.get(key, evaluate)
 
-    def _written(self, code: Tensor, count: int) -> DrawnSurface:
-        from pegasus_runtime.deform.as_written import WrittenSurface
-
-        points, move = self._chosen(count), self.avatar.moves_points
-        code, drawn = code.to(self.device), None
-        if self._has_waiting:
-            drawn = find_drawn(self._networks.deformer.at(code), points, self.avatar.store)
-        index = None if drawn is None else drawn.index
-        return DrawnSurface(
-            WrittenSurface(self._networks, self._canonical, points, code, move, index), drawn
-        )
-
-    @property
-    def _has_waiting(self) -> bool:
-        """Whether some points may wait in the store."""
-        return self.avatar.moves_points and self.avatar.store is not None
-
-    def _chosen(self, count: int) -> Tensor:
-        whole = count == len(self._points)
-        return self._points if whole else self._points[self._order[:count].sort().values]
-
-    def _evaluate(self, code: Tensor, count: int) -> tuple[SurfaceEvaluation, DrawnPoints | None]:
-        networks, points = self._networks.at(code.to(self.device)), self._chosen(count)
-        drawn = None
-        if self.avatar.moves_points:
-            drawn = find_drawn(networks.deformer, points, self.avatar.store)
-            points = drawn.points
-        evaluation = SurfaceEvaluation(self._networks, networks, self._canonical, points)
-        return evaluation, drawn if self._has_waiting else None
-
     def _pose(
-        self, surface: DrawnSurface, params: Parameters, code: Tensor, count: int
-    ) -> tuple[PosedSurface, Tensor]:
-        def evaluate() -> tuple[PosedSurface, Tensor]:
-            head, nearest = self._prepare(params), None
-            if head.shape_displacements is not None and not self._exact:
-                nearest = self._find_nearest(surface, code, count)
-
-            def pose(*head: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-                posed = surface.surface.pose(PosedHead(*head), nearest)
-                assert posed.normals is not None
-                return posed.points, posed.normals, self._shade(posed.normals, code)
-
-            if self._exact:
-                points, normals, shading = pose(*head.to(self.device).tensors())
-            else:
-                key = (_bytes(code), count, nearest is None)
-                points, normals, shading = self._pose_calls(key, pose, *head.tensors())
-            return PosedSurface(points, normals), shading
-
+        self,
+        params: Parameters,
+        code: Tensor,
+        count: int,
+        interrupted: Callable[[], bool] | None,
+    ) -> _Posed:
         if self._exact:
-            return evaluate()
+            return self._pose_exactly(params, code, count)
+        surface = self._evaluate(code, count, interrupted)
+
+        def pose() -> _Posed:
+            head, nearest = self._prepare(params).to(self.device), None
+            if head.shape_displacements is not None:
+                nearest = self._nearest.get(
+                    (_bytes(code), count),
+                    lambda: nearest_vertices(surface.points, self._canonical.vertices),
+                )
+            blend = self._networks.deformer.blend_map(head.expression_change, head.feature_change)
+            posed = pose_surface(blend, self._canonical, surface, head, nearest)
+            assert surface.geometry is not None and posed.normals is not None
+            return _Posed(posed, surface.geometry, self._shade(posed.normals, code))
+
         state = (params.expression.tobytes(), params.pose.tobytes(), params.shape.tobytes())
-        return self._posed.get((_bytes(code), count, *state), evaluate)
+        return self._posed.get((_bytes(code), count, *state), pose)
+
+    def _pose_exactly(self, params: Parameters, code: Tensor, count: int) -> _Posed:
+        head, code = self._prepare(params).to(self.device), code.to(self.device)
+        parts = [
+            evaluate_as_written(
+                self._networks, self._canonical, points, code, head, move=self.avatar.moves_points
+            )
+            for points in self._chosen(count).split(_EXACT_CHUNK)
+        ]
+        posed, geometry = (join_surfaces(list(each)) for each in zip(*parts, strict=True))
+        shading = self._networks.shading(posed.normals, code)
+        return _Posed(posed, geometry, shading)
 
     def _prepare(self, params: Parameters) -> PosedHead:
         """On the host, but for what its shape displaces: that is larger, and changes seldom."""
@@ -202,40 +205,6 @@ class PublishedRenderer:
         known = self._displaced.get(params.shape.tobytes(), displace)
         return prepare_pose(self._head, self._rest_head, expression, pose, shape, known)
 
-    def _completion(
-        self,
-        surface: DrawnSurface,
-        posed: PosedSurface,
-        params: Parameters,
-        code: Tensor,
-        count: int,
-    ) -> Callable[[], tuple[Tensor, Tensor]]:
-        """What gives points and normals of all, drawn or not, in the avatar's own order."""
-        drawn = surface.points
-        # They may be the caller's own arrays, who goes on to the next frame with them.
-        kept = params.copy()
-
-        def complete() -> tuple[Tensor, Tensor]:
-            assert posed.normals is not None
-            points, normals = posed.points, posed.normals
-            if drawn is not None:
-                head = self._prepare(kept).to(self.device)
-                points, normals = pose_waiting(
-                    self._networks, self._canonical, drawn, code.to(self.device), head, posed
-                )
-            if count < len(self._points):
-                return points, normals
-            return _put_back(points, self._sorted), _put_back(normals, self._sorted)
-
-        return complete
-
-    def _find_nearest(self, surface: DrawnSurface, code: Tensor, count: int) -> Tensor:
-        """Nearest head vertex (M,) of each point drawn."""
-        return self._nearest.get(
-            (_bytes(code), count),
-            lambda: surface.among_drawn(self._tracker.find(surface.places)),
-        )
-
     def _shade(self, normals: Tensor, code: Tensor) -> Tensor:
         """Shading (N, 3) of normals (N, 3), from a table where that pays."""
         network, bakes = self._networks.shading, len(normals) >= _MIN_TABLE_POINTS
@@ -246,7 +215,7 @@ class PublishedRenderer:
             def shade(normals: Tensor) -> Tensor:
                 return network.forward(normals, worn)
 
-            table = bake_shading(shade, self.device) if bakes and not self._exact else None
+            table = bake_shading(shade, self.device) if bakes else None
             return table or shade
 
         return self._shaders.get((_bytes(code), bakes), make)(normals)
@@ -257,28 +226,35 @@ class PublishedRenderer:
         return self.avatar.radius_in(camera) * math.sqrt(max(share, 1.0))
 
     def _view(
-        self,
-        surface: DrawnSurface,
-        posed: PosedSurface,
-        shading: Tensor,
-        camera: Camera,
-        names: tuple[str, ...],
-        code: Tensor,
-        count: int,
+        self, posed: _Posed, code: Tensor, count: int, camera: Camera, names: tuple[str, ...]
     ) -> tuple[Tensor, Tensor]:
         """The points as a camera sees them (N, 3), and what is blended of them (N, C)."""
-        geometry = surface.surface.geometry
+        tensors = (part.to(self.device, non_blocking=True) for part in camera.tensors)
+        projected = project(posed.surface.points, *tensors)
+        waiting = self._waiting.get((_bytes(code), count), lambda: self._find_waiting(code, count))
+        if waiting is not None:
+            projected[:, 2].masked_fill_(waiting, _BEHIND)
+        depth = projected[:, 2]
+        return projected, point_features(posed.geometry, posed.surface, posed.shading, depth, names)
 
-        def view(*given: Tensor) -> tuple[Tensor, Tensor]:
-            points, normals, shading, *camera = given
-            projected = project(points, *camera)
-            posed = PosedSurface(points, normals)
-            return projected, point_features(geometry, posed, shading, projected[:, 2], names)
+    def _find_waiting(self, code: Tensor, count: int) -> Tensor | None:
+        """(N,) whether the canonical offset leaves a point in the avatar's store: not drawn."""
+        if self.avatar.store is None or not self.avatar.moves_points:
+            return None
+        points, code = self._chosen(count), code.to(self.device)
+        moved = points + self._networks.deformer.canonical_offset(points, code)
+        low, high = self.avatar.store.to(moved)
+        waiting: Tensor = ((moved > low) & (moved < high)).all(dim=1)
+        return waiting
 
-        assert posed.normals is not None
-        given = posed.points, posed.normals, shading, *camera.tensors
-        projected, columns = self._view_calls((_bytes(code), count, names), view, *given)
-        return projected, columns
+
+def _num_bytes(holder: object) -> int:
+    """Of all tensors that a dataclass and those in it hold."""
+    if isinstance(holder, Tensor):
+        return holder.nbytes
+    if not is_dataclass(holder):
+        return 0
+    return sum(_num_bytes(getattr(holder, field.name)) for field in fields(holder))
 
 
 def _put_back(values: Tensor, order: Tensor) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.deform.folding_kernel import Floats
 from pegasus_runtime.numba_start import inner, on_all_cores, prange
 
 _LANES = 64
 """points that are found on the table together"""
 _NONE, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
 
+Floats = NDArray[np.float32]
 Corners = NDArray[np.int32]
 
 

@@ -90,7 +90,6 @@ def evaluate_surface(
     points: Tensor,
     *,
     appearance: bool = True,
-    still: bool = False,
     move: bool = True,
 ) -> CanonicalSurface:
     """Everything about points (N, 3) that depends on the latent code alone.
@@ -101,11 +100,10 @@ def evaluate_surface(
         points: (N, 3) stored points p.
         appearance: also evaluate colour and parts; without it only positions come out, at a small
             part of the cost.
-        still: let the derivatives from which normals come carry no gradients.
         move: apply the canonical offset (a single person's avatar has none).
     """
     moved = points + networks.deformer.canonical_offset(points) if move else points
-    deformer = networks.deformer(moved, tangents=appearance, still=still)
+    deformer = networks.deformer(moved, tangents=appearance)
     weight, bias = networks.surface_offset
     surface_points = moved + torch.addmm(bias, deformer.hidden, weight.T)
     tangents = None
@@ -115,15 +113,13 @@ def evaluate_surface(
     rest, rest_tangents = undo_transforms(
         canonical, deformer.skinning, surface_points, tangents, deformer.skinning_tangents
     )
-    if still and rest_tangents is not None:
-        rest_tangents = rest_tangents.detach()
     return CanonicalSurface(
         offset_points=moved,
         points=surface_points,
         deformer=deformer,
         rest_points=rest,
         rest_tangents=rest_tangents,
-        geometry=networks.geometry(moved, True, still) if appearance else None,
+        geometry=networks.geometry(moved, True) if appearance else None,
     )
 
 

@@ -23,13 +23,14 @@ from pegasus_runtime.surfels.surfels import Surfels, concatenate
 
 _HIDING, _HIDDEN = "hat", "hair"
 """categories of which the first hides what of the second lies outside its shell"""
-_SHELL_REACH = 0.15
-"""Hair farther than this from the hat (in units of the head, 4 cm) hangs free of it."""
-_SHELL_DEPTH = 0.01
-"""Hair less deep than this below the hat's surface would come through it when the head moves."""
-_UPRIGHT = 0.6
-"""Cosine between the way to the nearest shell point and its normal, below which a point is beside
-the shell and not above it."""
+_SHELL_ANGLE, _SHELL_NEIGHBOURS = 0.045, 4
+"""A direction is covered when so many of a hat's surfels lie within so many radians of it: twice
+the distance of neighbours in a hat of 10,000. With more of it hair below the rim goes too."""
+_EDGES = torch.tensor([0.02, 0.98])
+"""Of the shell's extent: a few surfels astray do not move its middle."""
+_CLAIMED, _OFFSET_SCALE = 0.3, 20.0
+"""A hat that changes one of the person's surfels by this much uses it for itself or hides it;
+hair that is put on with it no longer changes it. An offset by 1 / scale counts as one logit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +104,18 @@ class Wardrobe:
     def dressed(self, strengths: Mapping[str, float]) -> Surfels:
         """All surfels with the differences of what is worn."""
         changed = {name: getattr(self.everything, name).clone() for name in CHANGED}
-        for attribute in self.worn(strengths):
-            for name, values in changed.items():
-                difference = getattr(attribute.difference, name)
-                values.index_add_(0, attribute.region, strengths[attribute.name] * difference)
+        self.add_differences(changed, strengths)
         return replace(self.everything, **changed)
+
+    def add_differences(self, values: Mapping[str, Tensor], strengths: Mapping[str, float]) -> None:
+        """Add what is worn to arrays of `everything`, by name, in place."""
+        worn = self.worn(strengths)
+        for attribute in worn:
+            share = strengths[attribute.name] * self._share(attribute, worn, strengths)
+            for name, array in values.items():
+                difference = getattr(attribute.difference, name)
+                change = difference * share.view(-1, *[1] * (difference.ndim - 1))
+                array.index_add_(0, attribute.region, change)
 
     def presence(self, strengths: Mapping[str, float]) -> Tensor:
         """(N,) in 0..1 by which the opacities of `everything` are multiplied.
@@ -121,7 +129,10 @@ class Wardrobe:
         worn = self.worn(strengths)
         for attribute in worn:
             own = self.ranges[attribute.name]
-            presence[own.start : own.stop] = self._presence(attribute, worn, strengths)
+            presence[own.start : own.stop] = min(max(strengths[attribute.name], 0.0), 1.0)
+        for hat, hair in _hiding(worn):
+            left = 1 - min(max(strengths[hat.name], 0.0), 1.0)
+            presence[self._hidden_by(hat, hair)] *= left
         return presence
 
     def changed(self, strengths: Mapping[str, float]) -> Tensor:
@@ -133,62 +144,119 @@ class Wardrobe:
             changed[attribute.region] = True
         return changed
 
+    def _share(
+        self, attribute: Attribute, worn: Sequence[Attribute], strengths: Mapping[str, float]
+    ) -> Tensor:
+        """(M,) how much of an attribute's difference is left beside what else is worn."""
+        share = torch.ones(len(attribute.region))
+        for hat, hair in _hiding(worn):
+            if hair is attribute:
+                claim = self._claim_of(hat)[attribute.region]
+                share = share * (1 - min(max(strengths[hat.name], 0.0), 1.0) * claim)
+        return share
+
+    def _claim_of(self, hat: Attribute) -> Tensor:
+        """(N,) in 0..1, how much a hat needs each of the person's surfels for itself."""
+        if hat.name not in self._claims:
+            change = hat.difference
+            size = _OFFSET_SCALE * change.offset.norm(dim=1) + change.colour.norm(dim=1) / 2
+            size = size + change.opacity.abs() / 4
+            claim = torch.zeros(len(self.source))
+            claim[hat.region] = (size / _CLAIMED).clamp(0, 1)
+            self._claims[hat.name] = claim
+        return self._claims[hat.name]
+
+    def _hidden_by(self, hat: Attribute, hair: Attribute) -> Tensor:
+        """(K,) surfels of `everything` of a hair that a hat hides; found once for each pair."""
+        key = (hat.name, hair.name)
+        if key not in self._hidden:
+            used = hat.region[self._claim_of(hat)[hat.region] > 0.5]
+            shell, _ = self._at_rest(hat, used, opaque=True)
+            changed = torch.cat([hair.region, torch.tensor(self.ranges[hair.name])]).long()
+            strands, reach = self._at_rest(hair, hair.region)
+            self._hidden[key] = changed[outside_shell(strands, reach, shell)]
+        return self._hidden[key]
+
+    def _at_rest(
+        self, attribute: Attribute, among: Tensor, opaque: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Points (K, 3) of some of the person's surfels and an attribute's own, worn at rest.
+
+        The second is how far each reaches, (K,).
+        """
+        dressed = self.dressed({attribute.name: 1.0})
+        index = torch.cat([among, torch.tensor(self.ranges[attribute.name])]).long()
+        if opaque:
+            index = index[dressed.opacity[index] > 0]
+        chosen = dressed.chosen(index)
+        points, _ = rest_surfels(chosen, self.rest_corners)
+        return points, 2 * chosen.log_radius.max(dim=1).values.exp()
+
+    @cached_property
+    def _claims(self) -> dict[str, Tensor]:
+        return {}
+
+    @cached_property
+    def _hidden(self) -> dict[tuple[str, str], Tensor]:
+        return {}
+
+    def chosen(self, source: Tensor, own: Mapping[str, Tensor]) -> Wardrobe:
+        """Some of the surfels, in another order, or more than once.
+
+        Args:
+            source: indices of the person's surfels.
+            own: attribute's name → indices of its own.
+        """
+        attributes = []
+        for attribute in self.attributes:
+            row = torch.full((len(self.source),), -1)
+            row[attribute.region] = torch.arange(len(attribute.region))
+            region = (row[source] >= 0).nonzero()[:, 0]
+            rows = row[source[region]]
+            difference = Difference(**{n: getattr(attribute.difference, n)[rows] for n in CHANGED})
+            mine = attribute.own.chosen(own[attribute.name])
+            attributes.append(Attribute(attribute.name, region, difference, mine))
+        return Wardrobe(self.source.chosen(source), tuple(attributes), self.rest_corners)
+
     def resized(self, num_surfels: int) -> Wardrobe:
         """The same with more or fewer surfels: an even subset, or copies moved a little."""
         generator = torch.Generator().manual_seed(0)
         share = num_surfels / max(self.num_surfels, 1)
 
-        def taken(surfels: Surfels) -> tuple[Surfels, Tensor]:
-            total, count = len(surfels), round(len(surfels) * share)
-            rounds = -(-count // max(total, 1))
-            orders = [torch.randperm(total, generator=generator) for _ in range(rounds)]
-            index = torch.cat([torch.zeros(0, dtype=torch.long), *orders])[:count]
-            moved = surfels.chosen(index)
-            radii = moved.log_radius.exp().mean(dim=1, keepdim=True)
-            jitter = radii * torch.randn(count, 3, generator=generator)
+        def index(total: int) -> Tensor:
+            count = round(total * share)
+            orders = [
+                torch.randperm(total, generator=generator)
+                for _ in range(-(-count // max(total, 1)))
+            ]
+            return torch.cat([torch.zeros(0, dtype=torch.long), *orders])[:count]
+
+        def spread(surfels: Surfels, total: int) -> Surfels:
+            smaller = surfels.log_radius - 0.5 * math.log(max(share, 1.0))
+            jitter = smaller.exp().mean(dim=1, keepdim=True)
+            jitter = jitter * torch.randn(len(surfels), 3, generator=generator)
             jitter[:total] = 0
-            smaller = moved.log_radius - 0.5 * math.log(max(share, 1.0))
-            return replace(moved, offset=moved.offset + jitter, log_radius=smaller), index
+            return replace(surfels, offset=surfels.offset + jitter, log_radius=smaller)
 
-        source, index = taken(self.source)
-        attributes = []
-        for attribute in self.attributes:
-            row = torch.full((len(self.source),), -1)
-            row[attribute.region] = torch.arange(len(attribute.region))
-            region = (row[index] >= 0).nonzero()[:, 0]
-            rows = row[index[region]]
-            difference = Difference(**{n: getattr(attribute.difference, n)[rows] for n in CHANGED})
-            attributes.append(
-                Attribute(attribute.name, region, difference, taken(attribute.own)[0])
-            )
-        return Wardrobe(source, tuple(attributes), self.rest_corners)
+        taken = self.chosen(
+            index(len(self.source)), {a.name: index(len(a.own)) for a in self.attributes}
+        )
+        attributes = tuple(
+            replace(new, own=spread(new.own, len(old.own)))
+            for new, old in zip(taken.attributes, self.attributes, strict=True)
+        )
+        source = spread(taken.source, len(self.source))
+        return Wardrobe(source, attributes, self.rest_corners)
 
-    def _presence(
-        self, attribute: Attribute, worn: Sequence[Attribute], strengths: Mapping[str, float]
-    ) -> Tensor:
-        """(M,) of an attribute's own surfels."""
-        strength = min(max(strengths[attribute.name], 0.0), 1.0)
-        presence = torch.full((len(attribute.own),), strength)
-        if category_of(attribute.name) != _HIDDEN:
-            return presence
-        for other in worn:
-            if category_of(other.name) == _HIDING:
-                left = 1 - min(max(strengths[other.name], 0.0), 1.0)
-                presence[self._hidden_by(other, attribute)] *= left
-        return presence
 
-    def _hidden_by(self, hat: Attribute, hair: Attribute) -> Tensor:
-        """(M,) bool, which of a hair's own surfels a hat hides; found once for each pair."""
-        key = (hat.name, hair.name)
-        if key not in self._hidden:
-            shell = rest_surfels(hat.own, self.rest_corners)
-            strands, _ = rest_surfels(hair.own, self.rest_corners)
-            self._hidden[key] = outside_shell(strands, *shell)
-        return self._hidden[key]
-
-    @cached_property
-    def _hidden(self) -> dict[tuple[str, str], Tensor]:
-        return {}
+def _hiding(worn: Sequence[Attribute]) -> list[tuple[Attribute, Attribute]]:
+    """Pairs of a hat and a hair under it."""
+    return [
+        (hat, hair)
+        for hat in worn
+        for hair in worn
+        if category_of(hat.name) == _HIDING and category_of(hair.name) == _HIDDEN
+    ]
 
 
 def rest_surfels(surfels: Surfels, corners: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,24 +272,31 @@ def rest_surfels(surfels: Surfels, corners: Tensor) -> tuple[Tensor, Tensor]:
     return points, torch.where(outward < 0, -normals, normals)
 
 
-def outside_shell(points: Tensor, shell: Tensor, normals: Tensor) -> Tensor:
-    """(N,) bool, which points lie on or outside of a shell that covers them.
+def outside_shell(points: Tensor, reach: Tensor, shell: Tensor) -> Tensor:
+    """(N,) bool, which points reach to or through a shell that covers them, seen from within.
 
-    A point below the shell's rim has its nearest shell point beside it, not under it, and stays.
+    Both are looked at from the middle of the shell's opening. A point below the rim lies in a
+    direction in which there is no shell, and stays.
 
     Args:
         points: (N, 3)
+        reach: (N,) how far something extends around them.
         shell: (M, 3) points of the shell.
-        normals: (M, 3) theirs, outward.
     """
     from scipy.spatial import cKDTree
 
-    if not len(points) or not len(shell):
+    if not len(points) or len(shell) < _SHELL_NEIGHBOURS:
         return torch.zeros(len(points), dtype=torch.bool)
-    found = cKDTree(shell.numpy()).query(points.numpy(), distance_upper_bound=_SHELL_REACH)
-    distance, index = (torch.from_numpy(np.asarray(each)) for each in found)
-    near = distance.isfinite()
-    index = torch.where(near, index, 0)
-    height = ((points - shell[index]) * normals[index]).sum(dim=1)
-    beside = height.abs() < _UPRIGHT * distance
-    return near & (height > -_SHELL_DEPTH) & ~(beside & (distance > _SHELL_DEPTH))
+    low, high = torch.quantile(shell[:: max(1, len(shell) // 20_000)], _EDGES, dim=0)
+    middle = (low + high) / 2
+    middle[1] = low[1]
+    radius, depth = (points - middle).norm(dim=1), (shell - middle).norm(dim=1)
+    towards = (points - middle) / radius.clamp_min(1e-6)[:, None]
+    directions = (shell - middle) / depth.clamp_min(1e-6)[:, None]
+    found = cKDTree(directions.numpy()).query(
+        towards.numpy(), k=list(range(1, _SHELL_NEIGHBOURS + 1))
+    )
+    apart, index = (torch.from_numpy(np.asarray(each)) for each in found)
+    covered = apart[:, -1] < _SHELL_ANGLE
+    outside: Tensor = radius + reach > depth[index].median(dim=1).values
+    return covered & outside

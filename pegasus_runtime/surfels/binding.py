@@ -77,6 +77,17 @@ def skin_triangles(head: Head) -> Tensor:
     return ~torch.isin(labels, torch.tensor(moving)).any(dim=1)
 
 
+def plane_weights(points: Tensor, corners: Tensor) -> Tensor:
+    """Barycentric weights (…, 3) of points (…, 3) projected onto the planes of (…, 3, 3)."""
+    a, b, c = corners.unbind(dim=-2)
+    ab, ac, ap = b - a, c - a, points - a
+    d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
+    d20, d21 = (ap * ab).sum(-1), (ap * ac).sum(-1)
+    area = (d00 * d11 - d01 * d01).clamp_min(1e-20)
+    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
+    return torch.stack([1 - v - w, v, w], dim=-1)
+
+
 def _closest_on_triangles(points: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
     """Closest points of triangles and their barycentric weights.
 
@@ -87,13 +98,7 @@ def _closest_on_triangles(points: Tensor, corners: Tensor) -> tuple[Tensor, Tens
         points: (…, 3)
         corners: (…, 3, 3)
     """
-    a, b, c = corners.unbind(dim=-2)
-    ab, ac, ap = b - a, c - a, points - a
-    d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
-    d20, d21 = (ap * ab).sum(-1), (ap * ac).sum(-1)
-    area = (d00 * d11 - d01 * d01).clamp_min(1e-20)
-    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
-    plane = torch.stack([1 - v - w, v, w], dim=-1)
+    plane = plane_weights(points, corners)
     options = [plane]
     for first, second in ((0, 1), (1, 2), (2, 0)):
         start, edge = corners[..., first, :], corners[..., second, :] - corners[..., first, :]

@@ -198,15 +198,7 @@ def in_drawing_order(wardrobe: Wardrobe, codes: LatentCodes) -> Wardrobe:
         points, _ = rest_surfels(surfels, wardrobe.rest_corners)
         return near_order(points) if len(points) else torch.zeros(0, dtype=torch.long)
 
-    moved = order(wardrobe.source)
-    places = torch.empty_like(moved)
-    places[moved] = torch.arange(len(moved))
-    attributes = []
-    for attribute in wardrobe.attributes:
-        region, rank = places[attribute.region].sort()
-        difference = Difference(**{n: getattr(attribute.difference, n)[rank] for n in CHANGED})
-        own = attribute.own.chosen(order(attribute.own))
-        attributes.append(Attribute(attribute.name, region, difference, own))
-    ordered = Wardrobe(wardrobe.source.chosen(moved), tuple(attributes), wardrobe.rest_corners)
+    own = {attribute.name: order(attribute.own) for attribute in wardrobe.attributes}
+    ordered = wardrobe.chosen(order(wardrobe.source), own)
     lay_out_codes(codes, ordered)
     return ordered

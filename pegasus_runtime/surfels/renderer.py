@@ -22,10 +22,10 @@ from pegasus_runtime import devices
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
+from pegasus_runtime.deform.surface import apply_rows
 from pegasus_runtime.drawing import draw_passes, point_colours
 from pegasus_runtime.frame import Frame
-from pegasus_runtime.head import pose_head
-from pegasus_runtime.head.skinning import rotation_matrices
+from pegasus_runtime.head.skinning import pose_joints, rotation_matrices
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.passes import pass_widths
 from pegasus_runtime.surfels.attributes import CHANGED, Wardrobe
@@ -97,9 +97,7 @@ class _LoopBody:
         stale = torch.cat([self._touched, regions])
         for name, values in self._now.items():
             values[self._touched] = getattr(self._base, name)[self._touched]
-            for attribute in worn:
-                difference = getattr(attribute.difference, name)
-                values.index_add_(0, attribute.region, strengths[attribute.name] * difference)
+        self._wardrobe.add_differences(self._now, strengths)
         self._axes[stale] = _scaled_axes(
             self._now["rotation"][stale], self._now["log_radius"][stale]
         )
@@ -172,6 +170,9 @@ class SurfelRenderer:
         self._light = self._bake(plain)
         self._active: Recent[Tensor] = Recent(0, lambda _: 1)
         self._lit: Recent[_Lit] = Recent(0, lambda _: 1)
+        self._shaped: Recent[Tensor] = Recent(0, lambda _: 1)
+        directions = self._head.expression_directions, self._head.pose_directions
+        self._directions = torch.cat(directions, dim=2).flatten(0, 1).contiguous()
 
     def render(
         self,
@@ -225,12 +226,22 @@ class SurfelRenderer:
         return self._lit.get((worn, *state), pose)
 
     def _pose_head(self, params: Parameters) -> tuple[Tensor, Tensor]:
-        """Vertices (V, 3) and states (R,), on the host: too little to wait for a device."""
+        """Vertices (V, 3) and states (R,), on the host: too little to wait for a device.
+
+        As `pose_head`, with what only the shape moves kept and the other directions in one product.
+        """
+        head = self._head
         expression, pose, shape = (
             torch.tensor(v) for v in (params.expression, params.pose, params.shape)
         )
-        posed = pose_head(self._head, shape, expression, pose)
-        return posed.vertices, self._avatar.states(expression, posed.pose_feature)
+        shaped = self._shaped.get(
+            params.shape.tobytes(), lambda: head.template + head.identity_directions @ shape
+        )
+        _, transforms, feature = pose_joints(head, shape, expression, pose)
+        moved = torch.addmv(shaped.view(-1), self._directions, torch.cat([expression, feature]))
+        blended = (head.skinning_weights @ transforms[:, :3].flatten(1)).view(-1, 3, 4)
+        vertices = apply_rows(blended[:, :, :3], moved.view(-1, 3)) + blended[:, :, 3]
+        return vertices, self._avatar.states(expression, feature)
 
     def _bake(self, plain: bool) -> Callable[[Tensor], Tensor]:
         light = self._avatar.light.to(self._device)

@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "steps": "12",
     "batch_size": "2",
-    "warm_start_steps": "2",
     "preview_every": "100",
     "checkpoint_every": "4",
     "keep_checkpoints": "20",
@@ -30,10 +29,6 @@ SETTINGS = {
     "device": "cpu",
     "data.image_size": str(SIDE),
     "data.held_out_every": "3",
-    "model.geometry_width": "16",
-    "model.geometry_depth": "2",
-    "model.deformer_width": "16",
-    "model.tangent_precision": "float32",
     "points.initial": "200",
     "points.maximum": "700",
     "points.grow_every": "6",
@@ -101,13 +96,12 @@ def test_growth_and_pruning_are_the_same_everywhere(capture: Path, tmp_path: Pat
         "import os, sys, torch\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         "import trainer.engine.loop as loop\n"
-        "from trainer.engine.learner import Learner\n"
-        "grow, found = Learner.grow, []\n"
-        "def watched(self, generator):\n"
-        "    count = grow(self, generator)\n"
-        "    found.append(self.points.detach().clone())\n"
-        "    return count\n"
-        "Learner.grow = watched\n"
+        "from trainer.engine.surfel_state import SurfelState\n"
+        "change, found = SurfelState.change_points, []\n"
+        "def watched(self, step):\n"
+        "    change(self, step)\n"
+        "    found.append([p.detach().clone() for p in self.module.parameters()])\n"
+        "SurfelState.change_points = watched\n"
         "from trainer.__main__ import main\n"
         "code = main(sys.argv[1:])\n"
         f"torch.save(found, os.path.join({str(tmp_path)!r}, os.environ['RANK'] + '.pt'))\n"
@@ -118,8 +112,8 @@ def test_growth_and_pruning_are_the_same_everywhere(capture: Path, tmp_path: Pat
     done = train([sys.executable, *TORCHRUN, str(probe), *arguments])
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
-    assert first and len(first[-1]) > 200
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert len(first) == 1 and max(len(values) for values in first[0]) > 200
+    assert all(torch.equal(a, b) for a, b in zip(first[0], second[0], strict=True))
 
 
 def test_a_killed_process_is_started_again(capture: Path, two: Path, tmp_path: Path) -> None:

@@ -20,16 +20,12 @@ from trainer.engine.checkpoints import Checkpoints
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "steps": "400",
-    "warm_start_steps": "2",
     "preview_every": "400",
     "checkpoint_every": "1000",
     "threads": "1",
     "device": "cpu",
     "data.image_size": str(SIDE),
     "data.held_out_every": "3",
-    "model.geometry_width": "16",
-    "model.geometry_depth": "2",
-    "model.deformer_width": "16",
     "points.initial": "200",
     "points.maximum": "300",
 }

@@ -25,13 +25,11 @@ from tests.fake_capture import SIDE, write_fake_capture
 LEFT = Qt.MouseButton.LeftButton
 SMALL = {
     "steps": 3000,
-    "warm_start_steps": 2,
     "threads": 1,
     "device": "cpu",
     "checkpoint_every": 50,
     "preview_every": 50,
     "data": {"image_size": SIDE, "held_out_every": 3},
-    "model": {"geometry_width": 16, "geometry_depth": 2, "deformer_width": 16},
     "points": {"initial": 200, "maximum": 300},
 }
 pytestmark = pytest.mark.skipif(
@@ -247,26 +245,26 @@ def test_tab_goes_from_the_top_to_the_bottom(qtbot, dialog):
 def test_a_kind_brings_its_values_and_leaves_what_was_typed(qtbot, dialog, tmp_path):
     rows, form = dialog.rows, dialog.form
     titles = [rows.kind.itemText(index) for index in range(rows.kind.count())]
-    assert len(titles) == 4 and titles[0].startswith("Personal avatar")
+    assert len(titles) == 5 and titles[0].startswith("Personal avatar")
     assert form.values()["name"] == "personal" and rows.begin.isVisible()
+    # The sizes of this preset are for a GPU.
+    assert (form.values()["steps"] == 40_000) == (not rows.note.isVisible())
+    rows.note.linkActivated.emit("sizes")
+    assert form.values()["steps"] == 40_000 and form.values()["points.maximum"] == 200_000
     rows.kind.setCurrentIndex(1)
     values = form.values()
-    assert values["name"] == "person" and values["losses.segmentation"] == 0
-    assert not values["model.moves_points"] and not rows.begin.isVisible()
-    assert yaml.safe_load(dialog.config_text())["model"]["moves_points"] is False
+    assert values["name"] == "person" and values["data.source_share"] == 1
+    assert values["points.maximum"] == 60_000 and not rows.begin.isVisible()
+    assert yaml.safe_load(dialog.config_text())["data"]["source_share"] == 1
     assert dialog.run_folder().name == "person"
-    # The sizes of the presets are for a GPU.
-    assert (values["steps"] == 20_000) == (not rows.note.isVisible())
-    rows.note.linkActivated.emit("sizes")
-    assert form.values()["steps"] == 20_000 and form.values()["model.geometry_width"] == 256
     rows.data.setText(str(tmp_path))
     rows.out.clear()
     QTest.keyClicks(rows.out, str(tmp_path / "here"))
     form.fields["name"].setText("ada")
-    rows.kind.setCurrentIndex(2)
+    rows.kind.setCurrentIndex(4)
     content = yaml.safe_load(dialog.config_text())
     assert content["name"] == "ada" and content["data"]["folder"] == str(tmp_path)
-    assert content["losses"]["normal"] == 0 and dialog.run_folder() == tmp_path / "here"
+    assert content["model"]["kind"] == "published" and dialog.run_folder() == tmp_path / "here"
     dialog.yaml.setPlainText("start_from: a.avatar\n")
     assert rows.begin.isVisible() and rows.begin.text() == "a.avatar"
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import pegasus_runtime as pr
 from pegasus_runtime import session
-from pegasus_runtime.deform.as_written import WrittenSurface
-from pegasus_runtime.deform.posing import PlainSurface
 from pegasus_runtime.head import load_free_head
 from pegasus_runtime.passes import PASSES
 from tests.elsewhere import ELSEWHERE, elsewhere
@@ -27,16 +26,17 @@ from trainer.engine.loop import train
 from trainer.engine.ranks import Ranks
 
 
-@pytest.mark.parametrize("model", [{}, {"moves_points": False}, {"tangent_precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "model", [{}, {"kind": "published"}, {"kind": "published", "moves_points": False}]
+)
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
 def test_a_whole_training_keeps_to_its_device(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: dict[str, object]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: dict[str, Any]
 ) -> None:
     folder = write_fake_capture(tmp_path / "capture", {"source": 4, "hair_a": 3})
     small = {"geometry_width": 16, "geometry_depth": 2, "deformer_width": 16, "shading_width": 8}
     config = TrainingConfig(
         steps=6,
-        warm_start_steps=2,
         checkpoint_every=3,
         preview_every=3,
         threads=1,
@@ -51,7 +51,7 @@ def test_a_whole_training_keeps_to_its_device(
             config, load_capture(config.data), load_free_head(), tmp_path, ranks=Ranks(ELSEWHERE)
         )
     assert (tmp_path / "previews" / "step-00000006.png").exists()
-    assert avatar.points.device.type == "cpu"
+    assert avatar.rest_points.device.type == "cpu"
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -62,10 +62,6 @@ def test_drags_keep_to_their_device(monkeypatch: pytest.MonkeyPatch, exact: bool
     avatar.store = torch.tensor([[-0.1] * 3, [0.1] * 3])
     params, camera = avatar.neutral(), avatar.default_camera((20, 30))
     monkeypatch.setattr(session, "choose_device", lambda _name: ELSEWHERE)
-    surfaces = []
-    kind = WrittenSurface if exact else PlainSurface
-    pose = kind.pose
-    monkeypatch.setattr(kind, "pose", lambda *given: surfaces.append(given[0]) or pose(*given))
     with elsewhere(monkeypatch):
         drawn = pr.Session(avatar, "another", exact=exact)
         for attributes in ({}, {"hair": "a"}):
@@ -76,4 +72,3 @@ def test_drags_keep_to_their_device(monkeypatch: pytest.MonkeyPatch, exact: bool
             frame = drawn.render(params, camera, max_points=1000)
         assert frame.tensor("rgb").device == ELSEWHERE
         assert frame.points.shape[1] == 3
-    assert len(surfaces) >= 7

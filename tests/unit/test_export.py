@@ -35,7 +35,7 @@ class DrawnSession:
 
     def __init__(self) -> None:
         corner = torch.tensor([[0.5, 0.4, 0.3]])
-        self.avatar: Any = SimpleNamespace(points=torch.cat([corner, -corner]))
+        self.avatar: Any = SimpleNamespace(rest_points=torch.cat([corner, -corner]))
         self.views: list[Camera] = []
 
     def render(
@@ -183,7 +183,7 @@ def test_turntable_is_an_even_circle_without_the_first_view_again(camera: Camera
 def test_centre_ignores_points_far_away() -> None:
     points = torch.rand(1000, 3, generator=torch.Generator().manual_seed(0))
     points[0] = 100
-    avatar: Any = SimpleNamespace(points=points)
+    avatar: Any = SimpleNamespace(rest_points=points)
     np.testing.assert_allclose(avatar_centre(avatar), 0.5, atol=0.03)
 
 

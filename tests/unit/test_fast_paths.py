@@ -10,19 +10,15 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime.avatar.activation import softplus_and_slope, softplus_with_tangents
 from pegasus_runtime.avatar.geometry import Geometry
 from pegasus_runtime.avatar.networks import Shading
 from pegasus_runtime.cache import Recent
 from pegasus_runtime.deform import evaluation
-from pegasus_runtime.deform import nearest as nearest_module
 from pegasus_runtime.deform import renderer as renderer_module
-from pegasus_runtime.deform.posing_kernel import pose_folded
 from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.passes import PASSES
 from pegasus_runtime.raster import bands
-from pegasus_runtime.side_by_side import num_workers, work_through
 from tests.counting import count_evaluated
 
 
@@ -51,10 +47,10 @@ def _moved(avatar: pr.Avatar) -> pr.Parameters:
     return params
 
 
-def test_packed_posing_equals_the_plain_one(
+def test_folded_posing_equals_the_model_as_written(
     avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "_SLICES", (64, 320))  # several slices, the last not full
+    monkeypatch.setattr(evaluation, "_CHUNK", 320)  # several chunks, the last not full
     params, camera = _moved(avatar), avatar.default_camera((64, 64))
     plain = pr.Session(avatar, "cpu", exact=True).render(params, camera, PASSES)
     packed = pr.Session(avatar, "cpu").render(params, camera, PASSES)
@@ -62,31 +58,6 @@ def test_packed_posing_equals_the_plain_one(
     assert np.abs(plain.normals - packed.normals).max() < 1e-4
     for name in PASSES:
         assert np.abs(plain[name] - packed[name]).mean() < 1e-5
-
-
-def test_nearest_vertices_are_followed_exactly_and_few_are_looked_up_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    generator = torch.Generator().manual_seed(0)
-    vertices = torch.rand(400, 3, generator=generator)
-    points = torch.rand(3000, 3, generator=generator)
-    looked_up = []
-    look_up = nearest_module._look_up
-    monkeypatch.setattr(
-        nearest_module, "_look_up",
-        lambda points, among: looked_up.append(len(points)) or look_up(points, among),
-    )  # fmt: skip
-    tracker = nearest_module.NearestTracker(vertices)
-    kept = None
-    for _ in range(6):
-        found = tracker.find(points)
-        assert torch.equal(found, torch.cdist(points, vertices).argmin(dim=1))
-        assert kept is None or torch.equal(*kept), "an index given out has been written to"
-        kept = found, found.clone()
-        points = points + 0.003 * torch.randn(points.shape, generator=generator)
-    assert looked_up[0] == 3000 and sum(looked_up[1:]) < 0.5 * 5 * 3000
-    points[5] = torch.nan
-    assert len(tracker.find(points)) == 3000
 
 
 def test_a_baked_picture_is_close_to_the_exact_one(
@@ -99,16 +70,6 @@ def test_a_baked_picture_is_close_to_the_exact_one(
     squared = float(np.square(exact - baked).mean())
     assert squared < 10 ** (-48 / 10)
     assert np.abs(exact - baked).max() <= 4 / 255
-
-
-def test_the_first_shape_waits_for_no_compiler(avatar: pr.Avatar) -> None:
-    session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((32, 32))
-    params = avatar.neutral()
-    session.render(params, camera)
-    compiled = len(pose_folded.compiled.signatures)
-    params.shape[0] = 1.0
-    assert np.isfinite(session.render(params, camera).points).all()
-    assert len(pose_folded.compiled.signatures) == compiled == 1
 
 
 @pytest.mark.parametrize("fewest", [0, 4_300])
@@ -157,36 +118,17 @@ def test_normals_that_are_no_directions_get_a_finite_shade() -> None:
 
 
 def test_interrupted_work_goes_on(avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "_SLICES", (256, 256))
+    monkeypatch.setattr(evaluation, "_CHUNK", 256)
     counted = count_evaluated(monkeypatch)
     session, params = pr.Session(avatar, "cpu"), avatar.neutral()
     camera = avatar.default_camera((32, 32))
     with pytest.raises(Interrupted):
         session.render(params, camera, interrupted=lambda: len(counted) >= 3)
-    # Slices that were being worked on are finished and kept.
-    assert 3 <= len(counted) < 3 + num_workers()
+    assert len(counted) == 3
     frame = session.render(params, camera)
     assert sum(counted) == avatar.num_points == len(frame.points)
     again = pr.Session(avatar, "cpu").render(params, camera)
     assert np.array_equal(frame["rgb"], again["rgb"])
-
-
-def test_a_slice_that_fails_is_done_again(avatar: pr.Avatar) -> None:
-    done: list[int] = []
-    failing = {3}
-
-    def work(item: int) -> None:
-        if item in failing:
-            raise MemoryError("no room")
-        done.append(item)
-
-    items = list(range(8))
-    with pytest.raises(MemoryError, match="no room"):
-        work_through(items, work)
-    assert 3 in items and not set(items) & set(done)
-    failing.clear()
-    work_through(items, work)
-    assert sorted(done) == list(range(8)) and not items
 
 
 def test_going_back_to_an_attribute_evaluates_nothing(
@@ -227,64 +169,6 @@ def test_the_written_out_gradient_is_autograds(skip: int) -> None:
     for name, wanted in vars(replace(plain, sdf_gradient=gradient)).items():
         difference = float((getattr(found, name) - wanted).detach().abs().max())
         assert difference < 1e-4 * max(1.0, float(wanted.detach().abs().max())), name
-
-
-def test_compiled_softplus_equals_torchs() -> None:
-    values = torch.cat([torch.linspace(-2, 2, 4001), torch.linspace(-0.05, 0.05, 4001)])
-    values = torch.cat([values, torch.tensor([-1e30, 1e30])])[:, None]
-    doubled = values.double()
-    with torch.no_grad():
-        result, slope = softplus_and_slope(values)
-        broken, _ = softplus_and_slope(torch.tensor([[float("nan")]]))
-    wanted = torch.nn.functional.softplus(doubled, beta=100)
-    assert torch.allclose(result.double(), wanted, rtol=1e-6, atol=1e-8)
-    assert torch.allclose(slope.double(), torch.sigmoid(doubled * 100), rtol=1e-6, atol=1e-7)
-    assert broken.isnan().all()
-
-
-def test_gradients_through_the_compiled_softplus_are_autograds() -> None:
-    torch.manual_seed(5)
-    values, tangents = torch.randn(70, 9) * 0.02, torch.randn(3, 70, 9)
-    pulls = torch.randn(5, 70, 9)
-
-    def pull(values: torch.Tensor, tangents: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        values, tangents = values.clone().requires_grad_(), tangents.clone().requires_grad_()
-        first, slope = softplus_and_slope(values)
-        second, scaled = softplus_with_tangents(values * 0.5, tangents)
-        assert scaled is not None
-        loss = sum(
-            (each * by.to(each)).sum()
-            for each, by in zip((first, slope, second, scaled[0], scaled[2]), pulls, strict=True)
-        )
-        assert isinstance(loss, torch.Tensor)
-        return torch.autograd.grad(loss, (values, tangents))
-
-    def by_autograd(values: torch.Tensor, tangents: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        values, tangents = values.clone().requires_grad_(), tangents.clone().requires_grad_()
-        slopes = torch.sigmoid(values * 50)
-        outputs = (
-            torch.nn.functional.softplus(values, beta=100), torch.sigmoid(values * 100),
-            torch.nn.functional.softplus(values * 0.5, beta=100),
-            slopes * tangents[0], slopes * tangents[2],
-        )  # fmt: skip
-        loss = sum((each * by.double()).sum() for each, by in zip(outputs, pulls, strict=True))
-        assert isinstance(loss, torch.Tensor)
-        return torch.autograd.grad(loss, (values, tangents))
-
-    wanted = by_autograd(values.double(), tangents.double())
-    for found, exact in zip(pull(values, tangents), wanted, strict=True):
-        assert torch.allclose(found.double(), exact, rtol=1e-4, atol=1e-4)
-    for found, exact in zip(pull(values.double(), tangents.double()), wanted, strict=True):
-        assert torch.allclose(found, exact, rtol=1e-9, atol=1e-9)
-
-
-def test_softplus_may_be_differentiated_twice() -> None:
-    values = torch.linspace(-0.05, 0.05, 21)[:, None].requires_grad_()
-    results, _ = softplus_and_slope(values)
-    (once,) = torch.autograd.grad(results.sum(), values, create_graph=True)
-    (twice,) = torch.autograd.grad(once.sum(), values)
-    slopes = torch.sigmoid(values.detach().double() * 100)
-    assert torch.allclose(twice.double(), 100 * slopes * (1 - slopes), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (51, 51)])

@@ -35,7 +35,8 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_avatar_to_begin_with_is_opened(earlier: Path, tmp_path: Path) -> None:
     def say(path: Path, model: ModelConfig | None = None) -> str:
         report = Report()
-        config = TrainingConfig(start_from=str(path), model=model or ModelConfig())
+        published = ModelConfig(kind="published")
+        config = TrainingConfig(start_from=str(path), model=model or published)
         check_start(config, report)
         return problems(report)
 
@@ -44,7 +45,10 @@ def test_the_avatar_to_begin_with_is_opened(earlier: Path, tmp_path: Path) -> No
     broken = tmp_path / "broken.avatar"
     broken.write_bytes(b"no avatar")
     assert "not an avatar file" in say(broken) and "leave the field empty" in say(broken)
-    assert "Set model.geometry_width to 128." in say(earlier, ModelConfig(geometry_width=256))
+    assert "Set model.geometry_width to 128." in say(
+        earlier, ModelConfig(kind="published", geometry_width=256)
+    )
+    assert "of the other model" in say(earlier, ModelConfig())
 
 
 @pytest.mark.parametrize(
@@ -80,16 +84,14 @@ def test_the_time_is_about_what_was_measured(monkeypatch: pytest.MonkeyPatch) ->
     config = TrainingConfig(
         steps=1000,
         threads=1,
-        warm_start_steps=2500,
-        model=ModelConfig(deformer_width=96),
-        points=PointConfig(initial=60_000, maximum=60_000),
+        points=PointConfig(initial=60_000, maximum=100_000),
     )
     seconds = []
     for threads in (1, 2):
         report = Report()
         check_device(replace(config, threads=threads), report)
         seconds.append(report.seconds)
-    assert seconds[0] == pytest.approx(1000 * 2.3 + 480, rel=0.1)
+    assert seconds[0] == pytest.approx(1000 * 0.7 + 60, rel=0.1)
     assert seconds[0] / seconds[1] == pytest.approx(1.7, rel=0.05)
 
 

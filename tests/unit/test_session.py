@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime.deform.posing import PackedSurface
+from pegasus_runtime.deform import renderer
 from tests.counting import count_evaluated
 
 
@@ -89,8 +89,10 @@ def test_only_what_changed_is_evaluated_again(
     camera: pr.Camera,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    evaluated, posed, pose = count_evaluated(monkeypatch), [], PackedSurface.pose
-    monkeypatch.setattr(PackedSurface, "pose", lambda *given: posed.append(given) or pose(*given))
+    evaluated, posed, pose = count_evaluated(monkeypatch), [], renderer.pose_surface
+    monkeypatch.setattr(
+        renderer, "pose_surface", lambda *given: posed.append(given) or pose(*given)
+    )
     total = avatar.num_points
     params = avatar.neutral()
     session.render(params, camera)

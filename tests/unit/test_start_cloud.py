@@ -18,7 +18,6 @@ from tests.fake_capture import DISTANCE, FOCAL
 from trainer.stages.bare_head import BareHead
 from trainer.stages.head_samples import sample_head
 from trainer.stages.hull import Grid, Hull, make_hull
-from trainer.stages.openings import cover_eyes
 from trainer.stages.riding import ride_on_head
 
 SIDE = 128
@@ -97,26 +96,6 @@ def test_nothing_stands_before_skin_that_is_seen(head: Head, canonical: Canonica
         assert float(hull.distance(before)) > 0.1 and not bool(hull.bare.any())
     face = _labels(head) == head.part_names.index("skin")
     assert float(seen.bare[face].float().mean()) > 0.6
-
-
-def test_points_that_would_cover_an_eye_lie_on_its_rim(
-    head: Head, canonical: CanonicalHead
-) -> None:
-    capture = _capture(head, canonical)
-    bare = BareHead.of(head, canonical, capture)
-    points, normals = sample_head(head, canonical, 20_000, torch.Generator().manual_seed(0))
-    found = cover_eyes(head, canonical, capture, bare, points, normals, 0.03)
-    labels = _labels(head)[nearest_vertices(points[found], canonical.vertices)]
-    eyes = head.part_names.index("eyes")
-    assert 5 < len(labels) < 400 and not bool((labels == eyes).any())
-    ball = canonical.vertices[_labels(head) == eyes]
-    assert float(
-        (points[found] - ball[nearest_vertices(points[found], ball)]).norm(dim=1).max()
-    ) < (0.08)
-    wider = cover_eyes(head, canonical, capture, bare, points, normals, 0.06)
-    assert bool(wider[found].all()) and int(wider.sum()) > len(labels)
-    capture.part_names = ()
-    assert not bool(cover_eyes(head, canonical, capture, bare, points, normals, 0.03).any())
 
 
 @pytest.mark.parametrize("steepness", [1.0, 5.0])

@@ -173,39 +173,41 @@ def test_own_surfels_are_there_with_their_attribute_only(avatar: SurfelAvatar) -
         assert (presence[: len(wardrobe.source)] == 1).all()
 
 
+def dome(radius: float, count: int = 6000) -> Tensor:
+    """Points of the upper half of a sphere."""
+    generator = torch.Generator().manual_seed(0)
+    points = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
+    return radius * torch.stack([points[:, 0], points[:, 1].abs(), points[:, 2]], dim=1)
+
+
 def test_a_hat_hides_hair_outside_its_shell() -> None:
-    line = torch.linspace(-0.3, 0.3, 25)
-    x, z = torch.meshgrid(line, line, indexing="ij")
-    flat = torch.stack([x, torch.zeros_like(x), z], dim=-1).view(-1, 3)
-    up = torch.tensor([0.0, 1.0, 0.0]).expand(len(flat), 3)
-    points = torch.tensor(
-        [[0, 0.03, 0], [0, 0.003, 0], [0, -0.05, 0], [0.4, -0.05, 0], [0.4, 0.02, 0], [0, 0.6, 0]]
+    hidden = outside_shell(
+        torch.tensor(
+            [[0, 0.45, 0], [0.3, 0.3, 0], [0, 0.395, 0], [0, 0.3, 0], [0.4, -0.2, 0], [0, -0.6, 0]]
+        ),
+        torch.full((6,), 0.01),
+        dome(0.4),
     )
-    hidden = outside_shell(points, flat, up)
-    assert hidden.tolist() == [True, True, False, False, False, False]
+    assert hidden.tolist() == [True, True, True, False, False, False]
 
 
-def test_a_hat_over_long_hair_thins_it(head: Head, avatar: SurfelAvatar) -> None:
-    source = avatar.wardrobe.source
-    hat = surfels_on(head, 300, 7)
-    flat = replace(hat, offset=torch.tensor([0.0, 0.0, 0.02]).expand(300, 3).clone())
-    above = replace(flat, offset=torch.tensor([0.0, 0.0, 0.05]).expand(300, 3).clone())
-    below = replace(flat, offset=torch.tensor([0.0, 0.0, -0.02]).expand(300, 3).clone())
-    upright = torch.zeros(300, 3)
-    region, none = torch.zeros(0, dtype=torch.long), Difference.none(0)
-    for hair, left in ((above, 0.0), (below, 1.0)):
-        wardrobe = Wardrobe(
-            source,
-            (
-                Attribute("hair_a", region, none, hair),
-                Attribute("hat_b", region, none, replace(flat, rotation=upright)),
-            ),
-            avatar.wardrobe.rest_corners,
-        )
-        presence = wardrobe.presence({"hair_a": 1.0, "hat_b": 1.0})
-        own = wardrobe.ranges["hair_a"]
-        assert abs(float(presence[own.start : own.stop].mean()) - left) < 0.25
-        assert (wardrobe.presence({"hair_a": 1.0})[own.start : own.stop] == 1).all()
+def test_hair_under_a_hat_leaves_what_the_hat_needs(head: Head, avatar: SurfelAvatar) -> None:
+    """The hat turns some surfels black; long hair, worn with it, changes only the others."""
+    region, none = torch.arange(100), surfels_on(head, 0)
+    black, red = Difference.none(100), Difference.none(100)
+    black.colour[:50] = -5.0
+    red.colour[:] = 3.0
+    wardrobe = Wardrobe(
+        avatar.wardrobe.source,
+        (Attribute("hair_a", region, red, none), Attribute("hat_b", region, black, none)),
+        avatar.wardrobe.rest_corners,
+    )
+    before = wardrobe.source.colour[:100]
+    both = wardrobe.dressed({"hair_a": 1.0, "hat_b": 1.0}).colour[:100] - before
+    assert torch.allclose(both[:50], black.colour[:50], atol=1e-5)
+    assert torch.allclose(both[50:], red.colour[50:], atol=1e-5)
+    half = wardrobe.dressed({"hair_a": 1.0, "hat_b": 0.5}).colour[:50] - before[:50]
+    assert torch.allclose(half, 0.5 * black.colour[:50] + 0.5 * red.colour[:50], atol=1e-5)
 
 
 def test_codes_and_strengths_say_the_same(avatar: SurfelAvatar) -> None:

@@ -77,13 +77,13 @@ def test_text_settings_take_text(text: str, tmp_path: Path) -> None:
         (["seed=-1"], "from 0 to 4,294,967,295"),
         (["optimiser.points=nan"], "optimiser.points = nan: use a number from 0 to 10"),
         (["optimiser.points=.inf"], "optimiser.points"),
-        (["optimiser.geometry=-1e-3"], "optimiser.geometry = -1e-3"),
+        (["optimiser.networks=-1e-3"], "optimiser.networks = -1e-3"),
         (["losses.rgb=1e999"], "losses.rgb"),
         (["data.source_share=0"], "above 0, up to 1"),
         (["points.prune=2"], "true or false"),
         (["losses.flame_halvings=3"], "a list of whole numbers"),
         (["losses.part_weights={eyes: x}"], "names with numbers"),
-        (["model.tangent_precision=float16"], "auto, float32 or bfloat16"),
+        (["model.kind=gaussians"], "surfels or published"),
         (["device=tpu"], "cuda or cuda:N"),
         (["points=3"], "expected a section"),
         (["steps"], "key=value"),
@@ -227,13 +227,13 @@ def test_everything_is_described() -> None:
             assert constraint.minimum is not None and constraint.maximum is not None, key
     presets = {preset["name"]: preset for preset in described["presets"]}
     assert list(presets) == [
-        "personal_avatar", "single_person", "database_avatar", "transfer_target"
+        "personal_avatar", "single_person", "database_avatar", "transfer_target", "published"
     ]  # fmt: skip
     assert presets["transfer_target"]["values"] == presets["single_person"]["values"]
     for preset in presets.values():
         read_from = load_config(TrainingConfig, ROOT / "resources" / "presets" / preset["file"])
-        assert preset["values"]["steps"] == read_from.steps
-        assert preset["values"]["points.maximum"] == read_from.points.maximum
+        values = values_of(TrainingConfig()) | preset["values"]
+        assert values == values_of(read_from)
     for key in ("steps", "points.maximum", "model.geometry_width"):
         assert entries[key]["asks_for_gpu"]
     assert not entries["model.moves_points"]["asks_for_gpu"] and not entries["name"]["asks_for_gpu"]

@@ -16,17 +16,12 @@ from tests.fake_capture import SIDE, write_fake_capture
 from trainer.__main__ import main
 
 SETTINGS = {
-    "warm_start_steps": 1,
     "checkpoint_every": 1,
     "preview_every": 1000,
     "threads": 1,
     "device": "cpu",
     "data.image_size": SIDE,
     "data.held_out_every": 0,
-    "model.geometry_width": 16,
-    "model.geometry_depth": 2,
-    "model.deformer_width": 16,
-    "model.tangent_precision": "float32",
     "points.initial": 200,
     "points.maximum": 300,
     "losses.vgg": 0,
@@ -79,9 +74,9 @@ def test_a_run_keeps_its_head_and_takes_new_settings(
         assert config.read_text("utf-8") == before
 
     # Nothing but what is new has to be said: the run's own settings hold.
-    changed = sets(**{"steps": 3, "optimiser.shading": 0.004, "optimiser.final_share": 1})
+    changed = sets(**{"steps": 3, "optimiser.colour": 0.004, "optimiser.final_share": 1})
     assert main(["train", "--out", str(run), *changed]) == 0
-    assert rates(run)[-1]["shading"] == pytest.approx(0.004)
+    assert rates(run)[-1]["colour"] == pytest.approx(0.004)
     assert len(rates(run)) == 3
     avatar = pr.load_avatar(run / "avatar.avatar", head=head)
     assert avatar.head.sha256 == own and avatar.provenance["config"]["head"] == head.name

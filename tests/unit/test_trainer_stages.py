@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+import pegasus_runtime as pr
+from pegasus_runtime.avatar.avatar import PublishedAvatar
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import load_free_head
+from pegasus_runtime.surfels.avatar import SurfelAvatar
 from tests.fake_capture import SIDE, write_fake_capture
 from trainer.__main__ import main
 from trainer.config.loading import load_config, to_yaml
@@ -19,8 +22,8 @@ from trainer.config.schema import DataConfig, ModelConfig, PointConfig, Training
 from trainer.data.dataset import load_capture
 from trainer.engine.dry_run import Estimate, total_seconds
 from trainer.engine.loop import train
+from trainer.engine.train_state import TrainContext, new_state
 from trainer.losses.features import FeatureLoss, find_feature_loss
-from trainer.stages.start import start_avatar
 
 PRESETS = Path(__file__).resolve().parents[2] / "resources" / "presets"
 
@@ -28,12 +31,24 @@ PRESETS = Path(__file__).resolve().parents[2] / "resources" / "presets"
 def config_for(folder: Path) -> TrainingConfig:
     return TrainingConfig(
         steps=3,
-        warm_start_steps=2,
         device="cpu",
         threads=1,
         data=DataConfig(folder=str(folder), image_size=SIDE, held_out_every=3),
-        model=ModelConfig(geometry_width=16, geometry_depth=2, deformer_width=16, shading_width=8),
         points=PointConfig(initial=200, maximum=200, initial_radius=0.1),
+    )
+
+
+def published(config: TrainingConfig) -> TrainingConfig:
+    """The same with the published model."""
+    small = {"geometry_width": 16, "geometry_depth": 2, "deformer_width": 16, "shading_width": 8}
+    return replace(config, model=ModelConfig(kind="published", **small))
+
+
+def begun(config: TrainingConfig) -> pr.Avatar:
+    """What a training starts with."""
+    cpu = torch.device("cpu")
+    return new_state(TrainContext(config, load_capture(config.data), load_free_head(), cpu)).avatar(
+        {}
     )
 
 
@@ -44,34 +59,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fake_capture(root, {"source": 4, "hat_a": 3, "nose_b": 3})
 
 
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["surfels", "published"])
+def earlier(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """An avatar of the person with one of them."""
     root = write_fake_capture(tmp_path_factory.mktemp("first"), {"source": 4, "hat_a": 3})
-    config = config_for(root)
+    config = replace(config_for(root), steps=1)
+    config = published(config) if request.param == "published" else config
     (root / "previews").mkdir()
     avatar = train(config, load_capture(config.data), load_free_head(), root)
     avatar.save(root / "a.avatar")
     return root / "a.avatar"
 
 
-def test_codes_are_handed_over_by_name(folder: Path, earlier: Path) -> None:
-    from pegasus_runtime import load_avatar
-
+def test_what_was_learned_is_handed_over_by_name(folder: Path, earlier: Path) -> None:
+    before = pr.load_avatar(earlier)
     config = replace(config_for(folder), start_from=str(earlier))
-    avatar, num_slots = start_avatar(config, load_capture(config.data), load_free_head())
-    before = load_avatar(earlier)
+    if isinstance(before, SurfelAvatar):
+        avatar = begun(config)
+        assert isinstance(avatar, SurfelAvatar)
+        ours, theirs = avatar.wardrobe, before.wardrobe
+        assert [a.name for a in ours.attributes] == ["hat_a", "nose_b"]
+        assert len(ours.source) == len(theirs.source)
+        assert len(ours.attributes[0].region) == len(theirs.attributes[0].region)
+        assert torch.equal(
+            ours.source.colour.sort(dim=0).values, theirs.source.colour.sort(dim=0).values
+        )
+        with pytest.raises(Refused, match="of surfels; start from one of the published"):
+            begun(published(config))
+        return
+    assert isinstance(before, PublishedAvatar)
+    avatar = begun(published(config))
+    assert isinstance(avatar, PublishedAvatar)
     assert avatar.attribute_names == ("hat_a", "nose_b")
-    assert num_slots == before.provenance["num_slots"]
     assert torch.equal(avatar.codes.attributes[0], before.codes.attributes[0])
     assert torch.equal(avatar.codes.source, before.codes.source)
     assert torch.equal(avatar.points, before.points) and avatar.radius == before.radius
-    ours, theirs = avatar.networks.state_dict(), before.networks.state_dict()
-    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    networks = avatar.networks.state_dict(), before.networks.state_dict()
+    assert all(torch.equal(value, networks[1][name]) for name, value in networks[0].items())
+    with pytest.raises(Refused, match="of the published model; start from one of surfels"):
+        begun(config)
+    wider = replace(published(config), model=ModelConfig(kind="published", geometry_width=24))
+    with pytest.raises(Refused, match="trained with .*geometry_width 16.*; configure the same"):
+        begun(wider)
 
 
 def test_an_avatar_does_not_say_where_its_maker_keeps_files(folder: Path, earlier: Path) -> None:
     config = replace(config_for(folder), start_from=str(earlier), steps=1)
+    if not isinstance(pr.load_avatar(earlier), SurfelAvatar):
+        config = published(config)
     run = earlier.parent / "next"
     (run / "previews").mkdir(parents=True)
     made = train(config, load_capture(config.data), load_free_head(), run)
@@ -79,14 +114,17 @@ def test_an_avatar_does_not_say_where_its_maker_keeps_files(folder: Path, earlie
     assert str(folder.parent) not in str(made.provenance)
 
 
-def test_what_cannot_be_handed_over_is_named(folder: Path, earlier: Path) -> None:
-    config = replace(config_for(folder), start_from=str(earlier))
-    wider = replace(config, model=replace(config.model, geometry_width=24))
-    capture = load_capture(config.data)
-    with pytest.raises(Refused, match="trained with geometry_width 16; configure the same"):
-        start_avatar(wider, capture, load_free_head())
-    with pytest.raises(FileNotFoundError):
-        start_avatar(replace(config, start_from="no.avatar"), capture, load_free_head())
+@pytest.mark.parametrize("model", ["surfels", "published"])
+def test_an_earlier_avatar_that_is_not_there_is_named(folder: Path, model: str) -> None:
+    config = replace(config_for(folder), start_from="no.avatar")
+    with pytest.raises(FileNotFoundError, match=r"no\.avatar"):
+        begun(published(config) if model == "published" else config)
+
+
+def test_the_published_model_begins_on_a_sphere(folder: Path) -> None:
+    avatar = begun(published(config_for(folder)))
+    assert isinstance(avatar, PublishedAvatar) and len(avatar.points) == 200
+    assert torch.allclose(avatar.points.norm(dim=1), torch.tensor(0.5), atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +188,7 @@ def test_a_dry_run_measures_and_leaves_nothing(
     out = tmp_path / "run"
     assert main(["train", "--config", str(path), "--out", str(out), "--dry-run"]) == 0
     said = capsys.readouterr().err
-    assert "200 points:" in said and "s a step" in said and "minutes" in said
+    assert " points:" in said and "s a step" in said and "minutes" in said
     assert not out.exists()
 
 
@@ -228,7 +266,7 @@ def test_lpips_is_reported_where_its_weights_are(
 
     config = config_for(folder)
     capture = load_capture(config.data)
-    avatar, _ = start_avatar(config, capture, load_free_head())
+    avatar = begun(published(config))
     assert "LPIPS" not in summarise(avatar, evaluate(avatar, capture, "cpu"))
     monkeypatch.setenv("PEGASUS_ASSETS", str(lpips_files))
     found = summarise(avatar, evaluate(avatar, capture, "cpu"))
@@ -284,7 +322,7 @@ def test_what_an_attribute_changes_elsewhere_is_measured(folder: Path) -> None:
 
     config = config_for(folder)
     capture = load_capture(config.data)
-    avatar, _ = start_avatar(config, capture, load_free_head())
+    avatar = begun(published(config))
     scores = evaluate(avatar, capture, "cpu")
     assert scores["source"].outside is None
     assert scores["hat_a"].outside is not None and scores["hat_a"].outside > 0

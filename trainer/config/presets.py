@@ -52,13 +52,20 @@ PRESETS = (
         "database_avatar",
         "Person from the database",
         "A person whose hat or hair will be lent to someone else.",
-        "database_avatar.yaml",
+        "single_person.yaml",
     ),
     TrainingPreset(
         "transfer_target",
         "Transfer target",
         "The person to whom attributes will later be transferred.",
         "single_person.yaml",
+    ),
+    TrainingPreset(
+        "published",
+        "The paper's model",
+        "The networks of the PEGASUS paper, for comparisons: a graphics card, and days.",
+        "published.yaml",
+        has_attributes=True,
     ),
 )
 """the first one is what is usually wanted"""

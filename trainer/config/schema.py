@@ -104,11 +104,19 @@ class DataConfig(Settings):
 
 @dataclass(frozen=True)
 class ModelConfig(Settings):
-    """Sizes of the networks; the published ones are 6, 512, 9, 4, 128, 4, 512."""
+    """Which model, and sizes of the published model's networks (6, 512, 9, 4, 128, 4, 512)."""
 
+    kind: str = setting(
+        "surfels",
+        "surfels: ellipses bound to the head; published: the networks of the PEGASUS paper, which "
+        "need a graphics card",
+        choices=("surfels", "published"),
+        label="Model",
+        may_change=False,
+    )
     num_frequencies: int = setting(
         6,
-        "of the positional encoding: each one more shows detail of half the size",
+        "published: of the positional encoding: each one more shows detail of half the size",
         minimum=0,
         maximum=16,
         label="Frequencies",
@@ -117,7 +125,7 @@ class ModelConfig(Settings):
     )
     geometry_width: int = setting(
         128,
-        "of the network for surface and colour; twice the width, four times the work",
+        "published: of the network for surface and colour; twice the width, four times the work",
         minimum=8,
         maximum=4096,
         may_change=False,
@@ -125,7 +133,7 @@ class ModelConfig(Settings):
     )
     geometry_depth: int = setting(
         5,
-        "layers of the network for surface and colour",
+        "published: layers of the network for surface and colour",
         minimum=1,
         maximum=32,
         unit="layers",
@@ -134,7 +142,7 @@ class ModelConfig(Settings):
     )
     geometry_skip: int = setting(
         0,
-        "layer that sees the position once more, 0 for none",
+        "published: layer that sees the position once more, 0 for none",
         minimum=0,
         maximum=31,
         may_change=False,
@@ -142,7 +150,7 @@ class ModelConfig(Settings):
     )
     deformer_width: int = setting(
         64,
-        "of the network that moves points with expression and pose",
+        "published: of the network that moves points with expression and pose",
         minimum=8,
         maximum=4096,
         may_change=False,
@@ -150,7 +158,7 @@ class ModelConfig(Settings):
     )
     deformer_depth: int = setting(
         4,
-        "layers of the network that moves points",
+        "published: layers of the network that moves points",
         minimum=1,
         maximum=32,
         unit="layers",
@@ -159,7 +167,7 @@ class ModelConfig(Settings):
     )
     shading_width: int = setting(
         64,
-        "of the network for light and shadow",
+        "published: of the network for light and shadow",
         minimum=8,
         maximum=4096,
         may_change=False,
@@ -167,13 +175,14 @@ class ModelConfig(Settings):
     )
     moves_points: bool = setting(
         True,
-        "whether attributes may move points; a database avatar has none and needs no such map",
+        "published: whether attributes may move points; a single person has none and needs no "
+        "such map",
         label="Attributes move points",
         may_change=False,
     )
     points_per_pixel: int = setting(
         8,
-        "points blended in a pixel while training",
+        "published: points blended in a pixel while training",
         minimum=1,
         maximum=150,
         unit="points",
@@ -181,19 +190,12 @@ class ModelConfig(Settings):
     )
     drawn_per_pixel: int = setting(
         16,
-        "the same of the finished avatar: an edge of the face that is seen from the side is many "
-        "points deep, and lets what lies behind it through where they are too few",
+        "published: the same of the finished avatar: an edge of the face that is seen from the "
+        "side is many points deep, and lets what lies behind it through where they are too few",
         minimum=1,
         maximum=150,
         unit="points",
         asks_for_gpu=True,
-    )
-    tangent_precision: str = setting(
-        "auto",
-        "of derivatives while training: float32, bfloat16, or auto, which measures what is faster "
-        "on the device; values are always float32",
-        choices=("auto", "float32", "bfloat16"),
-        label="Precision of derivatives",
     )
 
     def conflicts(self) -> Iterator[Problem]:
@@ -208,10 +210,14 @@ class ModelConfig(Settings):
 
 @dataclass(frozen=True)
 class PointConfig(Settings):
-    """How the number of points grows: doubled every so many steps, each time with less radius."""
+    """How the number of points grows every so many steps.
+
+    Surfels are split where most of the error lies; the published model's points are doubled, each
+    time with less radius.
+    """
 
     initial: int = setting(
-        5000,
+        40_000,
         "how many the training begins with",
         minimum=1,
         maximum=MAX_POINTS,
@@ -221,7 +227,7 @@ class PointConfig(Settings):
         asks_for_gpu=True,
     )
     maximum: int = setting(
-        40_000,
+        60_000,
         "how many there are at most; more show finer detail and take longer",
         minimum=1,
         maximum=MAX_POINTS,
@@ -231,8 +237,8 @@ class PointConfig(Settings):
         asks_for_gpu=True,
     )
     grow_every: int = setting(
-        400,
-        "steps between doublings",
+        300,
+        "steps between one growth and the next",
         minimum=1,
         maximum=MAX_STEPS,
         unit="steps",
@@ -240,7 +246,7 @@ class PointConfig(Settings):
     )
     initial_radius: float = setting(
         0.03,
-        "of a point at the beginning, in units of the head",
+        "published: of a point at the beginning, in units of the head",
         above=0,
         maximum=2,
         may_change=False,
@@ -248,21 +254,21 @@ class PointConfig(Settings):
     )
     radius_factor: float = setting(
         0.72,
-        "by which the radius shrinks with each doubling",
+        "published: by which the radius shrinks with each doubling",
         above=0,
         maximum=1,
         asks_for_gpu=True,
     )
     minimum_radius: float = setting(
         0.005,
-        "of a point, however many there are",
+        "published: of a point, however many there are",
         above=0,
         maximum=2,
         asks_for_gpu=True,
     )
     noise: float = setting(
         0.5,
-        "new points are moved by up to this times the radius along each axis",
+        "published: new points are moved by up to this times the radius along each axis",
         minimum=0,
         maximum=100,
     )
@@ -271,15 +277,17 @@ class PointConfig(Settings):
         "drop, before growing, points that were never seen since the last time",
         label="Drop unseen points",
     )
-    fill_gaps: bool = setting(
-        False,
-        "at the end, add points where the frames' motions pull the skin apart",
-        asks_for_gpu=True,
+    growth: float = setting(
+        0.1,
+        "surfels: share of them that is split each time, those on which most of the error lies",
+        minimum=0,
+        maximum=1,
     )
-    line_skin: bool = setting(
-        False,
-        "at the end, add points beneath the skin where what lies behind would show through",
-        asks_for_gpu=True,
+    grow_until: float = setting(
+        0.7,
+        "surfels: share of the steps after which none are split any more",
+        minimum=0,
+        maximum=1,
     )
 
     def conflicts(self) -> Iterator[Problem]:
@@ -301,24 +309,33 @@ class LossConfig(Settings):
     """Weights of the losses; 0 leaves one out."""
 
     rgb: float = _weight(1.0, "colour of the picture", label="Colour")
-    mask: float = _weight(1.0, "outline of the picture", label="Outline")
-    sdf: float = _weight(1.0, "points lie on the surface", label="Distance (SDF)")
-    eikonal: float = _weight(0.1, "the surface's distance changes evenly")
-    latent: float = _weight(0.01, "codes stay small", label="Latent codes")
+    square: float = _weight(
+        2.0, "surfels: square of the colour's error, which minds large ones more"
+    )
+    mask: float = _weight(0.2, "outline of the picture", label="Outline")
+    states: float = _weight(1e-3, "surfels: expressions move them little against the head")
+    difference: float = _weight(
+        3e-4, "surfels: an attribute changes as little as it can", label="Attribute's change"
+    )
+    sdf: float = _weight(1.0, "published: points lie on the surface", label="Distance (SDF)")
+    eikonal: float = _weight(0.1, "published: the surface's distance changes evenly")
+    latent: float = _weight(0.01, "published: codes stay small", label="Latent codes")
     vgg: float = _weight(
         0.1,
         "features of VGG-19, whose weights are a file in the asset folder; nothing without it",
         label="Features (VGG-19)",
     )
     normal: float = _weight(
-        0.1,
+        0.05,
         "direction of the surface, where the capture has it",
         label="Normals",
     )
-    segmentation: float = _weight(0.1, "the attribute's region, where the capture has it")
+    segmentation: float = _weight(
+        0.1, "published: the attribute's region, where the capture has it"
+    )
     flame: float = _weight(
         10.0,
-        "base weight of the supervision by the head; halved at each of flame_halvings",
+        "published: base weight of the supervision by the head; halved at each of flame_halvings",
         label="Head (FLAME)",
     )
     flame_halvings: tuple[int, ...] = setting(
@@ -330,9 +347,8 @@ class LossConfig(Settings):
         unit="epochs",
     )
     normals_every: int = setting(
-        1,
-        "every so many steps the picture bends the surface too; in those between, normals are "
-        "taken as they are, which halves a step's time",
+        4,
+        "every so many steps normals are learned too, which takes longer",
         minimum=1,
         maximum=MAX_STEPS,
         unit="steps",
@@ -362,25 +378,23 @@ class LossConfig(Settings):
 class OptimiserConfig(Settings):
     """Adam's learning rates, which fall along a half cosine to `final_share` of themselves."""
 
-    shading: float = _rate(1e-3, "light on the surface")
-    deformer: float = _rate(
-        1e-4,
-        "what moves points; the start has fitted it to the head, so pictures correct little",
+    offset: float = _rate(1.6e-4, "surfels: where they are")
+    rotation: float = _rate(5e-3, "surfels: how they are turned")
+    log_radius: float = _rate(5e-3, "surfels: how large they are")
+    opacity: float = _rate(2e-2, "surfels: how opaque they are")
+    colour: float = _rate(1e-2, "surfels: their colour without light")
+    offset_states: float = _rate(1e-4, "surfels: how expressions move them against the head")
+    colour_states: float = _rate(4e-3, "surfels: how expressions colour them")
+    opacity_states: float = _rate(4e-3, "surfels: how expressions show and hide them")
+    networks: float = _rate(
+        1e-3, "surfels: light, and which expressions matter; published: all networks"
     )
-    directions: float = _rate(
-        1e-6,
-        "its expression and pose directions, a hundred times smaller than its other weights",
-    )
-    geometry: float = _rate(
-        5e-4,
-        "less than the others: its normals are derivatives along high frequencies, and shake first",
-    )
-    points: float = _rate(3e-4, "places of the points")
-    latents: float = _rate(2e-3, "codes of the attributes", label="Latent codes")
+    points: float = _rate(3e-4, "published: places of the points")
+    latents: float = _rate(2e-3, "published: codes of the attributes", label="Latent codes")
     final_share: float = setting(0.03, "of each rate at the last step", minimum=0, maximum=1)
     latents_from_epoch: float = setting(
         0.0,
-        "the published program leaves the codes alone for 10 epochs",
+        "published: the codes are left alone until then",
         minimum=0,
         maximum=MAX_STEPS,
         unit="epochs",
@@ -426,7 +440,7 @@ class TrainingConfig(Settings):
         is_path=True,
     )
     steps: int = setting(
-        4000,
+        2400,
         "more steps, a better likeness, more time",
         minimum=1,
         maximum=MAX_STEPS,
@@ -448,14 +462,6 @@ class TrainingConfig(Settings):
         minimum=0,
         maximum=MAX_STEPS,
         unit="steps",
-    )
-    warm_start_steps: int = setting(
-        600,
-        "steps that fit the networks to the bare head before any picture is seen",
-        minimum=0,
-        maximum=1_000_000,
-        unit="steps",
-        may_change=False,
     )
     device: str = setting(
         "auto",

@@ -105,7 +105,7 @@ def check_head(config: TrainingConfig, report: Report) -> None:
 
 
 def check_start(config: TrainingConfig, report: Report) -> None:
-    """The avatar to begin with opens, and its networks have the sizes that are set."""
+    """The avatar to begin with opens, and is of the model and the sizes that are set."""
     if not config.start_from:
         return
     fix = "Choose the .avatar file of an earlier training, or leave the field empty."
@@ -114,8 +114,10 @@ def check_start(config: TrainingConfig, report: Report) -> None:
     except (Refused, OSError) as error:
         report.refuse(str(error), fix)
         return
+    is_published = isinstance(earlier, PublishedAvatar)
+    if is_published != (config.model.kind == "published"):
+        report.refuse(f"{config.start_from}: is an avatar of the other model.", fix)
     if not isinstance(earlier, PublishedAvatar):
-        report.refuse(f"{config.start_from}: is an avatar of surfels.", fix)
         return
     theirs = vars(earlier.networks.sizes)
     wanted = {name: value for name, value in vars(config.model).items() if name in theirs}

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer.config.schema import TrainingConfig
 from trainer.data.choosing import choose_frame
 from trainer.data.dataset import TrainingFrame
 from trainer.engine.ranks import Ranks
-from trainer.engine.step import LOSS_NAMES, Situation, losses_of_step, weigh
+from trainer.engine.train_state import TrainContext, TrainState
 
-_NAMES = (*LOSS_NAMES, "total")
+_NAMES = (
+    "rgb", "square", "mask", "vgg", "normal", "states", "difference", "segmentation", "sdf",
+    "eikonal", "flame", "latent", "total",
+)  # fmt: skip
+"""of all losses of all models"""
 _SEED_STRIDE = 1_000_003
 
 
 class _FrameLosses(nn.Module):
     """One frame's losses as a module, which is what DistributedDataParallel wraps."""
 
-    def __init__(self, situation: Situation, config: TrainingConfig) -> None:
+    def __init__(self, state: TrainState) -> None:
         super().__init__()
-        learner = situation.learner
-        self.networks, self.codes, self.points = learner.networks, learner.codes, learner.points
-        self._situation, self._config = situation, config
+        self.module = state.module
+        self._state = state
 
     def forward(
-        self, frame: TrainingFrame, generator: torch.Generator, epoch: float, bend: bool
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        losses, seen = losses_of_step(
-            self._situation, frame, self._config.losses, generator, bend=bend
-        )
-        total = weigh(losses, self._config.losses, epoch)
+        self, frame: TrainingFrame, generator: torch.Generator, step: int, epoch: float
+    ) -> tuple[Tensor, dict[str, Tensor], Any]:
+        losses, seen = self._state.losses(frame, generator, step)
+        total = self._state.weigh(losses, epoch)
         return total, {name: loss.detach() for name, loss in losses.items()}, seen
 
 
@@ -56,19 +57,21 @@ class Batch:
     so that one process and many see the same.
     """
 
-    def __init__(self, situation: Situation, config: TrainingConfig, ranks: Ranks) -> None:
-        self._situation, self._config, self._ranks = situation, config, ranks
-        self._share = ranks.share_of(config.batch_size)
+    def __init__(self, context: TrainContext, state: TrainState, ranks: Ranks) -> None:
+        self._capture, self._config = context.capture, context.config
+        self._state, self._ranks = state, ranks
+        self._share = ranks.share_of(context.config.batch_size)
         self._module: nn.Module | None = None
+        self._learned: nn.Module | None = None
 
     def gather(self, step: int, epoch: float, stop: bool) -> BatchResult:
         """Leave the batch's mean gradient in the parameters, and mark the points that were seen."""
-        learner = self._situation.learner
-        if self._module is None or self._points_of(self._module) is not learner.points:
-            self._module = self._ranks.share(_FrameLosses(self._situation, self._config))
+        state = self._state
+        if self._module is None or self._learned is not state.module:
+            self._learned = state.module
+            self._module = self._ranks.share(_FrameLosses(state))
         module = self._module
-        bend = step % self._config.losses.normals_every == 0
-        learner.optimiser.zero_grad(set_to_none=True)
+        state.optimiser.zero_grad(set_to_none=True)
         sums = torch.zeros(2 * len(_NAMES) + 1, dtype=torch.float64)
         subjects = []
         for turn in range(self._share):
@@ -78,13 +81,13 @@ class Batch:
             self._frame(self._index(step + 1, 0) if is_last else index + 1).prefetch()
             frame = self._frame(index)
             with nullcontext() if is_last else _without_exchange(module):
-                total, losses, seen = module(frame, generator, epoch, bend)
+                total, losses, seen = module(frame, generator, step, epoch)
                 (total / self._share).backward()
-            learner.seen |= seen
+            state.note(seen, self._share)
             _count(sums, {**losses, "total": total.detach()})
             subjects.append(frame.record.subject)
         sums[-1] = stop
-        sums = self._ranks.add_up(sums.to(learner.device)).cpu()
+        sums = self._ranks.add_up(sums)
         return BatchResult(_means(sums), subjects, bool(sums[-1] > 0))
 
     def _index(self, step: int, turn: int) -> int:
@@ -92,13 +95,7 @@ class Batch:
         return step * self._config.batch_size + self._ranks.rank * self._share + turn
 
     def _frame(self, index: int) -> TrainingFrame:
-        return choose_frame(self._situation.capture, self._config.data, self._config.seed, index)
-
-    @staticmethod
-    def _points_of(module: nn.Module) -> Tensor:
-        inner = module.module if isinstance(module, DistributedDataParallel) else module
-        assert isinstance(inner, _FrameLosses)
-        return inner.points
+        return choose_frame(self._capture, self._config.data, self._config.seed, index)
 
 
 def _without_exchange(module: nn.Module) -> AbstractContextManager[None]:

@@ -11,9 +11,9 @@ from trainer.config.loading import load_config
 from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import load_capture
 from trainer.engine.checkpoints import read_newest
-from trainer.engine.learner import Learner
+from trainer.engine.models import saved_state
 from trainer.engine.resume import load_configured_head, refuse_other_run
-from trainer.stages.blank import blank_avatar
+from trainer.engine.train_state import TrainContext
 
 
 def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
@@ -36,9 +36,8 @@ def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
         raise Refused(f"{run_dir}: has saved nothing yet; wait for the first checkpoint.")
     avatar_head = load_configured_head(config)
     refuse_other_run(saved, config, avatar_head)
-    blank = blank_avatar(config, load_capture(config.data), avatar_head, saved["points"])
-    learner = Learner(blank, config, torch.device("cpu"), saved["num_slots"])
-    learner.restore(saved)
+    capture = load_capture(config.data)
+    context = TrainContext(config, capture, avatar_head, torch.device("cpu"))
     step = int(saved["step"])
-    learner.finished_avatar({"made_by": "checkpoint", "step": step}).save(out)
+    saved_state(context, saved).avatar({"made_by": "checkpoint", "step": step}).save(out)
     return step

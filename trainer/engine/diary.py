@@ -10,8 +10,8 @@ from trainer.config.schema import TrainingConfig
 from trainer.engine.batch import BatchResult
 from trainer.engine.device_use import DeviceUse
 from trainer.engine.events import EventLog
-from trainer.engine.learner import Learner
 from trainer.engine.progress import Progress
+from trainer.engine.train_state import TrainState
 
 
 class Diary:
@@ -42,24 +42,24 @@ class Diary:
         step: int,
         epoch: float,
         result: BatchResult,
-        learner: Learner,
+        state: TrainState,
         seconds: float,
         preview_seconds: float = 0.0,
     ) -> None:
         """Note a step that was done, and what the preview before it took, if there was one."""
         if not self._log or not self._progress:
             return
-        self._device_use = self._device_use or DeviceUse(learner.device)
+        self._device_use = self._device_use or DeviceUse(state.device)
         event = {
             "step": step,
             "epoch": round(epoch, 4),
             "subjects": result.subjects,
             "losses": result.losses,
-            "num_points": len(learner.points),
-            "radius": learner.radius,
-            "learning_rates": learner.rates,
+            "num_points": state.num_points,
+            "radius": state.radius,
+            "learning_rates": state.rates,
             "seconds": round(seconds, 4),
-            "memory_mb": peak_memory_mb(learner.device),
+            "memory_mb": peak_memory_mb(state.device),
             "device_use": self._device_use.percent(),
         }
         if preview_seconds:

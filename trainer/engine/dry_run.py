@@ -5,19 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-import torch
-
-from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.head import Head
 from pegasus_runtime.memory import peak_memory_mb
-from trainer.config.schema import PointConfig, TrainingConfig
+from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
-from trainer.engine.learner import Learner
+from trainer.engine.models import new_state
 from trainer.engine.ranks import Ranks
-from trainer.engine.step import Situation
-from trainer.stages.blank import blank_avatar
-from trainer.stages.head_samples import sample_head
+from trainer.engine.train_state import TrainContext
 
 _WARM_STEPS, _TIMED_STEPS = 1, 2
 
@@ -41,29 +36,18 @@ def dry_run(config: TrainingConfig, capture: Capture, head: Head, ranks: Ranks) 
 def _measure(
     config: TrainingConfig, capture: Capture, head: Head, ranks: Ranks, count: int
 ) -> Estimate:
-    canonical = make_canonical_head(head, capture.mean_expression)
-    generator = torch.Generator().manual_seed(config.seed)
-    points, _ = sample_head(head, canonical, count, generator)
-    sized = replace(
-        config, points=replace(config.points, initial_radius=_radius(config.points, count))
-    )
-    avatar = blank_avatar(sized, capture, head, points)
-    learner = Learner(avatar, sized, ranks.device)
-    batch = Batch(Situation.prepare(learner, capture), sized, ranks)
+    sized = replace(config, points=replace(config.points, initial=count, maximum=count))
+    context = TrainContext(sized, capture, head, ranks.device)
+    state = new_state(context)
+    batch = Batch(context, state, ranks)
     began = 0.0
     for step in range(_WARM_STEPS + _TIMED_STEPS):
         if step == _WARM_STEPS:
             began = time.perf_counter()
         batch.gather(step, 0.0, False)
-        learner.descend()
+        state.descend()
     seconds = (time.perf_counter() - began) / _TIMED_STEPS
-    return Estimate(count, seconds, peak_memory_mb(ranks.device))
-
-
-def _radius(points: PointConfig, count: int) -> float:
-    """About the radius that so many points have in this training."""
-    shrunk = points.initial_radius * (points.initial / count) ** 0.5
-    return float(max(shrunk, points.minimum_radius))
+    return Estimate(state.num_points, seconds, peak_memory_mb(ranks.device))
 
 
 def total_seconds(config: TrainingConfig, estimates: list[Estimate]) -> float:

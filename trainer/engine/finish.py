@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pegasus_runtime.avatar.avatar import PublishedAvatar
+from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.files import replace_file
 from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.evaluation import above_singles, evaluate, evaluate_pairs
 from trainer.engine.summary import summarise
-from trainer.stages.gaps import far_motions, fill_gaps
-from trainer.stages.lining import line_skin
-from trainer.stages.strays import without_strays
 
 
 def finish(
-    avatar: PublishedAvatar,
+    avatar: Avatar,
     config: TrainingConfig,
     capture: Capture,
     run_dir: Path,
     say: Callable[[str], None],
-) -> PublishedAvatar:
-    """Mend what pictures do not show, evaluate on held-out frames, write avatar and summary.
+) -> Avatar:
+    """Evaluate on held-out frames, write avatar and summary.
 
     Args:
         avatar: as it was trained.
@@ -32,11 +29,6 @@ def finish(
         run_dir: for NAME.avatar and summary.txt.
         say: takes the summary.
     """
-    avatar = without_strays(avatar)
-    if config.points.fill_gaps:
-        avatar = fill_gaps(avatar, far_motions(capture, avatar), config.device)
-    if config.points.line_skin:
-        avatar = line_skin(avatar, config.device)
     scores = evaluate(avatar, capture, config.device)
     avatar.provenance["scores"] = {name: vars(score) for name, score in scores.items()}
     pairs = evaluate_pairs(avatar, capture, config.device)

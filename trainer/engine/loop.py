@@ -6,14 +6,14 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
 from pegasus_runtime.assets import asset_folder
-from pegasus_runtime.avatar.avatar import PublishedAvatar
+from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.devices import choose_device
 from pegasus_runtime.errors import Refused, one_line
 from pegasus_runtime.files import output_file, replace_file, sweep_leftovers
@@ -24,22 +24,17 @@ from trainer.config.schema import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.batch import Batch
 from trainer.engine.checkpoints import Checkpoints
-from trainer.engine.data_identity import data_facts, refuse_other_data
+from trainer.engine.data_identity import refuse_other_data
 from trainer.engine.diary import Diary
 from trainer.engine.finish import finish, finished_path
-from trainer.engine.learner import Learner
+from trainer.engine.models import new_state, saved_state
 from trainer.engine.previews import preview_frames, write_preview
 from trainer.engine.ranks import Ranks
 from trainer.engine.recovery import Recovery
-from trainer.engine.resume import refuse_other_run
-from trainer.engine.step import Situation
+from trainer.engine.resume import identity, refuse_other_run
 from trainer.engine.stop_requests import StopRequests, stop_requests
-from trainer.losses.features import find_feature_loss
+from trainer.engine.train_state import TrainContext, TrainState
 from trainer.made_with import made_with
-from trainer.stages.blank import blank_avatar
-from trainer.stages.start import start_avatar
-
-GROWTH_SEED = 7_368_787
 
 
 class Interrupted(Exception):
@@ -54,7 +49,7 @@ def train(
     resume: str = "auto",
     ranks: Ranks | None = None,
     say: Callable[[str], None] = print,
-) -> PublishedAvatar:
+) -> Avatar:
     """Train an avatar, or go on with one, to the file that people get.
 
     1. The run folder is taken, so that nobody else trains there.
@@ -102,25 +97,20 @@ def _learn(
     ranks: Ranks,
     lock: RunLock | None,
     say: Callable[[str], None],
-) -> PublishedAvatar:
+) -> Avatar:
     """All steps; the avatar that they lead to."""
     checkpoints = Checkpoints(run_dir, config.keep_checkpoints, say)
     with stop_requests() as stop:
-        learner, first = _begin(config, capture, head, run_dir, checkpoints, resume, ranks)
-        features = find_feature_loss(ranks.device) if config.losses.vgg else None
-        situation = Situation.prepare(learner, capture, features)
+        context = TrainContext(config, capture, head, ranks.device)
+        state, first = _begin(context, run_dir, checkpoints, resume, ranks)
         stop.take_all()
         with Diary(run_dir, config, first, ranks.is_first) as diary:
-            if config.losses.vgg and not features:
+            if config.losses.vgg and not state.has_features:
                 diary.say(
                     f"no VGG-19 weights in {asset_folder()}: trained without the feature loss"
                 )
-            _Loop(config, situation, run_dir, checkpoints, ranks, stop, lock, diary).run(first)
-    provenance = _provenance(config, capture) | {
-        "num_slots": learner.num_slots,
-        "tangent_precision": learner.precision,
-    }
-    return learner.finished_avatar(provenance)
+            _Loop(context, state, run_dir, checkpoints, ranks, stop, lock, diary).run(first)
+    return state.avatar(_provenance(config, capture))
 
 
 def _make_folder(run_dir: Path, config: TrainingConfig) -> None:
@@ -145,46 +135,38 @@ def _note_settings(run_dir: Path, config: TrainingConfig) -> None:
 
 
 def _begin(
-    config: TrainingConfig,
-    capture: Capture,
-    head: Head,
-    run_dir: Path,
-    checkpoints: Checkpoints,
-    resume: str,
-    ranks: Ranks,
-) -> tuple[Learner, int]:
+    context: TrainContext, run_dir: Path, checkpoints: Checkpoints, resume: str, ranks: Ranks
+) -> tuple[TrainState, int]:
     """What is trained, and how many steps are done.
 
     The start is made by the first process alone and saved, so that all have the same one, and
     nobody waits for it twice.
     """
+    config, capture = context.config, context.capture
     saved = checkpoints.restore(resume)
     ranks.wait()
     if saved is None:
         if ranks.is_first:
             _note_settings(run_dir, config)
-            avatar, num_slots = start_avatar(config, capture, head)
-            learner = Learner(avatar, config, torch.device("cpu"), num_slots)
+            start = new_state(replace(context, device=torch.device("cpu")))
             checkpoints.put_aside()
-            checkpoints.save(0, {**learner.snapshot(), "data": data_facts(capture)})
+            checkpoints.save(0, {**start.snapshot(), **identity(context)})
         ranks.wait()
         saved = checkpoints.restore("auto")
         if saved is None:
             raise Refused("this process cannot read the checkpoint that the first one has saved.")
-    refuse_other_run(saved, config, head)
+    refuse_other_run(saved, config, context.head)
     if "data" in saved:
         refuse_other_data(saved["data"], capture, config.data.folder)
-    blank = blank_avatar(config, capture, head, saved["points"])
-    learner = Learner(blank, config, ranks.device, saved["num_slots"])
-    _restore(learner, saved)
+    state = _restored(context, saved)
     if ranks.is_first:
         _note_settings(run_dir, config)
-    return learner, int(saved["step"])
+    return state, int(saved["step"])
 
 
-def _restore(learner: Learner, saved: dict[str, Any]) -> None:
+def _restored(context: TrainContext, saved: dict[str, Any]) -> TrainState:
     try:
-        learner.restore(saved)
+        return saved_state(context, saved)
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Refused(
             f"the checkpoint of step {saved['step']} does not fit these settings or data "
@@ -197,8 +179,8 @@ class _Loop:
 
     def __init__(
         self,
-        config: TrainingConfig,
-        situation: Situation,
+        context: TrainContext,
+        state: TrainState,
         run_dir: Path,
         checkpoints: Checkpoints,
         ranks: Ranks,
@@ -206,64 +188,56 @@ class _Loop:
         lock: RunLock | None,
         diary: Diary,
     ) -> None:
-        self._config, self._situation, self._run_dir = config, situation, run_dir
+        self._config, self._capture, self._run_dir = context.config, context.capture, run_dir
         self._checkpoints, self._ranks = checkpoints, ranks
         self._stop, self._lock, self._diary = stop, lock, diary
-        self._learner = situation.learner
-        self._data = data_facts(situation.capture)
-        self._batch = Batch(situation, config, ranks)
-        self._recovery = Recovery(checkpoints, self._learner)
-        self._frames = preview_frames(situation.capture)
+        self._state = state
+        self._identity = identity(context)
+        self._batch = Batch(context, state, ranks)
+        self._recovery = Recovery(checkpoints, state)
+        self._frames = preview_frames(context.capture)
         self._preview_seconds = 0.0
 
     def run(self, step: int) -> None:
         """All steps from a given one on."""
-        if self._ranks.any_of(torch.tensor(self._stop.is_set, device=self._learner.device)):
+        if self._ranks.any(self._stop.is_set):
             self._interrupt(step)
         while step < self._config.steps:
             began = time.perf_counter()
             if self._lock:
                 self._lock.check()
-            self._change_points(step)
+            if step and step % self._config.points.grow_every == 0:
+                self._state.share(self._ranks)
+                self._state.change_points(step)
             epoch = self._epoch(step)
-            self._learner.set_rates(step, epoch)
+            self._state.set_rates(step, epoch)
             result = self._batch.gather(step, epoch, self._stop.is_set)
-            if not self._learner.descend():
+            if not self._state.descend():
                 step, message = self._recovery.roll_back(step, result.losses)
                 self._diary.go_back(step, message)
                 continue
             step += 1
             seconds = time.perf_counter() - began
             preview, self._preview_seconds = self._preview_seconds, 0.0
-            self._diary.write(step, epoch, result, self._learner, seconds, preview)
+            self._diary.write(step, epoch, result, self._state, seconds, preview)
             self._save_what_is_due(step, result.stop)
 
     def _epoch(self, step: int) -> float:
-        frames = self._situation.capture.num_training
+        frames = self._capture.num_training
         per_epoch = self._config.steps_per_epoch or max(frames / self._config.batch_size, 1)
         return step / per_epoch
-
-    def _change_points(self, step: int) -> None:
-        """Drop and add points where that is due, the same in all processes."""
-        points = self._config.points
-        if not step or step % points.grow_every:
-            return
-        self._learner.seen = self._ranks.any_of(self._learner.seen)
-        if points.prune:
-            self._learner.prune()
-        self._learner.grow(torch.Generator().manual_seed(self._config.seed * GROWTH_SEED + step))
 
     def _save_what_is_due(self, step: int, stop: bool) -> None:
         config, is_last = self._config, step == self._config.steps
         if self._ranks.is_first and (is_last or step % config.preview_every == 0):
             path = self._run_dir / "previews" / f"step-{step:08d}.png"
             began = time.perf_counter()
-            write_preview(self._situation, self._frames, path)
+            write_preview(self._state, self._frames, path)
             self._preview_seconds = time.perf_counter() - began
         if stop or is_last or step % config.checkpoint_every == 0:
-            self._learner.seen = self._ranks.any_of(self._learner.seen)
+            self._state.share(self._ranks)
             if self._ranks.is_first:
-                self._checkpoints.save(step, {**self._learner.snapshot(), "data": self._data})
+                self._checkpoints.save(step, {**self._state.snapshot(), **self._identity})
             self._ranks.wait()
         if stop and not is_last:
             self._interrupt(step)

@@ -11,8 +11,7 @@ import torch
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.files import replace_file
 from trainer.data.dataset import Capture, TrainingFrame
-from trainer.engine.step import Situation, draw, find_shown_points, place_points
-from trainer.losses.pictures import over_white
+from trainer.engine.train_state import TrainState
 
 _MAX_ROWS = 4
 _MAX_COLUMNS = 4
@@ -29,9 +28,9 @@ def preview_frames(capture: Capture) -> list[TrainingFrame]:
 
 
 @torch.no_grad()
-def write_preview(situation: Situation, frames: list[TrainingFrame], path: Path) -> None:
+def write_preview(state: TrainState, frames: list[TrainingFrame], path: Path) -> None:
     """A grid with the target, the picture and the normals of each frame side by side."""
-    tiles = [_tile(situation, frame) for frame in frames]
+    tiles = [_tile(state, frame) for frame in frames]
     columns = min(_MAX_COLUMNS, len(tiles))
     while len(tiles) % columns:
         tiles.append(np.full_like(tiles[0], 255))
@@ -39,19 +38,12 @@ def write_preview(situation: Situation, frames: list[TrainingFrame], path: Path)
     save_picture(path, np.concatenate(rows, axis=0))
 
 
-def _tile(situation: Situation, frame: TrainingFrame) -> npt.NDArray[np.uint8]:
+def _tile(state: TrainState, frame: TrainingFrame) -> npt.NDArray[np.uint8]:
     import cv2
 
-    learner = situation.learner
-    code, posed = situation.code(frame), situation.posed(frame)
-    shown, nearest, _ = find_shown_points(situation, frame, code, posed)
-    placed, features, _ = place_points(
-        situation, learner.points[shown], nearest[shown], learner.networks.at(code), posed
-    )
-    channels = draw(situation, frame.record.camera, placed, features)
-    rgb = over_white(channels)
+    rgb, normals = state.picture(frame)
     pictures = [frame.pictures.image] + [
-        (picture.clamp(0, 1) * 255).byte().cpu().numpy() for picture in (rgb, channels["normal"])
+        (picture.clamp(0, 1) * 255).byte().cpu().numpy() for picture in (rgb, normals)
     ]
     small = [cv2.resize(p, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for p in pictures]
     return np.concatenate(small, axis=1).astype(np.uint8)

@@ -47,10 +47,12 @@ class Ranks:
             dist.barrier()
 
     def add_up(self, values: Tensor) -> Tensor:
-        """The sum of all processes' tensors."""
-        if self.size > 1:
-            dist.all_reduce(values)
-        return values
+        """The sum of all processes' tensors, on the device of this one's."""
+        if self.size == 1:
+            return values
+        total = values.to(self.device, copy=True)
+        dist.all_reduce(total)
+        return total.to(values.device)
 
     def any_of(self, flags: Tensor) -> Tensor:
         """Which flags are set in any process."""
@@ -59,6 +61,12 @@ class Ranks:
         counts = flags.to(torch.int32)
         dist.all_reduce(counts, dist.ReduceOp.MAX)
         return counts.bool()
+
+    def any(self, flag: bool) -> bool:
+        """Whether a flag is set in any process."""
+        if self.size == 1:
+            return flag
+        return bool(self.any_of(torch.tensor(flag, device=self.device)))
 
     def share(self, module: nn.Module) -> nn.Module:
         """The module with gradients averaged over all processes after each backward pass.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pegasus_runtime.errors import Refused
 from trainer.engine.checkpoints import Checkpoints
-from trainer.engine.learner import Learner
+from trainer.engine.train_state import TrainState
 
 _MAX_ATTEMPTS = 3
 _SLOWER = 0.5
@@ -13,8 +13,8 @@ _SLOWER = 0.5
 class Recovery:
     """Goes back to the last checkpoint at half the learning rate, three times at most."""
 
-    def __init__(self, checkpoints: Checkpoints, learner: Learner) -> None:
-        self._checkpoints, self._learner = checkpoints, learner
+    def __init__(self, checkpoints: Checkpoints, state: TrainState) -> None:
+        self._checkpoints, self._state = checkpoints, state
         self._attempts = 0
         self._furthest = -1
 
@@ -37,11 +37,11 @@ class Recovery:
         saved = self._checkpoints.restore("auto")
         if self._attempts > _MAX_ATTEMPTS or saved is None:
             raise Refused(
-                f"{what}, after {_MAX_ATTEMPTS} tries at lower rates too; lower "
-                "optimiser.geometry and optimiser.deformer and go on with --resume auto."
+                f"{what}, after {_MAX_ATTEMPTS} tries at lower rates too; lower the rates below "
+                "optimiser and go on with --resume auto."
             )
-        scale = self._learner.rate_scale * _SLOWER
-        self._learner.restore(saved)
-        self._learner.rate_scale = scale
+        scale = self._state.rate_scale * _SLOWER
+        self._state.restore(saved)
+        self._state.rate_scale = scale
         done = int(saved["step"])
         return done, f"{what}; back to step {done} with {scale:g} of the learning rate"

@@ -7,12 +7,23 @@ from typing import Any
 from pegasus_runtime.errors import Refused
 from pegasus_runtime.head import Head, load_free_head, load_head
 from trainer.config.schema import TrainingConfig
-from trainer.config.settings import refuse_changes
+from trainer.config.settings import refuse_changes, values_of
+from trainer.engine.data_identity import data_facts
+from trainer.engine.train_state import TrainContext
 
 
 def load_configured_head(config: TrainingConfig) -> Head:
     """The head that a training is set to: a file, or the free head."""
     return load_head(config.head) if config.head else load_free_head()
+
+
+def identity(context: TrainContext) -> dict[str, Any]:
+    """What a checkpoint says of the run that it belongs to."""
+    return {
+        "settings": values_of(context.config),
+        "head_sha256": context.head.sha256,
+        "data": data_facts(context.capture),
+    }
 
 
 def refuse_other_run(saved: dict[str, Any], config: TrainingConfig, head: Head) -> None:

@@ -20,11 +20,13 @@ from torch import Tensor
 from pegasus_runtime.avatar.latent import category_of
 from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
 from pegasus_runtime.deform.nearest import nearest_vertices
+from pegasus_runtime.deform.surface import apply_rows
 from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.surfels.attributes import Attribute, Difference, Wardrobe
+from pegasus_runtime.surfels.avatar import rest_corners
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles, triangle_frames
-from pegasus_runtime.surfels.pose import pose_surfels
-from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels, concatenate, new_surfels
+from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
 from trainer.data.choosing import spread_views
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.stages.bare_head import BareHead
@@ -77,33 +79,81 @@ def initial_wardrobe(
         num_surfels: of the source person; attributes that add something have more of their own.
         generator: of what is sampled.
     """
-    canonical = make_canonical_head(head, capture.mean_expression)
-    bare = BareHead.of(head, canonical, capture)
-    grid = Grid.around(canonical)
-    solid = [n for n in capture.attribute_names if category_of(n) in _SOLID_CATEGORIES]
-    hulls = {
-        name: make_hull(head, canonical, capture, capture.training[name], grid, bare)
-        for name in (capture.source, *solid)
-    }
-    off, outward = _off_head(head, canonical, hulls[capture.source], bare, generator)
+    carver = _Carver(head, capture)
+    off, outward = carver.off_head(generator)
     num_off = min(int(_HULL_SHARE * num_surfels), len(off))
+    off, outward = _some(off, outward, num_off, generator)
     source = concatenate(
         [
-            sample_skin(head, canonical.vertices, num_surfels - num_off, generator),
-            bound_surfels(head, canonical, *_some(off, outward, num_off, generator)),
+            sample_skin(head, carver.canonical.vertices, num_surfels - num_off, generator),
+            bound_surfels(head, carver.canonical, off, outward),
         ]
     )
-    attributes = []
-    for name in capture.attribute_names:
-        found, normals = _added(head, canonical, capture, hulls, name, generator)
-        found, normals = _some(found, normals, int(_OWN_SHARE * num_surfels), generator)
-        own = bound_surfels(head, canonical, found, normals)
-        own = colour_surfels(head, capture, own, capture.training[name])
-        region = attribute_region(head, capture, source, name)
-        attributes.append(Attribute(name, region, Difference.none(len(region)), own))
+    attributes = tuple(
+        _attribute(carver, source, name, generator) for name in capture.attribute_names
+    )
     source = colour_surfels(head, capture, source, capture.training[capture.source])
-    rest = pose_head(head, capture.shape, torch.zeros(50), torch.zeros(15)).vertices
-    return Wardrobe(source, tuple(attributes), rest[head.faces])
+    return Wardrobe(source, attributes, rest_corners(head, capture.shape))
+
+
+def initial_attribute(
+    head: Head, capture: Capture, source: Surfels, name: str, generator: torch.Generator
+) -> Attribute:
+    """The start of one attribute of a person whose surfels are known."""
+    return _attribute(_Carver(head, capture), source, name, generator)
+
+
+def _attribute(
+    carver: _Carver, source: Surfels, name: str, generator: torch.Generator
+) -> Attribute:
+    head, capture = carver.head, carver.capture
+    found, normals = carver.added(name, generator)
+    found, normals = _some(found, normals, int(_OWN_SHARE * len(source)), generator)
+    own = bound_surfels(head, carver.canonical, found, normals)
+    own = colour_surfels(head, capture, own, capture.training[name])
+    region = attribute_region(head, capture, source, name)
+    return Attribute(name, region, Difference.none(len(region)), own)
+
+
+class _Carver:
+    """The visual hulls of a capture's subjects, each made when it is asked for."""
+
+    def __init__(self, head: Head, capture: Capture) -> None:
+        self.head, self.capture = head, capture
+        self.canonical = make_canonical_head(head, capture.mean_expression)
+        self._bare = BareHead.of(head, self.canonical, capture)
+        self._grid = Grid.around(self.canonical)
+        self._hulls: dict[str, Hull] = {}
+
+    def hull(self, name: str) -> Hull:
+        """Of a subject."""
+        if name not in self._hulls:
+            frames = self.capture.training[name]
+            given = self.head, self.canonical, self.capture, frames, self._grid, self._bare
+            self._hulls[name] = make_hull(*given)
+        return self._hulls[name]
+
+    def off_head(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points and normals (M, 3) of the source person's hull where it stands off the head."""
+        hull = self.hull(self.capture.source)
+        mesh, _ = sample_head(self.head, self.canonical, _HULL_CANDIDATES, generator)
+        found, outward = hull.sample_surface(_HULL_CANDIDATES, generator)
+        riders = nearest_vertices(found, self.canonical.vertices)
+        gap = (found - mesh[nearest_vertices(found, mesh)]).norm(dim=1)
+        off = on_parts(self.head, riders, _COVERED_PARTS) & (gap > _STANDS_OFF)
+        off = (off | (gap > _FAR_OFF)) & ~hull.bare[riders] & ~self._bare.is_inside(found)
+        return found[off], outward[off]
+
+    def added(self, name: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points and normals (M, 3) of what an attribute adds to the source person."""
+        if category_of(name) in _THIN_CATEGORIES:
+            frames = self.capture.training[name]
+            return find_thin_part(self.head, self.canonical, self.capture, frames)
+        if category_of(name) in _SOLID_CATEGORIES:
+            found, outward = self.hull(name).sample_surface(_HULL_CANDIDATES, generator)
+            beyond = self.hull(self.capture.source).distance(found) < -_BEYOND
+            return found[beyond], outward[beyond]
+        return torch.zeros(0, 3), torch.zeros(0, 3)
 
 
 def sample_skin(head: Head, vertices: Tensor, count: int, generator: torch.Generator) -> Surfels:
@@ -161,54 +211,23 @@ def _some(
     return points[chosen], normals[chosen]
 
 
-def _off_head(
-    head: Head,
-    canonical: CanonicalHead,
-    hull: Hull,
-    bare: BareHead,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Points and normals (M, 3) of the hull where something stands off the head."""
-    mesh, _ = sample_head(head, canonical, _HULL_CANDIDATES, generator)
-    found, outward = hull.sample_surface(_HULL_CANDIDATES, generator)
-    riders = nearest_vertices(found, canonical.vertices)
-    gap = (found - mesh[nearest_vertices(found, mesh)]).norm(dim=1)
-    off = on_parts(head, riders, _COVERED_PARTS) & (gap > _STANDS_OFF)
-    off = (off | (gap > _FAR_OFF)) & ~hull.bare[riders] & ~bare.is_inside(found)
-    return found[off], outward[off]
+class CarriedSurfels:
+    """Surfels carried through frames by the head alone."""
 
+    def __init__(self, head: Head, capture: Capture, surfels: Surfels) -> None:
+        self._head, self._shape, self._surfels = head, capture.shape, surfels
+        self._local_normals = rotation_matrices(surfels.rotation)[:, :, 2]
 
-def _added(
-    head: Head,
-    canonical: CanonicalHead,
-    capture: Capture,
-    hulls: dict[str, Hull],
-    name: str,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Points and normals (M, 3) of what an attribute adds to the source person."""
-    if category_of(name) in _THIN_CATEGORIES:
-        return find_thin_part(head, canonical, capture, capture.training[name])
-    if category_of(name) in _SOLID_CATEGORIES:
-        found, outward = hulls[name].sample_surface(_HULL_CANDIDATES, generator)
-        beyond = hulls[capture.source].distance(found) < -_BEYOND
-        return found[beyond], outward[beyond]
-    return torch.zeros(0, 3), torch.zeros(0, 3)
-
-
-def _posed(
-    head: Head, capture: Capture, surfels: Surfels, frame: TrainingFrame
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Points and normals (N, 3) of surfels in a frame, and their projections."""
-    record = frame.record
-    posed_head = pose_head(
-        head,
-        capture.shape,
-        torch.from_numpy(record.expression),
-        torch.from_numpy(record.pose),
-    )
-    posed = pose_surfels(surfels, posed_head.vertices, head.faces, torch.zeros(NUM_STATES))
-    return posed.points, posed.normals, record.camera.project(posed.points)
+    def to(self, frame: TrainingFrame) -> tuple[Tensor, Tensor, Tensor]:
+        """Points and normals (N, 3) in a frame, and the points' projections."""
+        record, surfels = frame.record, self._surfels
+        expression, pose = torch.from_numpy(record.expression), torch.from_numpy(record.pose)
+        corners = pose_head(self._head, self._shape, expression, pose).vertices[self._head.faces]
+        frames = triangle_frames(corners)[surfels.triangle]
+        foot = (corners[surfels.triangle] * surfels.barycentric[:, :, None]).sum(dim=1)
+        points = foot + apply_rows(frames, surfels.offset)
+        normals = apply_rows(frames, self._local_normals)
+        return points, normals, record.camera.project(points)
 
 
 def _facing(frame: TrainingFrame, points: Tensor, normals: Tensor) -> Tensor:
@@ -225,8 +244,9 @@ def attribute_region(head: Head, capture: Capture, source: Surfels, name: str) -
     import numpy as np
 
     votes, views = torch.zeros(2, len(source))
+    carried = CarriedSurfels(head, capture, source)
     for frame in spread_views(capture.training[name], _NUM_VIEWS):
-        points, normals, projected = _posed(head, capture, source, frame)
+        points, normals, projected = carried.to(frame)
         facing = _facing(frame, points, normals) > 0
         pictures = frame.pictures
         shown = pictures.mask < 128
@@ -252,9 +272,10 @@ def colour_surfels(
     if not len(surfels):
         return surfels
     inner = _inner_classes(head, capture, surfels)
+    carried = CarriedSurfels(head, capture, surfels)
     total, weight = torch.zeros(len(surfels), 3), torch.zeros(len(surfels), 1)
     for frame in spread_views(frames, _NUM_VIEWS):
-        points, normals, projected = _posed(head, capture, surfels, frame)
+        points, normals, projected = carried.to(frame)
         facing = _facing(frame, points, normals)
         front, visible = look_up(depth_of(frame.record.camera, points), projected)
         visible &= (facing > _MIN_FACING) & (projected[:, 2] < front + _DEPTH_TOLERANCE)
@@ -267,7 +288,7 @@ def colour_surfels(
         colour, _ = look_up(torch.from_numpy(frame.pictures.image), projected)
         total += share * colour / 255
         weight += share
-    points, _, _ = _posed(head, capture, surfels, frames[0])
+    points, _, _ = carried.to(frames[0])
     colours = _fill_unseen(points, total / weight.clamp_min(1e-6), weight[:, 0] > 1e-3)
     return replace(surfels, colour=torch.logit(colours.clamp(0.02, 0.98)))
 

@@ -32,20 +32,3 @@ def on_parts(head: Head, vertices: Tensor, names: tuple[str, ...]) -> Tensor:
         return torch.ones(len(vertices), dtype=torch.bool)
     labels = [index for index, name in enumerate(head.part_names) if name in names]
     return torch.isin(head.part_labels[vertices], torch.tensor(labels))
-
-
-def by_part(head: Head, vertices: Tensor, among: Tensor, names: tuple[str, ...]) -> list[Tensor]:
-    """Indices of points on each named part that has any; none when the head knows no parts.
-
-    Args:
-        head: knows which part a vertex belongs to.
-        vertices: (M,) on which all points ride.
-        among: (K,) indices of the points to choose from.
-        names: of the parts.
-    """
-    if head.part_labels is None:
-        return []
-    labels = head.part_labels[vertices[among]]
-    known = [index for index, name in enumerate(head.part_names) if name in names]
-    found = [among[labels == index] for index in known]
-    return [some for some in found if len(some)]

@@ -1,0 +1,86 @@
+"""Which surfels go and which are split: growth by error, pruning by opacity and sight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.engine.ranks import Ranks
+from trainer.engine.surfel_cloud import SurfelSet
+
+_FAINTEST = 0.03
+"""Opacity below which a surfel shows nothing: a few of 255 in any picture."""
+_LEAST_WEIGHT = 0.5
+"""Pixels that a surfel has covered in all frames since the last change; with less it is hidden."""
+
+
+@dataclass
+class SurfelStatistics:
+    """What pictures said of one set's surfels since some came and went."""
+
+    values: Tensor
+    """(N, 3): weight times error, and weight, summed over pixels and frames of all processes, and
+    how many frames that were"""
+    own: Tensor
+    """(N, 3) of this process's frames that the others do not know of yet"""
+
+    @classmethod
+    def none(cls, count: int, device: torch.device) -> SurfelStatistics:
+        """Of surfels that no picture has shown yet."""
+        return cls(*torch.zeros(2, count, 3, device=device))
+
+    def add(self, values: Tensor) -> None:
+        """Count one frame (N, 2)."""
+        frames = torch.ones_like(values[:, :1])
+        self.own = self.own + torch.cat([values.abs(), frames], dim=1)
+
+    def share(self, ranks: Ranks) -> None:
+        """Let all processes know what each has counted since the last time."""
+        self.values = self.values + ranks.add_up(self.own)
+        self.own = torch.zeros_like(self.own)
+
+    @property
+    def error(self) -> Tensor:
+        """(N,) mean over frames: what few frames show is as wrong as what many do."""
+        return self.values[:, 0] / self.values[:, 2].clamp_min(1)
+
+    @property
+    def weight(self) -> Tensor:
+        """(N,)"""
+        return self.values[:, 1]
+
+
+def kept(surfels: SurfelSet, statistics: SurfelStatistics, prune: bool) -> Tensor:
+    """Indices (M,) of the surfels that stay."""
+    everything = torch.arange(len(surfels), device=statistics.values.device)
+    if not prune or not bool((statistics.weight > 0).any()):
+        return everything
+    opaque = torch.sigmoid(surfels.learned["opacity"].detach()) > _FAINTEST
+    stays = opaque & (statistics.weight > _LEAST_WEIGHT)
+    return everything[stays] if bool(stays.any()) else everything
+
+
+def grown(
+    statistics: Sequence[SurfelStatistics], survivors: Sequence[Tensor], most: int, growth: float
+) -> list[Tensor]:
+    """Which survivors are split: those on which most of the error lies, of all sets together.
+
+    Args:
+        statistics: of each set.
+        survivors: (M,) indices of those that stay, of each set.
+        most: how many surfels there may be in all.
+        growth: share of the survivors that are split at most.
+
+    Returns:
+        Indices (K,) for each set.
+    """
+    total = sum(map(len, survivors))
+    count = min(int(growth * total), max(most - total, 0))
+    errors = [each.error[stays] for each, stays in zip(statistics, survivors, strict=True)]
+    if count <= 0:
+        return [stays[:0] for stays in survivors]
+    least = torch.cat(errors).topk(count).values[-1].clamp_min(1e-12)
+    return [stays[error >= least] for stays, error in zip(survivors, errors, strict=True)]

@@ -1,0 +1,371 @@
+"""Surfels in training: losses of a frame, the optimiser, growth and pruning."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pegasus_runtime.avatar.latent import LatentCodes
+from pegasus_runtime.head import pose_head
+from pegasus_runtime.raster import blend
+from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
+from pegasus_runtime.surfels.file import in_drawing_order
+from pegasus_runtime.surfels.pose import PosedSurfels, project_surfels
+from trainer.data.dataset import TrainingFrame
+from trainer.engine.densification import SurfelStatistics, grown, kept
+from trainer.engine.ranks import Ranks
+from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, new_networks
+from trainer.engine.train_state import TrainContext, cosine_share
+from trainer.init.initial_surfels import initial_wardrobe
+from trainer.init.warm_wardrobe import wardrobe_from
+from trainer.losses.features import FeatureLoss, find_feature_loss
+from trainer.losses.pictures import make_targets, over_white, picture_losses
+from trainer.refine.outliers import without_outliers
+
+_GROWTH_SEED = 7_368_787
+_OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
+"""How many times as dear as a change of colour by one logit a change of place by one unit of the
+head is, and one of opacity by one logit: an attribute should change as few surfels as it can."""
+_PROBES = 2
+
+
+@dataclass
+class _Probe:
+    """Two columns of zeros that are blended along with colours.
+
+    Their gradients are sums over pixels of a surfel's weight times the error there, and of its
+    weight alone: what growth and pruning ask for, at the cost of two more columns.
+    """
+
+    sets: list[SurfelSet]
+    values: Tensor
+    """(N, 2)"""
+
+
+class SurfelState:
+    """A person's surfels with Adam's moments; see `train_state.TrainState`."""
+
+    def __init__(self, context: TrainContext, cloud: SurfelCloud) -> None:
+        self._context = context
+        self._head = context.head.to(context.device)
+        self._shape = context.capture.shape.to(context.device)
+        self._posed: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
+        self._features: FeatureLoss | None = None
+        if context.config.losses.vgg:
+            self._features = find_feature_loss(context.device)
+        self.rate_scale = 1.0
+        self._cloud = cloud.to(context.device)
+        self._optimiser = self._new_optimiser()
+        self.statistics = self._no_statistics()
+
+    @classmethod
+    def begin(cls, context: TrainContext) -> SurfelState:
+        """From the pictures, or from an earlier avatar."""
+        config = context.config
+        if config.start_from:
+            wardrobe, states, light = wardrobe_from(context)
+            return cls(context, SurfelCloud(wardrobe, states, light))
+        generator = torch.Generator().manual_seed(config.seed)
+        wardrobe = initial_wardrobe(context.head, context.capture, config.points.initial, generator)
+        return cls(context, SurfelCloud(wardrobe, *new_networks(config.seed)))
+
+    @classmethod
+    def of(cls, context: TrainContext, saved: dict[str, Any]) -> SurfelState:
+        """As a checkpoint has it."""
+        names = context.capture.attribute_names
+        state = cls(context, SurfelCloud.empty(saved["cloud"], names))
+        state.restore(saved)
+        return state
+
+    @property
+    def module(self) -> nn.Module:
+        return self._cloud
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        return self._optimiser
+
+    @property
+    def has_features(self) -> bool:
+        return self._features is not None
+
+    @property
+    def device(self) -> torch.device:
+        return self._context.device
+
+    @property
+    def num_points(self) -> int:
+        return sum(len(each) for each in self._cloud.all_sets())
+
+    @property
+    def radius(self) -> float:
+        """Median standard deviation, in units of the head."""
+        return float(self._cloud.source.learned["log_radius"].detach().median().exp())
+
+    @property
+    def rates(self) -> dict[str, float]:
+        return {group["name"]: float(group["lr"]) for group in self._optimiser.param_groups}
+
+    def losses(
+        self, frame: TrainingFrame, generator: torch.Generator, step: int
+    ) -> tuple[dict[str, Tensor], _Probe]:
+        """Losses of a frame; nothing is changed before `note`."""
+        config = self._context.config.losses
+        worn = self._worn(frame)
+        posed, camera = self._pose(frame, worn)
+        probe = _Probe(
+            self._cloud.sets(worn),
+            torch.zeros(len(posed.points), _PROBES, device=self.device, requires_grad=True),
+        )
+        targets = make_targets(
+            frame.pictures, self._context.capture.part_names, config, self.device
+        )
+        with_normals = config.normal > 0 and step % config.normals_every == 0
+        columns = [self._colours(posed), probe.values]
+        if with_normals and targets.normal is not None:
+            columns.append(posed.normals * 0.5 + 0.5)
+        else:
+            targets.normal = None
+        image, alpha = self._blend(posed, torch.cat(columns, dim=1), camera, targets.mask.shape)
+        channels = {"rgb": image[:, :, :3], "alpha": alpha, "normal": image[:, :, 3 + _PROBES :]}
+        targets.part_mask = None
+        losses = picture_losses(channels, targets)
+        error = over_white(channels) - targets.rgb
+        losses["square"] = error.square().mean()
+        if self._features:
+            losses["vgg"] = self._features(over_white(channels), targets.rgb)
+        losses["states"] = self._state_loss(probe.sets)
+        if worn is not None:
+            losses["difference"] = self._difference_loss(worn)
+        probed = image[:, :, 3 : 3 + _PROBES]
+        wrong = error.detach().abs().mean(dim=2)
+        losses["probe"] = (probed[:, :, 0] * wrong + probed[:, :, 1]).sum()
+        return losses, probe
+
+    def weigh(self, losses: dict[str, Tensor], epoch: float) -> Tensor:
+        """Their weighted sum."""
+        config = self._context.config.losses
+        # The probe is zero, and only its own gradient is wanted.
+        total = losses.pop("probe")
+        for name, loss in losses.items():
+            total = total + getattr(config, name) * loss
+        return total
+
+    def note(self, seen: _Probe, share: int) -> None:
+        """Add a frame's errors and weights to what is known of the surfels."""
+        gradient = seen.values.grad
+        assert gradient is not None
+        first = 0
+        for each in seen.sets:
+            part = gradient[first : first + len(each)]
+            self.statistics[each].add(part * share)
+            first += len(each)
+
+    def set_rates(self, step: int, epoch: float) -> None:
+        """A half cosine from the configured to the final share."""
+        config = self._context.config
+        share = cosine_share(step, config.steps, config.optimiser.final_share)
+        for group in self._optimiser.param_groups:
+            # Settings of a run that goes on may be other ones than at its beginning.
+            base = float(getattr(config.optimiser, group["name"]))
+            group["lr"] = base * share * self.rate_scale
+
+    def descend(self) -> bool:
+        """One step of Adam; what a frame did not show has no gradient and stays."""
+        params = [p for p in self._cloud.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+        if not bool(torch.isfinite(norm)):
+            return False
+        if self._context.config.optimiser.clip_norm > 0:
+            nn.utils.clip_grads_with_norm_(params, self._context.config.optimiser.clip_norm, norm)
+        self._optimiser.step()
+        return True
+
+    def share(self, ranks: Ranks) -> None:
+        """Add up what all processes have noted."""
+        for statistics in self.statistics.values():
+            statistics.share(ranks)
+
+    @torch.no_grad()
+    def change_points(self, step: int) -> None:
+        """Drop surfels that are nowhere seen, and split those that are most wrong."""
+        points = self._context.config.points
+        if not step or step % points.grow_every:
+            return
+        generator = torch.Generator().manual_seed(self._context.config.seed * _GROWTH_SEED + step)
+        # A surfel added late has no time to find its place.
+        may_grow = step <= points.grow_until * self._context.config.steps
+        sets = self._cloud.all_sets()
+        statistics = [self.statistics[each] for each in sets]
+        survivors = [
+            kept(each, seen, points.prune) for each, seen in zip(sets, statistics, strict=True)
+        ]
+        most = points.maximum if may_grow else 0
+        parents = grown(statistics, survivors, most, points.growth)
+        for each, stay, split in zip(sets, survivors, parents, strict=True):
+            self._rearrange(each, stay, split, generator)
+        # Another object, for what shares gradients between processes holds the old parameters.
+        self._cloud = copy.copy(self._cloud)
+        self.statistics = self._no_statistics()
+
+    def _rearrange(
+        self, each: SurfelSet, survivors: Tensor, parents: Tensor, generator: torch.Generator
+    ) -> None:
+        index = torch.cat([survivors, parents])
+        moments = {name: self._optimiser.state.pop(p, {}) for name, p in each.learned.items()}
+        corners = rest_corners(self._context.head, self._context.capture.shape)
+        old = dict(each.learned.items())
+        each.rearrange(index, len(survivors), corners.to(self.device), generator)
+        for name, new in each.learned.items():
+            self._replace(old[name], new, moments[name], index, len(survivors))
+        if each is self._cloud.source:
+            for attribute in self._cloud.each_attribute():
+                before = dict(attribute.difference.items())
+                states = {n: self._optimiser.state.pop(p, {}) for n, p in before.items()}
+                rows, num_kept = attribute.rearrange(index, len(survivors))
+                for name, new in attribute.difference.items():
+                    self._replace(before[name], new, states[name], rows, num_kept)
+
+    def _replace(
+        self,
+        old: nn.Parameter,
+        new: nn.Parameter,
+        state: dict[str, Any],
+        index: Tensor,
+        num_kept: int,
+    ) -> None:
+        """Put a parameter in the place of another; moments of survivors stay."""
+        for name in ("exp_avg", "exp_avg_sq"):
+            if name in state:
+                moment = state[name][index]
+                moment[num_kept:] = 0
+                state[name] = moment
+        if state:
+            self._optimiser.state[new] = state
+        for group in self._optimiser.param_groups:
+            group["params"] = [new if p is old else p for p in group["params"]]
+
+    @torch.no_grad()
+    def picture(self, frame: TrainingFrame) -> tuple[Tensor, Tensor]:
+        """Colours over white and normals (H, W, 3)."""
+        posed, camera = self._pose(frame, self._worn(frame))
+        columns = torch.cat([self._colours(posed), posed.normals * 0.5 + 0.5], dim=1)
+        image, alpha = self._blend(posed, columns, camera, frame.pictures.mask.shape)
+        return image[:, :, :3] + 1 - alpha, image[:, :, 3:]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything a later run needs."""
+        return {
+            "cloud": self._cloud.state_dict(),
+            "statistics": [s.values for s in self.statistics.values()],
+            "rate_scale": self.rate_scale,
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        cloud = SurfelCloud.empty(saved["cloud"], self._context.capture.attribute_names)
+        cloud.load_state_dict(saved["cloud"])
+        self._cloud = cloud.to(self.device)
+        self._optimiser = self._new_optimiser()
+        self._optimiser.load_state_dict(saved["optimiser"])
+        self.rate_scale = float(saved["rate_scale"])
+        self.statistics = self._no_statistics()
+        for statistics, values in zip(self.statistics.values(), saved["statistics"], strict=True):
+            statistics.values = values.to(self.device)
+
+    def avatar(self, provenance: dict[str, Any]) -> SurfelAvatar:
+        """The avatar as it is now."""
+        capture = self._context.capture
+        codes = LatentCodes(capture.attribute_names).eval().requires_grad_(False)
+        wardrobe = self._cloud.wardrobe(rest_corners(self._context.head, capture.shape))
+        wardrobe = without_outliers(wardrobe, self._context.head, capture)
+        return SurfelAvatar(
+            name=self._context.config.name,
+            head=self._context.head,
+            wardrobe=in_drawing_order(wardrobe, codes),
+            states=copy.deepcopy(self._cloud.states).cpu().eval().requires_grad_(False),
+            light=copy.deepcopy(self._cloud.light).cpu().eval().requires_grad_(False),
+            codes=codes,
+            canonical_expression=capture.mean_expression,
+            shape=capture.shape,
+            provenance=provenance,
+        )
+
+    def _worn(self, frame: TrainingFrame) -> AttributeSet | None:
+        name = frame.record.subject
+        return None if name == self._context.capture.source else self._cloud.find(name)
+
+    def _pose(
+        self, frame: TrainingFrame, worn: AttributeSet | None
+    ) -> tuple[PosedSurfels, tuple[Tensor, Tensor, Tensor]]:
+        record = frame.record
+        expression = torch.from_numpy(record.expression).to(self.device)
+        key = record.subject, record.name
+        if key not in self._posed:
+            pose = torch.from_numpy(record.pose).to(self.device)
+            with torch.no_grad():
+                found = pose_head(self._head, self._shape, expression, pose)
+            self._posed[key] = found.vertices, found.pose_feature
+        vertices, feature = self._posed[key]
+        states = self._cloud.states(expression, feature)
+        posed = self._cloud.pose(worn, vertices, self._head.faces, states)
+        rotation, translation, intrinsics = (part.to(self.device) for part in record.camera.tensors)
+        return posed, (rotation, translation, intrinsics)
+
+    def _colours(self, posed: PosedSurfels) -> Tensor:
+        colours: Tensor = (posed.albedo * self._cloud.light(posed.normals)).clamp(0, 1)
+        return colours
+
+    def _blend(
+        self,
+        posed: PosedSurfels,
+        columns: Tensor,
+        camera: tuple[Tensor, Tensor, Tensor],
+        shape: tuple[int, ...],
+    ) -> tuple[Tensor, Tensor]:
+        size = (shape[0], shape[1])
+        points, conics = project_surfels(posed, camera, size)
+        image, alpha = blend(
+            points, columns, conics=conics, opacities=posed.opacity, image_size=size
+        )
+        return image, alpha[:, :, None]
+
+    @staticmethod
+    def _state_loss(sets: list[SurfelSet]) -> Tensor:
+        """Mean square of how far states move surfels."""
+        moved = [each.learned["offset_states"].square().sum(dim=2).mean(dim=1) for each in sets]
+        return torch.cat(moved).mean()
+
+    def _difference_loss(self, worn: AttributeSet) -> Tensor:
+        """Mean size of a difference over all of the person's surfels, which keeps it sparse."""
+        change = worn.difference
+        total = _OFFSET_WEIGHT * change["offset"].abs().sum(dim=1)
+        total = total + change["colour"].abs().sum(dim=1)
+        total = total + _OPACITY_WEIGHT * change["opacity"].abs()
+        mean: Tensor = total.sum() / max(len(self._cloud.source), 1)
+        return mean
+
+    def _new_optimiser(self) -> torch.optim.Optimizer:
+        groups: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self._cloud.named_parameters():
+            groups.setdefault(_group_of(name), []).append(parameter)
+        rates = self._context.config.optimiser
+        # Far below any gradient: a surfel that few pixels show is to learn as fast as another.
+        return torch.optim.Adam(
+            [{"params": p, "lr": getattr(rates, n), "name": n} for n, p in groups.items()],
+            eps=1e-15,
+        )
+
+    def _no_statistics(self) -> dict[SurfelSet, SurfelStatistics]:
+        return {s: SurfelStatistics.none(len(s), self.device) for s in self._cloud.all_sets()}
+
+
+def _group_of(name: str) -> str:
+    """The learning rate of a parameter: that of the array, or of both small networks."""
+    owner, _, last = name.rpartition(".")
+    return last if owner.endswith(("learned", "difference")) else "networks"

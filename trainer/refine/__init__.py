@@ -1,0 +1,1 @@
+"""What is mended of an avatar at a training's end."""
