@@ -10,10 +10,10 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QIcon, QKeySequence, QPixmap
 from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton
 
-from app.binding import Binding
+from app.bindings import Bindings
 from app.help_menu import HelpMenu
 from app.projects import Projects
-from app.state.folders import home_folder
+from app.state.app_dirs import home_folder
 from app.state.view import PRESET_KEYS
 from app.widgets.start_screen import recent_icon
 from app.widgets.theme import colours
@@ -28,7 +28,7 @@ class Actions:
     """What the user can do from the menus and by keys."""
 
     def __init__(
-        self, binding: Binding, projects: Projects, set_theme: Callable[[str], None]
+        self, binding: Bindings, projects: Projects, set_theme: Callable[[str], None]
     ) -> None:
         self._projects = projects
         self._binding, self._window, self._editor = binding, binding.window, binding.editor

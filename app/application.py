@@ -10,42 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QSurfaceFormat
 from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
-from app.collector import GuiCollector
+from app.gui_thread import GuiThreadGC
 from app.state.preferences import Preferences
-from pegasus_runtime.errors import Refused, one_line
+from pegasus_runtime.errors import InvalidInput, one_line
 
 if TYPE_CHECKING:
     from app.widgets.message_dialog import MessageDialog
-
-
-class GuiDispatch(QObject):
-    """Runs functions on the thread it lives on, from any thread."""
-
-    _asked = Signal(object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._is_stopped = False
-        self._asked.connect(self._run, Qt.ConnectionType.QueuedConnection)
-
-    def __call__(self, function: object) -> None:
-        """Run ``function`` soon."""
-        self._asked.emit(function)
-
-    def stop(self) -> None:
-        """Run nothing more: what a background job reports now has no window to be shown in."""
-        self._is_stopped = True
-
-    @Slot(object)
-    def _run(self, function: object) -> None:
-        assert callable(function)
-        if not self._is_stopped:
-            function()
 
 
 def open_editor(
@@ -59,25 +34,25 @@ def open_editor(
         head: the head of the avatar, when it is not in the asset folder.
 
     Raises:
-        Refused: there is no display or no OpenGL.
+        InvalidInput: there is no display or no OpenGL.
     """
     from app.platform_checks import check_opengl, check_platform
 
     check_platform(avatar)
-    from app.controllers.opening import EarlyLoader, avatar_source, loader_with_head
+    from app.controllers.avatar_loader import Preloader, avatar_source, loader_with_head
 
     early = avatar_source(avatar)
     loader = loader_with_head(head)
     if early is not None:
-        loader = EarlyLoader(loader, early)
+        loader = Preloader(loader, early)
     application = make_application()
     check_opengl(avatar, ask=screenshot is None)
-    from app.session_window import EditorWindow
+    from app.editor_window import EditorWindow
 
     window = EditorWindow(Preferences.load(), loader=loader)
     install_exception_hooks(window)
     window.show()
-    window.editor.opening.open(avatar)
+    window.editor.avatar_loader.open(avatar)
     if screenshot is None:
         window.offer_recovery()
         return application.exec()
@@ -103,7 +78,7 @@ def make_application() -> QApplication:
     application.setApplicationName("pegasus-editor")
     application.setApplicationDisplayName("PEGASUS editor")
     application.setOrganizationName("pegasus")
-    GuiCollector(application)
+    GuiThreadGC(application)
     return application
 
 
@@ -123,7 +98,7 @@ def install_exception_hooks(window: object) -> None:
     A fault that comes again, as one in drawing does with every picture, is told once; while a
     message is open, others are only logged.
     """
-    from app.session_window import EditorWindow
+    from app.editor_window import EditorWindow
 
     assert isinstance(window, EditorWindow)
     told: set[tuple[object, ...]] = set()
@@ -134,7 +109,7 @@ def install_exception_hooks(window: object) -> None:
         if any(isValid(dialog) and dialog.isVisible() for dialog in shown):
             return
         details = "".join(traceback.format_exception(error))
-        known = isinstance(error, Refused)
+        known = isinstance(error, InvalidInput)
         text = str(error) if known else "Something went wrong that should not. Your work is kept."
         shown[:] = [window.binding.show_message("PEGASUS editor", text, "" if known else details)]
 
@@ -159,7 +134,7 @@ def install_exception_hooks(window: object) -> None:
 
 def _fault(error: BaseException) -> tuple[object, ...]:
     """What two errors share that are the same fault: their kind, and where they were raised."""
-    if isinstance(error, Refused):
+    if isinstance(error, InvalidInput):
         return type(error), str(error)
     place = traceback.extract_tb(error.__traceback__)[-1:]
     return type(error), *((frame.filename, frame.lineno) for frame in place)

@@ -14,7 +14,7 @@ from PySide6.QtCore import QLibraryInfo, QObject, qVersion
 from PySide6.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
 from PySide6.QtWidgets import QMessageBox
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 _MIN_VERSION = (3, 3)
 _SCREENS = ("xcb", "wayland", "windows", "cocoa")
@@ -37,11 +37,11 @@ def check_platform(avatar: str = "demo") -> None:
     """Whether a window can be opened on this machine.
 
     Raises:
-        Refused: no display, or a library of the system that windows need is missing, or the
+        InvalidInput: no display, or a library of the system that windows need is missing, or the
             PySide6 installed would end the program in the middle of somebody's work.
     """
     if loses_references():
-        raise Refused(
+        raise InvalidInput(
             f"PySide6 {qVersion()} would abort the editor after a while with this Python (it loses "
             "references to None); run: pip install 'PySide6-Essentials<6.12', or use Python 3.12; "
             f"{_instead(avatar)}"
@@ -49,7 +49,7 @@ def check_platform(avatar: str = "demo") -> None:
     chosen = os.environ.get("QT_QPA_PLATFORM")
     problem = _chosen_problem(chosen) if chosen else _linux_problem()
     if problem:
-        raise Refused(f"{problem}; {_instead(avatar)}")
+        raise InvalidInput(f"{problem}; {_instead(avatar)}")
 
 
 def _chosen_problem(chosen: str) -> str | None:
@@ -159,7 +159,7 @@ def check_opengl(avatar: str = "demo", ask: bool = True) -> None:
         ask: also show a dialog, for whoever started the editor without a terminal.
 
     Raises:
-        Refused: there is no OpenGL 3.3.
+        InvalidInput: there is no OpenGL 3.3.
     """
     context = QOpenGLContext()
     surface = QOffscreenSurface()
@@ -178,4 +178,4 @@ def check_opengl(avatar: str = "demo", ask: bool = True) -> None:
     # Only where somebody sees it, who has to close it.
     if ask and QGuiApplication.platformName() in _SCREENS:
         QMessageBox.critical(None, "PEGASUS editor", text[0].upper() + text[1:])
-    raise Refused(text)
+    raise InvalidInput(text)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog
 
+from app.controllers.avatar_loader import Retry
 from app.controllers.editor import Editor
-from app.controllers.opening import Retry
 from app.controllers.recent_pictures import picture_file
 from app.main_window import MainWindow
+from app.state.app_dirs import home_folder
 from app.state.controls import readable
-from app.state.folders import home_folder
 from app.state.journal import Recovery
 from app.state.project import (
     SUFFIX,
@@ -27,7 +27,7 @@ from app.widgets.message_dialog import MessageDialog
 from app.widgets.question import Answer, Question, nothing
 from app.widgets.recovery_dialog import RecoveryDialog
 from app.widgets.start_screen import RecentFile
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import suggested_name
 
 OPEN_FILTER = f"Avatars and projects (*.avatar *{SUFFIX});;All files (*)"
@@ -43,12 +43,12 @@ class Projects:
         self.question: Question | None = None
         """the one that is being asked"""
         self.recovery: RecoveryDialog | None = None
-        document, opening = editor.document, editor.opening
+        document, loader = editor.document, editor.avatar_loader
         document.avatar_changed.connect(self.show_title)
         document.saved_changed.connect(self.show_title)
-        opening.failed.connect(lambda *_: self.show_start())
-        opening.avatar_wanted.connect(self._ask_avatar)
-        opening.left_out.connect(self._tell_left_out)
+        loader.failed.connect(lambda *_: self.show_start())
+        loader.avatar_wanted.connect(self._ask_avatar)
+        loader.left_out.connect(self._tell_left_out)
         start = window.start_screen
         start.open_asked.connect(self.ask_open)
         start.demo_asked.connect(lambda: self.open("demo"))
@@ -56,7 +56,7 @@ class Projects:
 
     def open(self, source: str) -> None:
         """Open an avatar, a project or "demo"; asks first if something would be lost."""
-        self.when_saved(partial(self._editor.opening.open, source))
+        self.when_saved(partial(self._editor.avatar_loader.open, source))
 
     def ask_open(self) -> None:
         """Let the user choose an avatar or a project."""
@@ -101,7 +101,7 @@ class Projects:
         """Write the project there; tells why where that is not possible."""
         try:
             self._editor.save(path)
-        except (Refused, OSError) as error:
+        except (InvalidInput, OSError) as error:
             self._editor.activity.log(str(error), "error")
             MessageDialog("Save project", str(error), "", self._window).open()
             return
@@ -135,7 +135,9 @@ class Projects:
 
     def show_start(self) -> None:
         """Show the start screen, if nothing is open nor about to be."""
-        is_empty = self._editor.document.avatar is None and not self._editor.opening.num_opening
+        is_empty = (
+            self._editor.document.avatar is None and not self._editor.avatar_loader.num_opening
+        )
         if is_empty:
             self._window.start_screen.set_recent(self.recent_files())
             self._window.show_start_screen()
@@ -162,7 +164,7 @@ class Projects:
             text = f"{recovery.title} was restored by another editor meanwhile."
             MessageDialog("Restore", text, "", self._window).open()
             return
-        self.when_saved(lambda: self._editor.opening.recover(recovery))
+        self.when_saved(lambda: self._editor.avatar_loader.recover(recovery))
 
     def _close(self) -> None:
         self._editor.keep_thumbnail()

@@ -9,8 +9,8 @@ from PySide6.QtCore import QObject, QPoint, QTimer
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication
 
-from app.session_window import EditorWindow
-from pegasus_runtime.errors import Refused
+from app.editor_window import EditorWindow
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 
 _FRAME_WAIT_S = 120.0
@@ -28,7 +28,7 @@ class Screenshot(QObject):
         self._started = time.monotonic()
         self._is_drawn = False
         window.viewport.picture_drawn.connect(self._on_drawn)
-        window.editor.opening.failed.connect(lambda _, error: self._fail(error))
+        window.editor.avatar_loader.failed.connect(lambda _, error: self._fail(error))
         window.editor.live.failed.connect(self._fail)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._look)
@@ -39,9 +39,9 @@ class Screenshot(QObject):
 
     def _look(self) -> None:
         waited = time.monotonic() - self._started
-        if not (self._is_drawn and self._window.is_dressed):
+        if not (self._is_drawn and self._window.is_populated):
             if waited > _FRAME_WAIT_S:
-                self._fail(Refused(f"{self._out}: no picture came in {_FRAME_WAIT_S:.0f} s."))
+                self._fail(InvalidInput(f"{self._out}: no picture came in {_FRAME_WAIT_S:.0f} s."))
         elif self._window.editor.thumbnails.num_pending == 0 or waited > _THUMBNAIL_WAIT_S:
             self._take()
 
@@ -49,14 +49,14 @@ class Screenshot(QObject):
         self._timer.stop()
         try:
             save_window(self._window, self._out)
-        except (Refused, OSError) as error:
+        except (InvalidInput, OSError) as error:
             self.error = error
         self._leave()
 
     def _fail(self, error: BaseException) -> None:
         if self.error is None:
             self._timer.stop()
-            self.error = error if isinstance(error, Exception) else Refused(str(error))
+            self.error = error if isinstance(error, Exception) else InvalidInput(str(error))
             self._leave()
 
     def _leave(self) -> None:
@@ -68,12 +68,12 @@ def save_window(window: EditorWindow, out: Path) -> None:
     """Write a picture of the window with its viewport.
 
     Raises:
-        Refused: the file cannot be written.
+        InvalidInput: the file cannot be written.
     """
     image = grab_window(window)
     with replace_file(out) as partial:
         if not image.save(str(partial)):
-            raise Refused(f"{out}: cannot be written as a picture; end the name in .png.")
+            raise InvalidInput(f"{out}: cannot be written as a picture; end the name in .png.")
 
 
 def grab_window(window: EditorWindow) -> QImage:

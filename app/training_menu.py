@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QMenu, QMessageBox
 
 from app.controllers.dispatch import Dispatch
 from app.controllers.editor import Editor
-from app.controllers.training import Training
+from app.controllers.training_controller import TrainingController
 from app.main_window import MainWindow
 from app.runs import launch
+from app.runs.presets import Description
 from app.runs.run import Run, Status
-from app.state.folders import home_folder
-from app.state.training_kinds import Description
+from app.state.app_dirs import home_folder
 
 if TYPE_CHECKING:
     from app.widgets.training.new_training_dialog import NewTrainingDialog
@@ -36,8 +36,12 @@ class TrainingMenu:
         dispatch: Dispatch,
         open_avatar: Callable[[str], None],
     ) -> None:
-        self._window, self._open, self._add_head = window, open_avatar, editor.opening.add_head
-        self.training = Training(editor.activity, dispatch)
+        self._window, self._open, self._add_head = (
+            window,
+            open_avatar,
+            editor.avatar_loader.add_head,
+        )
+        self.training = TrainingController(editor.activity, dispatch)
         self.dialog: NewTrainingDialog | None = None
         self.runs: RunsWindow | None = None
         self._followed: Path | None = None

@@ -10,21 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "AttributeBlend": "avatar.latent",
+    "AttributeBlend": "model.latent",
     "Avatar": "avatar.avatar",
     "Camera": "camera",
     "Fragments": "raster",
     "Frame": "frame",
     "Head": "head",
-    "NetworkSizes": "avatar.networks",
+    "NetworkSizes": "model.networks",
     "Parameters": "parameters",
-    "Refused": "errors",
+    "InvalidInput": "errors",
     "Session": "session",
     "blend": "raster",
     "composite": "raster",
-    "import_reference": "avatar.reference",
+    "import_reference": "avatar.checkpoint_import",
     "initial_avatar": "avatar.avatar",
-    "load_avatar": "avatar.library",
+    "load_avatar": "avatar.io",
     "load_free_head": "head",
     "load_head": "head",
     "rasterize": "raster",
@@ -33,14 +33,14 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
-    from pegasus_runtime.avatar.latent import AttributeBlend
-    from pegasus_runtime.avatar.library import load_avatar
-    from pegasus_runtime.avatar.reference import import_reference
-    from pegasus_runtime.avatar.sizes import NetworkSizes
+    from pegasus_runtime.avatar.checkpoint_import import import_reference
+    from pegasus_runtime.avatar.io import load_avatar
     from pegasus_runtime.camera import Camera
-    from pegasus_runtime.errors import Refused
+    from pegasus_runtime.errors import InvalidInput
     from pegasus_runtime.frame import Frame
     from pegasus_runtime.head import Head, load_free_head, load_head
+    from pegasus_runtime.model.config import NetworkSizes
+    from pegasus_runtime.model.latent import AttributeBlend
     from pegasus_runtime.parameters import Parameters
     from pegasus_runtime.raster import Fragments, blend, composite, rasterize
     from pegasus_runtime.session import Session

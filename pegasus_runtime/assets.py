@@ -7,7 +7,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 HEAD_SUFFIXES = (".pkl", ".head")
 
@@ -37,7 +37,7 @@ def find_head(sha256: str, name: str, wanted_by: str) -> Path:
     """The head file with the given checksum in the asset folder.
 
     Raises:
-        Refused: it is not there; the message says where to put it.
+        InvalidInput: it is not there; the message says where to put it.
     """
     folder = asset_folder()
     candidates = sorted(folder.rglob("*")) if folder.is_dir() else []
@@ -46,7 +46,7 @@ def find_head(sha256: str, name: str, wanted_by: str) -> Path:
             facts = path.stat()
             if _sha256_of_version(path, facts.st_size, facts.st_mtime_ns) == sha256:
                 return path
-    raise Refused(
+    raise InvalidInput(
         f"{wanted_by}: needs the head {name!r} (sha256 {sha256[:12]}…), which is not in {folder}; "
         "copy its file there or name it with --head."
     )

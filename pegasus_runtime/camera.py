@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.devices import is_for_loops
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_number
 
 MAX_IMAGE_SIDE = 16384
@@ -112,7 +112,7 @@ def project(points: Tensor, rotation: Tensor, translation: Tensor, intrinsics: T
     if is_for_loops(points):
         import numba
 
-        from pegasus_runtime.projection_kernel import project_points
+        from pegasus_runtime.cpu.projection import project_points
 
         projected = torch.empty(len(points), 3)
         project_points(
@@ -143,15 +143,15 @@ def check_image_size(size: Any, name: str = "picture size") -> tuple[int, int]:
     """A picture's (height, width) as two whole numbers.
 
     Raises:
-        Refused: a side is not a whole number from 1 to 16384.
+        InvalidInput: a side is not a whole number from 1 to 16384.
     """
     try:
         height, width = (int(side) for side in size)
         whole = (height, width) == tuple(size)
     except (TypeError, ValueError, OverflowError):
-        raise Refused(f"{name} {quoted(size)}: give (height, width) in pixels.") from None
+        raise InvalidInput(f"{name} {quoted(size)}: give (height, width) in pixels.") from None
     if not whole or not (1 <= height <= MAX_IMAGE_SIDE and 1 <= width <= MAX_IMAGE_SIDE):
-        raise Refused(f"{name} {quoted(size)}: a side is 1 to {MAX_IMAGE_SIDE} pixels.")
+        raise InvalidInput(f"{name} {quoted(size)}: a side is 1 to {MAX_IMAGE_SIDE} pixels.")
     return height, width
 
 
@@ -163,11 +163,11 @@ def _array(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
         with np.errstate(over="ignore"):
             array = array.astype(np.float32)
     except (TypeError, ValueError, OverflowError, RuntimeError):
-        raise Refused(
+        raise InvalidInput(
             f"camera {name} {quoted(value)}: expected numbers of shape {shape}."
         ) from None
     if array.shape != shape or not np.isfinite(array).all():
-        raise Refused(
+        raise InvalidInput(
             f"camera {name}: expected finite numbers of shape {shape}, found "
             f"{quoted(array.tolist()) if array.shape == shape else f'shape {array.shape}'}."
         )

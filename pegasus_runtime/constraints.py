@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pegasus_runtime.errors import Refused, one_line, quoted
+from pegasus_runtime.errors import InvalidInput, one_line, quoted
 
 _WHOLE = re.compile(r"[+-]?[0-9](_?[0-9])*")
 _NUMBER = re.compile(r"[+-]?([0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
@@ -66,7 +66,7 @@ class Constraint:
         """The value in its own type, from itself or from text as it stands in a file.
 
         Raises:
-            Refused: what to use instead; the caller knows the setting's name.
+            InvalidInput: what to use instead; the caller knows the setting's name.
         """
         if not self.container:
             return self._convert_item(value)
@@ -78,7 +78,7 @@ class Constraint:
             return {names.convert(name): self._convert_item(each) for name, each in value.items()}
         elif self.container == "map" and value == "":
             return {}
-        raise Refused(f"use {self.allowed}.")
+        raise InvalidInput(f"use {self.allowed}.")
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, of which ``Constraint(**…)`` makes the same again."""
@@ -88,14 +88,14 @@ class Constraint:
         try:
             converted: Any = _CONVERT[self.kind](value)
         except (ValueError, OverflowError):
-            raise Refused(f"use {self.allowed}.") from None
+            raise InvalidInput(f"use {self.allowed}.") from None
         is_number = self.kind in ("int", "float")
         if is_number and not self._is_inside(converted):
-            raise Refused(f"use {self.allowed}.")
+            raise InvalidInput(f"use {self.allowed}.")
         if self.choices and converted not in self.choices:
-            raise Refused(f"use {self.allowed}.")
+            raise InvalidInput(f"use {self.allowed}.")
         if self.pattern and not re.fullmatch(self.pattern, converted):
-            raise Refused(f"use {self.allowed}.")
+            raise InvalidInput(f"use {self.allowed}.")
         return converted
 
     def _is_inside(self, number: float) -> bool:

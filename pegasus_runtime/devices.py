@@ -5,29 +5,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 
 def choose_device(name: str | torch.device) -> torch.device:
     """The torch device of a name.
 
     Raises:
-        Refused: the name is not known or there is no such device.
+        InvalidInput: the name is not known or there is no such device.
     """
     if isinstance(name, torch.device):
         name = str(name)
     if not isinstance(name, str):
-        raise Refused(f"device {quoted(name)}: use auto, cpu, cuda or cuda:N.")
+        raise InvalidInput(f"device {quoted(name)}: use auto, cpu, cuda or cuda:N.")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise Refused(f"device {quoted(name)}: use auto, cpu, cuda or cuda:N.") from None
+        raise InvalidInput(f"device {quoted(name)}: use auto, cpu, cuda or cuda:N.") from None
     if device.type not in ("cpu", "cuda"):
-        raise Refused(f"device {name!r}: use auto, cpu, cuda or cuda:N.")
+        raise InvalidInput(f"device {name!r}: use auto, cpu, cuda or cuda:N.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise Refused(
+        raise InvalidInput(
             f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices."
         )
     return device

@@ -18,7 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from pegasus_runtime.errors import Refused, one_line, quoted
+from pegasus_runtime.errors import InvalidInput, one_line, quoted
 
 MAX_JSON_BYTES = 256 << 20
 MAX_YAML_BYTES = 4 << 20
@@ -55,7 +55,7 @@ def read_json(
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it cannot be read, is not JSON, names something twice, or exceeds the budget.
+        InvalidInput: it cannot be read, is not JSON, names something twice, or exceeds the budget.
     """
     return parse_json(read_bytes(path, max_bytes), str(path), kind, allow_nan=allow_nan)
 
@@ -71,7 +71,7 @@ def parse_json(
     """The value of a JSON text; ``source`` names it in messages, the rest is as for `read_json`.
 
     Raises:
-        Refused: it is not JSON, names something twice, or exceeds the budget.
+        InvalidInput: it is not JSON, names something twice, or exceeds the budget.
     """
     written = text if isinstance(text, str) else _decode(text, source)
     _check_structure(written, source, max_items)
@@ -85,10 +85,10 @@ def parse_json(
         )
         if _SURROGATE.search(written):
             json.dumps(value, ensure_ascii=False).encode()
-    except Refused as error:
-        raise Refused(f"{source}: {error}") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{source}: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{source}: not valid JSON ({one_line(str(error))}).") from None
+        raise InvalidInput(f"{source}: not valid JSON ({one_line(str(error))}).") from None
     return _of_kind(value, source, kind)
 
 
@@ -107,8 +107,8 @@ def read_yaml(
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it cannot be read, is not YAML, names something twice, holds anything but plain
-            values, or exceeds the budget.
+        InvalidInput: it cannot be read, is not YAML, names something twice, holds anything but
+            plain values, or exceeds the budget.
     """
     content = read_bytes(path, max_bytes)
     return parse_yaml(content, str(path), kind, allow_nan=allow_nan, as_texts=as_texts)
@@ -126,8 +126,8 @@ def parse_yaml(
     """The value of a YAML text, as `parse_json`. Dates stay texts.
 
     Raises:
-        Refused: it is not YAML, names something twice, holds anything but plain values, or exceeds
-            the budget.
+        InvalidInput: it is not YAML, names something twice, holds anything but plain values, or
+            exceeds the budget.
     """
     import yaml
 
@@ -137,10 +137,10 @@ def parse_yaml(
     try:
         check_events(written, MAX_DEPTH, max_items)
         value = yaml.load(written, make_loader(_integer, allow_nan, as_texts))
-    except Refused as error:
-        raise Refused(f"{source}: {error}") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{source}: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError, TypeError) as error:
-        raise Refused(f"{source}: not valid YAML ({one_line(str(error))}).") from None
+        raise InvalidInput(f"{source}: not valid YAML ({one_line(str(error))}).") from None
     return _of_kind(value, source, kind)
 
 
@@ -149,7 +149,7 @@ def read_bytes(path: str | os.PathLike[str], max_bytes: int) -> bytes:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it is a folder, a device or a pipe, cannot be read, or is larger.
+        InvalidInput: it is a folder, a device or a pipe, cannot be read, or is larger.
     """
     try:
         with require_file(path, max_bytes).open("rb") as stream:
@@ -157,9 +157,9 @@ def read_bytes(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise Refused(f"{path}: cannot be read ({error.strerror or error}).") from None
+        raise InvalidInput(f"{path}: cannot be read ({error.strerror or error}).") from None
     if len(content) > max_bytes:
-        raise Refused(f"{path}: grows while it is read; is it the right file?")
+        raise InvalidInput(f"{path}: grows while it is read; is it the right file?")
     return content
 
 
@@ -168,22 +168,22 @@ def require_file(path: str | os.PathLike[str], max_bytes: int) -> Path:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it is a folder, a device or a pipe, or is larger.
+        InvalidInput: it is a folder, a device or a pipe, or is larger.
     """
     try:
         found = os.stat(os.fspath(path))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{one_line(str(path), 1000)}: no such file.") from None
     except OSError as error:
-        raise Refused(f"{path}: cannot be read ({error.strerror or error}).") from None
+        raise InvalidInput(f"{path}: cannot be read ({error.strerror or error}).") from None
     except (ValueError, TypeError) as error:  # a NUL in the path, or not a path at all
-        raise Refused(f"{quoted(path)}: not a path ({error}).") from None
+        raise InvalidInput(f"{quoted(path)}: not a path ({error}).") from None
     if stat.S_ISDIR(found.st_mode):
-        raise Refused(f"{path}: is a folder; name a file.")
+        raise InvalidInput(f"{path}: is a folder; name a file.")
     if not stat.S_ISREG(found.st_mode):
-        raise Refused(f"{path}: is not a regular file; name a file.")
+        raise InvalidInput(f"{path}: is not a regular file; name a file.")
     if found.st_size > max_bytes:
-        raise Refused(
+        raise InvalidInput(
             f"{path}: has {found.st_size:,} bytes, more than the {max_bytes:,} that a file of its "
             "kind may have; is it the right one?"
         )
@@ -197,7 +197,7 @@ def _decode(raw: bytes, source: str) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError:
-        raise Refused(f"{source}: not a text in UTF-8; save it in that encoding.") from None
+        raise InvalidInput(f"{source}: not a text in UTF-8; save it in that encoding.") from None
 
 
 def _check_structure(text: str, source: str, max_items: int) -> None:
@@ -205,15 +205,19 @@ def _check_structure(text: str, source: str, max_items: int) -> None:
     structure = _STRING.sub(b"", text.encode("utf-8", "surrogatepass"))
     brackets = structure.translate(None, _NOT_BRACKETS)
     if structure.count(b",") + len(brackets) > max_items:
-        raise Refused(f"{source}: holds more than {max_items:,} values; is it the right file?")
+        raise InvalidInput(f"{source}: holds more than {max_items:,} values; is it the right file?")
     steps = (1 if bracket in _OPENING else -1 for bracket in brackets)
     if max(accumulate(steps), default=0) > MAX_DEPTH:
-        raise Refused(f"{source}: nested more than {MAX_DEPTH} levels deep; is it the right file?")
+        raise InvalidInput(
+            f"{source}: nested more than {MAX_DEPTH} levels deep; is it the right file?"
+        )
 
 
 def _integer(text: str) -> int:
     if len(text) > 40 or abs(int(text)) >= MAX_INTEGER:
-        raise Refused(f"the number {one_line(text, 30)} is too large ({len(text)} characters).")
+        raise InvalidInput(
+            f"the number {one_line(text, 30)} is too large ({len(text)} characters)."
+        )
     return int(text)
 
 
@@ -224,14 +228,14 @@ def _any_float(text: str) -> float:
 def _finite_float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise Refused(f"the number {one_line(text, 30)} is not finite.")
+        raise InvalidInput(f"the number {one_line(text, 30)} is not finite.")
     return value
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise Refused(f"{quoted(_first_double(name for name, _ in pairs))} stands twice.")
+        raise InvalidInput(f"{quoted(_first_double(name for name, _ in pairs))} stands twice.")
     return found
 
 
@@ -245,4 +249,4 @@ def _of_kind(value: Any, source: str, kind: type | tuple[type, ...]) -> Any:
         return value
     kinds = kind if isinstance(kind, tuple) else (kind,)
     wanted = " or ".join(_KINDS.get(each, each.__name__) for each in kinds)
-    raise Refused(f"{source}: expected {wanted}, found {quoted(value)}.")
+    raise InvalidInput(f"{source}: expected {wanted}, found {quoted(value)}.")

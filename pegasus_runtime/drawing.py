@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime import devices
-from pegasus_runtime.avatar.geometry import GeometryOutput
-from pegasus_runtime.deform.surface import PosedSurface
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_number
 from pegasus_runtime.memory import new_picture
+from pegasus_runtime.model.geometry import GeometryOutput
 from pegasus_runtime.passes import PASSES, pass_widths
+from pegasus_runtime.posed_surface import PosedSurface
 
 Blend = Callable[[Tensor, float, tuple[int, int]], Tensor]
 """From points (N, 3), what radii in NDC are multiplied by, and a size: the blended (H, W, C)."""
@@ -93,17 +93,17 @@ def _finish_pass(
     if name == "depth":
         return torch.where(alpha > 0, image / alpha.clamp_min(1e-6), torch.zeros_like(image))
     if PASSES[name].over_background and background is not None:
-        return _put_before(image, alpha, torch.tensor(background).to(image, non_blocking=True))
+        return _over(image, alpha, torch.tensor(background).to(image, non_blocking=True))
     return image
 
 
-def _put_before(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
+def _over(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
     if not devices.has_loops(image.device):
         return image + (1 - alpha) * colour
-    from pegasus_runtime.picture_kernel import put_before
+    from pegasus_runtime.cpu.image import over
 
     finished = new_picture(*image.shape)
-    put_before(image.numpy(), alpha.numpy(), colour.numpy(), finished.numpy())
+    over(image.numpy(), alpha.numpy(), colour.numpy(), finished.numpy())
     return finished
 
 
@@ -111,7 +111,7 @@ def check_background(background: object) -> tuple[float, float, float] | None:
     """A colour to put behind the head, or None for none.
 
     Raises:
-        Refused: it is not three numbers from 0 to 1.
+        InvalidInput: it is not three numbers from 0 to 1.
     """
     if background is None:
         return None
@@ -121,7 +121,7 @@ def check_background(background: object) -> tuple[float, float, float] | None:
     try:
         red, green, blue = (check_number("background", part, 0.0, 1.0) for part in parts)
     except ValueError:
-        raise Refused(
+        raise InvalidInput(
             f"background {quoted(background)}: give three numbers from 0 to 1, or None."
         ) from None
     return red, green, blue

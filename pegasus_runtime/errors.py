@@ -11,7 +11,7 @@ _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.
 _SHORT.maxarray = _SHORT.maxdeque = 4
 
 
-class Refused(ValueError):
+class InvalidInput(ValueError):
     """A file or a value that cannot be used.
 
     The message is one line that names the file or the value, says what is wrong with it and what

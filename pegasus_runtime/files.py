@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
 
 AnyPath = str | os.PathLike[str]
@@ -46,15 +46,15 @@ def output_file(path: AnyPath) -> Path:
     """Where a file of that name is to be written: the file itself, or the one a link leads to.
 
     Raises:
-        Refused: it is empty or impossible as a name, or leads to something that is no regular file
-            or is write-protected; or its folder is missing or cannot be written.
+        InvalidInput: it is empty or impossible as a name, or leads to something that is no regular
+            file or is write-protected; or its folder is missing or cannot be written.
     """
     target = _resolved(path)
     mode = _mode_of(path, target)
     if mode is not None and not stat.S_ISREG(mode):
-        raise Refused(f"{path}: is {_kind(mode)}; give the name of a file.")
+        raise InvalidInput(f"{path}: is {_kind(mode)}; give the name of a file.")
     if mode is not None and not os.access(target, os.W_OK):
-        raise Refused(f"{path}: is write-protected; choose another name.")
+        raise InvalidInput(f"{path}: is write-protected; choose another name.")
     _require_folder(path, target)
     return target
 
@@ -68,26 +68,26 @@ def output_folder(path: AnyPath, own: Sequence[str]) -> Path:
             with a slash behind them.
 
     Raises:
-        Refused: it is empty or impossible as a name, or there is something that is not ours; or its
-            own folder is missing or cannot be written.
+        InvalidInput: it is empty or impossible as a name, or there is something that is not ours;
+            or its own folder is missing or cannot be written.
     """
     target = _resolved(path)
     mode = _mode_of(path, target)
     if mode is not None and not stat.S_ISDIR(mode):
         kind = "a file" if stat.S_ISREG(mode) else _kind(mode)
-        raise Refused(f"{path}: is {kind}, not a folder; choose another name.")
+        raise InvalidInput(f"{path}: is {kind}, not a folder; choose another name.")
     _require_folder(path, target)
     if mode is None:
         return target
     if os.path.ismount(target) or target == Path.cwd():
-        raise Refused(f"{path}: is in use and cannot be replaced; name a folder in it.")
+        raise InvalidInput(f"{path}: is in use and cannot be replaced; name a folder in it.")
     try:
         with os.scandir(target) as entries:
             foreign = next((e.name for e in entries if not _is_own(e, own)), None)
     except OSError as error:
-        raise Refused(_unwritable(path, error)) from error
+        raise InvalidInput(_unwritable(path, error)) from error
     if foreign is not None:
-        raise Refused(
+        raise InvalidInput(
             f"{path}: the folder holds other files ({_shortened(foreign)}); name a new or an "
             "empty one."
         )
@@ -103,7 +103,7 @@ def replace_file(path: AnyPath) -> Iterator[Path]:
     file keeps its permissions.
 
     Raises:
-        Refused: see `output_file`; or the disk is full.
+        InvalidInput: see `output_file`; or the disk is full.
     """
     target = output_file(path)
     sweep_leftovers(target.parent)
@@ -114,7 +114,7 @@ def replace_file(path: AnyPath) -> Iterator[Path]:
             _take_permissions(target, partial)
             partial.replace(output_file(path))
     except OSError as error:
-        raise Refused(_unwritable(path, error)) from error
+        raise InvalidInput(_unwritable(path, error)) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -129,7 +129,7 @@ def replace_folder(path: AnyPath, own: Sequence[str]) -> Iterator[Path]:
         own: see `output_folder`.
 
     Raises:
-        Refused: see `output_folder`; or the disk is full.
+        InvalidInput: see `output_folder`; or the disk is full.
     """
     target = output_folder(path, own)
     sweep_leftovers(target.parent)
@@ -140,7 +140,7 @@ def replace_folder(path: AnyPath, own: Sequence[str]) -> Iterator[Path]:
         _take_permissions(target, partial)
         _swap_folder(partial, output_folder(path, own))
     except OSError as error:
-        raise Refused(_unwritable(path, error)) from error
+        raise InvalidInput(_unwritable(path, error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -226,15 +226,17 @@ def _take_permissions(old: Path, new: Path) -> None:
 def _resolved(path: AnyPath) -> Path:
     text = os.fspath(path)
     if not text.strip():
-        raise Refused("the name of the output is empty; give the name of a file or a folder.")
+        raise InvalidInput("the name of the output is empty; give the name of a file or a folder.")
     if "\0" in text:
-        raise Refused(f"{_shortened(text)!r}: no name can hold a NUL character; choose another.")
+        raise InvalidInput(
+            f"{_shortened(text)!r}: no name can hold a NUL character; choose another."
+        )
     if os.name == "nt" and _is_reserved(Path(text).name):
-        raise Refused(f"{text}: is a name of a device on Windows; choose another.")
+        raise InvalidInput(f"{text}: is a name of a device on Windows; choose another.")
     try:
         return Path(os.path.realpath(text))
     except OSError as error:
-        raise Refused(_unwritable(path, error)) from error
+        raise InvalidInput(_unwritable(path, error)) from error
 
 
 def _is_reserved(name: str) -> bool:
@@ -250,7 +252,7 @@ def _mode_of(path: AnyPath, target: Path) -> int | None:
             return os.stat(place, follow_symlinks=follow).st_mode
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                raise Refused(_unwritable(path, error)) from error
+                raise InvalidInput(_unwritable(path, error)) from error
     return None
 
 
@@ -261,9 +263,9 @@ def _kind(mode: int) -> str:
 def _require_folder(path: AnyPath, target: Path) -> None:
     folder = target.parent
     if not folder.is_dir():
-        raise Refused(f"{path}: the folder {folder} does not exist; create it first.")
+        raise InvalidInput(f"{path}: the folder {folder} does not exist; create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Refused(f"{path}: the folder {folder} cannot be written; choose another.")
+        raise InvalidInput(f"{path}: the folder {folder} cannot be written; choose another.")
 
 
 def _unwritable(path: AnyPath, error: OSError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 
 def check_number(name: str, value: Any, low: float, high: float, hint: str = "") -> float:
@@ -19,7 +19,7 @@ def check_number(name: str, value: Any, low: float, high: float, hint: str = "")
         hint: how the message goes on.
 
     Raises:
-        Refused: it is not a number from low to high.
+        InvalidInput: it is not a number from low to high.
     """
     number = math.nan
     if not isinstance(value, str | bytes | bool | complex | list | tuple):
@@ -28,7 +28,7 @@ def check_number(name: str, value: Any, low: float, high: float, hint: str = "")
         except (TypeError, ValueError, OverflowError, RuntimeError):
             number = math.nan
     if not low <= number <= high:
-        raise Refused(f"{name} {quoted(value)}: use a number from {low:g} to {high:g}{hint}.")
+        raise InvalidInput(f"{name} {quoted(value)}: use a number from {low:g} to {high:g}{hint}.")
     return number
 
 
@@ -36,12 +36,12 @@ def check_whole(name: str, value: Any, low: int, high: int) -> int:
     """A whole number as an int, as `check_number`.
 
     Raises:
-        Refused: it is not a whole number from low to high.
+        InvalidInput: it is not a whole number from low to high.
     """
     try:
         number = check_number(name, value, low, high)
-    except Refused:
+    except InvalidInput:
         number = math.nan
     if not number.is_integer():
-        raise Refused(f"{name} {quoted(value)}: use a whole number from {low} to {high}.")
+        raise InvalidInput(f"{name} {quoted(value)}: use a whole number from {low} to {high}.")
     return int(number)

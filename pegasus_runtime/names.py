@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 MAX_NAME_LENGTH = 100
 MAX_NAMES = 10_000
@@ -15,15 +15,17 @@ def check_name(kind: str, name: Any) -> str:
     """A name that can be shown in one line, and that no system takes for a path.
 
     Raises:
-        Refused: it is not a text, empty, longer than `MAX_NAME_LENGTH`, begins with a dot, or
+        InvalidInput: it is not a text, empty, longer than `MAX_NAME_LENGTH`, begins with a dot, or
             holds a line break, a control character or a separator of paths.
     """
     if not isinstance(name, str):
-        raise Refused(f"{kind} {quoted(name)}: a name has to be a text.")
+        raise InvalidInput(f"{kind} {quoted(name)}: a name has to be a text.")
     if not name.strip() or len(name) > MAX_NAME_LENGTH:
-        raise Refused(f"{kind} {quoted(name)}: use a name of 1 to {MAX_NAME_LENGTH} characters.")
+        raise InvalidInput(
+            f"{kind} {quoted(name)}: use a name of 1 to {MAX_NAME_LENGTH} characters."
+        )
     if not name.isprintable() or name.startswith(".") or set(name) & set("/\\"):
-        raise Refused(
+        raise InvalidInput(
             f"{kind} {quoted(name)}: use a name without slashes and control characters that does "
             "not begin with a dot."
         )
@@ -34,16 +36,16 @@ def check_names(kind: str, names: Any) -> tuple[str, ...]:
     """Names as `check_name` takes them, each once.
 
     Raises:
-        Refused: they are not a list of such names, too many, or one stands twice.
+        InvalidInput: they are not a list of such names, too many, or one stands twice.
     """
     if isinstance(names, str | bytes | dict) or not isinstance(names, Iterable):
-        raise Refused(f"{kind} names {quoted(names)}: give a list of names.")
+        raise InvalidInput(f"{kind} names {quoted(names)}: give a list of names.")
     found = tuple(names)
     if len(found) > MAX_NAMES:
-        raise Refused(f"{kind} names: {len(found)} are more than {MAX_NAMES}.")
+        raise InvalidInput(f"{kind} names: {len(found)} are more than {MAX_NAMES}.")
     for name in found:
         check_name(kind, name)
     if len(set(found)) < len(found):
         double = next(name for index, name in enumerate(found) if name in found[:index])
-        raise Refused(f"{kind} {quoted(double)} stands twice; give each its own name.")
+        raise InvalidInput(f"{kind} {quoted(double)} stands twice; give each its own name.")
     return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 NUM_EXPRESSIONS, NUM_IDENTITIES = 50, 100
 """Directions of expression and of identity in a head; every array of coefficients has as many."""
@@ -52,8 +52,8 @@ class Parameters:
         """The same with arrays of the right type.
 
         Raises:
-            Refused: an array has the wrong length, or a number that is not finite or larger than
-                makes sense.
+            InvalidInput: an array has the wrong length, or a number that is not finite or larger
+                than makes sense.
         """
         latent = self.latent
         return Parameters(
@@ -74,14 +74,14 @@ def _vector(name: str, value: Any, size: int, limit: float) -> FloatArray:
         with np.errstate(over="ignore"):
             vector = array.astype(np.float32).reshape(-1)
     except (TypeError, ValueError, OverflowError, RuntimeError):
-        raise Refused(f"{name} {quoted(value)}: expected {size} numbers.") from None
+        raise InvalidInput(f"{name} {quoted(value)}: expected {size} numbers.") from None
     if vector.shape != (size,):
-        raise Refused(f"{name}: expected {size} numbers, got {_found(array)}.")
+        raise InvalidInput(f"{name}: expected {size} numbers, got {_found(array)}.")
     # NaN is not within limits either.
     fits = np.abs(vector) <= limit
     if not fits.all():
         index = int(np.argmin(fits))
-        raise Refused(
+        raise InvalidInput(
             f"{name}: number {index} is {vector[index]:g}; use one from {-limit:.4g} to "
             f"{limit:.4g}."
         )

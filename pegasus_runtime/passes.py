@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ def check_passes(passes: object) -> tuple[str, ...]:
     """The passes asked for.
 
     Raises:
-        Refused: one of them does not exist.
+        InvalidInput: one of them does not exist.
     """
     if isinstance(passes, str):
         passes = (passes,)
     if not isinstance(passes, Iterable):
-        raise Refused(f"passes {quoted(passes)}: give names, some of {', '.join(PASSES)}.")
+        raise InvalidInput(f"passes {quoted(passes)}: give names, some of {', '.join(PASSES)}.")
     names = tuple(passes)
     for name in names:
         if not isinstance(name, str) or name not in PASSES:
-            raise Refused(f"pass {quoted(name)}: use one of {', '.join(PASSES)}.")
+            raise InvalidInput(f"pass {quoted(name)}: use one of {', '.join(PASSES)}.")
     return names
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pegasus_runtime.errors import Refused, one_line, quoted
+from pegasus_runtime.errors import InvalidInput, one_line, quoted
 
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
@@ -21,7 +21,7 @@ def check_events(text: str, max_depth: int, max_items: int) -> None:
     An alias counts as all that it stands for: nine lines can stand for a milliard of values.
 
     Raises:
-        Refused: it does, or an alias stands for itself.
+        InvalidInput: it does, or an alias stands for itself.
         yaml.YAMLError: it is not YAML.
     """
     sizes: dict[str, int] = {}
@@ -30,7 +30,7 @@ def check_events(text: str, max_depth: int, max_items: int) -> None:
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in (name for name, _ in open_anchors):
-                raise Refused(f"the alias {quoted(event.anchor)} stands for itself.")
+                raise InvalidInput(f"the alias {quoted(event.anchor)} stands for itself.")
             total += sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.ScalarEvent):
             total += 1
@@ -44,9 +44,9 @@ def check_events(text: str, max_depth: int, max_items: int) -> None:
             if anchor:
                 sizes[anchor] = total - before
         if len(open_anchors) > max_depth:
-            raise Refused(f"nested more than {max_depth} levels deep; is it the right file?")
+            raise InvalidInput(f"nested more than {max_depth} levels deep; is it the right file?")
         if total > max_items:
-            raise Refused(f"holds more than {max_items:,} values; is it the right file?")
+            raise InvalidInput(f"holds more than {max_items:,} values; is it the right file?")
 
 
 @cache
@@ -80,7 +80,7 @@ def make_loader(
             merged = [value for value in written if value != "<<"]
             if len(set(merged)) < len(merged):
                 double = next(v for i, v in enumerate(merged) if v in merged[:i])
-                raise Refused(f"{quoted(double)} stands twice.")
+                raise InvalidInput(f"{quoted(double)} stands twice.")
             found: dict[Any, Any] = super().construct_mapping(node, deep)
             return found
 
@@ -93,7 +93,7 @@ def make_loader(
     def construct_float(loader: Any, node: Any) -> float:
         value: float = _LOADER.construct_yaml_float(loader, node)
         if not allow_nan and not math.isfinite(value):
-            raise Refused(f"the number {one_line(str(node.value), 30)} is not finite.")
+            raise InvalidInput(f"the number {one_line(str(node.value), 30)} is not finite.")
         return value
 
     Loader.add_constructor("tag:yaml.org,2002:int", construct_int)

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pegasus_runtime.documents import parse_json, read_bytes
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
 
 LOCK_FILE = "training.lock"
@@ -52,7 +52,7 @@ class Owner:
 
 def find_owner(folder: Path) -> Owner | None:
     """Who trains in a run folder; None where nobody does."""
-    with suppress(OSError, Refused):
+    with suppress(OSError, InvalidInput):
         path = folder / LOCK_FILE
         owner = _parse(read_bytes(path, _MAX_BYTES))
         if owner and owner.is_alive(time.time() - path.stat().st_mtime):
@@ -71,9 +71,10 @@ class RunLock:
         threading.Thread(target=self._beat, name="run lock", daemon=True).start()
 
     def check(self) -> None:
-        """Raises Refused when another process has taken the folder, after a silence of ours."""
+        """Raises InvalidInput when another process has taken the folder, after a silence of
+        ours."""
         if self._is_lost:
-            raise Refused(
+            raise InvalidInput(
                 f"{self._folder}: was taken over by another training while this process was held "
                 "or its disk did not answer; this one ends without writing."
             )
@@ -98,7 +99,7 @@ class RunLock:
             found = _parse(read_bytes(self._path, _MAX_BYTES))
         except FileNotFoundError:
             return False
-        except (OSError, Refused):
+        except (OSError, InvalidInput):
             # A server that does not answer just now is no other owner.
             return not self._is_lost
         return found is not None and found.token == self._owner.token
@@ -118,7 +119,7 @@ def hold(folder: Path) -> Iterator[RunLock]:
         folder: an existing run folder.
 
     Raises:
-        Refused: another process trains there, or the folder cannot be written.
+        InvalidInput: another process trains there, or the folder cannot be written.
     """
     key = Path(os.path.realpath(folder))
     if key in _held:
@@ -128,7 +129,7 @@ def hold(folder: Path) -> Iterator[RunLock]:
     try:
         _take(folder, owner)
     except OSError as error:
-        raise Refused(
+        raise InvalidInput(
             f"{folder}: cannot be written ({error.strerror}); choose another folder or free some "
             "space."
         ) from None
@@ -162,7 +163,7 @@ def _take(folder: Path, owner: Owner) -> None:
         elif other.job and other.job == owner.job and time.monotonic() < patience:
             time.sleep(_POLL_S)
         else:
-            raise Refused(
+            raise InvalidInput(
                 f"{folder}: a training is running there ({other}); stop it first, or choose "
                 "another folder."
             )
@@ -200,7 +201,7 @@ def _parse(written: bytes) -> Owner | None:
     try:
         facts = parse_json(written, LOCK_FILE, dict)
         owner = Owner(ProcessIdentity(**facts["process"]), facts["job"], facts["token"])
-    except (Refused, KeyError, TypeError):
+    except (InvalidInput, KeyError, TypeError):
         return None
     return owner if isinstance(owner.job, str) and isinstance(owner.token, str) else None
 

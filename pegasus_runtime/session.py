@@ -11,7 +11,7 @@ from pegasus_runtime.camera import Camera
 from pegasus_runtime.deform.renderer import PublishedRenderer
 from pegasus_runtime.devices import choose_device
 from pegasus_runtime.drawing import check_background
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.frame import Frame
 from pegasus_runtime.limits import check_whole
 from pegasus_runtime.parameters import Parameters
@@ -37,7 +37,7 @@ class Session:
                 are compared with.
 
         Raises:
-            Refused: it is no avatar, or the device does not exist.
+            InvalidInput: it is no avatar, or the device does not exist.
         """
         self.avatar = avatar
         self.device = choose_device(device)
@@ -47,7 +47,7 @@ class Session:
         elif isinstance(avatar, PublishedAvatar):
             self.renderer = PublishedRenderer(avatar, self.device, exact=exact)
         else:
-            raise Refused(f"avatar {quoted(avatar)}: open it first, with load_avatar(path).")
+            raise InvalidInput(f"avatar {quoted(avatar)}: open it first, with load_avatar(path).")
 
     @torch.no_grad()
     def render(
@@ -76,11 +76,11 @@ class Session:
             The pictures by pass, and the posed points and normals.
 
         Raises:
-            Refused: a parameter, a pass or the background is not valid.
+            InvalidInput: a parameter, a pass or the background is not valid.
             Interrupted: ``interrupted`` said so.
         """
         if not isinstance(params, Parameters) or not isinstance(camera, Camera):
-            raise Refused(
+            raise InvalidInput(
                 f"render({quoted(params)}, {quoted(camera)}): give Parameters and a Camera, such "
                 "as avatar.neutral() and avatar.default_camera()."
             )

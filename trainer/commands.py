@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -17,10 +17,10 @@ from rich.console import Console
 from pegasus_runtime.memory import keep_freed_memory
 from pegasus_runtime.run_lock import hold
 from trainer.config.loading import load_config, to_yaml, with_absolute_paths
-from trainer.config.schema import TrainingConfig
-from trainer.config.settings import SettingsRefused
+from trainer.config.settings import InvalidSettings
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, load_capture
-from trainer.engine.ranks import Ranks, join
+from trainer.engine.distributed import ProcessGroup, init_process_group
 from trainer.engine.resume import load_configured_head
 
 _MOST_NAMED = 5
@@ -32,7 +32,7 @@ CONFIG_FILE = "config.yaml"
 
 def run_capture(options: argparse.Namespace) -> int:
     """Draw a synthetic capture."""
-    from trainer.synthesis.capture import CaptureConfig, capture
+    from trainer.synthetic.capture import CaptureConfig, capture
 
     config = load_config(CaptureConfig, options.config, options.settings)
     console = Console(stderr=True)
@@ -62,7 +62,7 @@ def run_preflight(options: argparse.Namespace) -> int:
 
     try:
         report = preflight(training_config(options), options.out)
-    except SettingsRefused as error:
+    except InvalidSettings as error:
         report = Report()
         for problem in error.problems:
             report.refuse(problem.text, "Correct this setting.", problem.key)
@@ -81,46 +81,48 @@ def run_export_checkpoint(options: argparse.Namespace) -> int:
 def run_train(options: argparse.Namespace) -> int:
     """Train an avatar, evaluate it on held-out frames and write it."""
     from trainer.engine.dry_run import describe, dry_run
-    from trainer.engine.loop import Interrupted, train
+    from trainer.engine.train import Interrupted, train
 
     keep_freed_memory()
     # Moments that fade fall below what a processor multiplies at full speed; here, because threads
     # take the setting over from the one that starts them.
     torch.set_flush_denormal(True)
     config = training_config(options)
-    with join(config.device) as ranks, _taken(options, ranks):
-        console = Console(stderr=True, quiet=not ranks.is_first)
+    with init_process_group(config.device) as group, _taken(options, group):
+        console = Console(stderr=True, quiet=not group.is_first)
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         # What takes no time comes first, so that nobody waits for a refusal.
-        ranks.share_of(config.batch_size)
+        group.local_batch_size(config.batch_size)
         head = load_configured_head(config)
         capture = load_capture(config.data)
         say(_describe(capture))
         if options.dry_run:
-            estimates = dry_run(config, capture, head, ranks)
+            estimates = dry_run(config, capture, head, group)
             console.print(to_yaml(config), markup=False)
             console.print(describe(config, estimates), markup=False)
             return 0
         try:
-            train(config, capture, head, options.out, options.resume, ranks, say)
+            train(config, capture, head, options.out, options.resume, group, say)
         except Interrupted as stopped:
             say(str(stopped))
             return 130
     return 0
 
 
-def _taken(options: argparse.Namespace, ranks: Ranks) -> AbstractContextManager[Any]:
+def _taken(options: argparse.Namespace, group: ProcessGroup) -> AbstractContextManager[Any]:
     """The run folder, if it is there, before pictures are read: who comes second learns it soon."""
-    is_needed = ranks.is_first and not options.dry_run and options.out.is_dir()
+    is_needed = group.is_first and not options.dry_run and options.out.is_dir()
     return hold(options.out) if is_needed else nullcontext()
 
 
-def run_on_slurm(options: argparse.Namespace, given: Sequence[str]) -> int:
+def run_on_slurm(
+    options: argparse.Namespace, given: Sequence[str], main: Callable[[Sequence[str]], int]
+) -> int:
     """Check the configuration here, then let SLURM train."""
     from trainer.slurm import submit
 
     training_config(options)
-    number = submit(_without_slurm(given), options.out.absolute(), options.slurm)
+    number = submit(main, _without_slurm(given), options.out.absolute(), options.slurm)
     said = f"job {number}; its log is in {options.out / 'slurm'}"
     Console(stderr=True).print(said, markup=False, soft_wrap=True)
     return 0

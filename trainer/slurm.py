@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -33,22 +33,22 @@ _KEY = re.compile(r"[a-z_]+")
 class TrainingJob:
     """What one task of the job does; submitit stores it as a file and loads it on the machine."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """Train with the arguments of ``python -m trainer``."""
+    def __init__(self, main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> None:
+        """Call ``main``, the command line, with the arguments of ``python -m trainer``."""
+        self._main = main
         self._arguments = list(arguments)
 
     def __call__(self) -> int:
         """Train to the end; a job whose training fails has failed too."""
         from submitit.helpers import TorchDistributedEnvironment
 
-        from trainer.__main__ import main
         from trainer.engine.stop_requests import was_interrupted
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
         number, requeue = _requeue_of_submitit()
         if requeue:
             signal.signal(signal.SIGTERM, requeue)
-        code = main(self._arguments)
+        code = self._main(self._arguments)
         if code == _INTERRUPTED and requeue and not was_interrupted():
             # Ends the first process; the others are ended by SLURM, which must not see them fail.
             requeue(number, None)
@@ -72,22 +72,29 @@ def _requeue_of_submitit() -> tuple[int, Callable[[int, FrameType | None], Any] 
     return number, handler if callable(handler) else None
 
 
-def submit(arguments: Sequence[str], run_dir: Path, options: Sequence[str]) -> str:
+def submit(
+    main: Callable[[Sequence[str]], int],
+    arguments: Sequence[str],
+    run_dir: Path,
+    options: Sequence[str],
+) -> str:
     """Hand a training to SLURM; the job's number.
 
     Args:
+        main: what the job calls with the arguments, the trainer's command line.
         arguments: of ``python -m trainer``, without those for SLURM.
         run_dir: its log and the job's file go into ``slurm`` below it.
         options: ``key=value`` as submitit names them: partition, nodes, gpus_per_node,
             tasks_per_node, timeout_min, slurm_account … Each GPU has a task, unless they say else.
 
     Raises:
-        Refused: submitit is not installed, there is no SLURM here, or it does not take the options.
+        InvalidInput: submitit is not installed, there is no SLURM here, or it does not take the
+            options.
     """
     try:
         import submitit
     except ImportError:
-        raise Refused(
+        raise InvalidInput(
             "submitit is not installed: pip install 'pegasus-editor[slurm]', or use torchrun."
         ) from None
     settings = _parse(options)
@@ -97,11 +104,11 @@ def submit(arguments: Sequence[str], run_dir: Path, options: Sequence[str]) -> s
         executor = submitit.AutoExecutor(folder, cluster=settings.pop("cluster", "slurm"))
         settings.setdefault("tasks_per_node", settings.get("gpus_per_node", 1))
         executor.update_parameters(name=run_dir.name, **settings)
-        job = executor.submit(TrainingJob(arguments))
+        job = executor.submit(TrainingJob(main, arguments))
     except OSError as error:
-        raise Refused(f"{folder}: cannot be written ({error.strerror}).") from None
+        raise InvalidInput(f"{folder}: cannot be written ({error.strerror}).") from None
     except Exception as error:
-        raise Refused(f"SLURM: {' '.join(str(error).split())}") from None
+        raise InvalidInput(f"SLURM: {' '.join(str(error).split())}") from None
     return str(job.job_id)
 
 
@@ -110,6 +117,6 @@ def _parse(options: Sequence[str]) -> dict[str, Any]:
     for option in options:
         key, found, value = option.partition("=")
         if not found or not _KEY.fullmatch(key):
-            raise Refused(f"--slurm {option}: write KEY=VALUE, e.g. partition=gpu.")
+            raise InvalidInput(f"--slurm {option}: write KEY=VALUE, e.g. partition=gpu.")
         settings[key] = yaml.safe_load(value)
     return settings

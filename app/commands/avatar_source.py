@@ -18,7 +18,7 @@ def read_source(source: str) -> Project | None:
 
     Raises:
         FileNotFoundError: there is no such project.
-        Refused: it cannot be read.
+        InvalidInput: it cannot be read.
     """
     from app.state.project import is_project, read_project
 
@@ -49,7 +49,7 @@ def load_source(
 
     Raises:
         FileNotFoundError: there is no such avatar or head.
-        Refused: the avatar, its head or the project cannot be used.
+        InvalidInput: the avatar, its head or the project cannot be used.
     """
     from app.state.display import Display
     from pegasus_runtime import load_avatar

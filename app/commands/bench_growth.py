@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pegasus_runtime import Avatar
@@ -27,7 +27,7 @@ _WHOLE = {
 
 def measure_growth(avatar: Avatar, size: int, repeats: int, device: str) -> dict[str, Any]:
     """Medians in milliseconds for growing numbers of points, and for growing pictures."""
-    from app.commands.bench import with_num_points
+    from app.commands.timing import with_num_points
 
     by_points = []
     for num_points in NUM_POINTS:
@@ -38,7 +38,7 @@ def measure_growth(avatar: Avatar, size: int, repeats: int, device: str) -> dict
 
 
 def _row(avatar: Avatar, side: int, repeats: int, device: str) -> dict[str, float]:
-    from app.commands.bench import measure, medians
+    from app.commands.timing import measure, medians
     from pegasus_runtime import Session
 
     session = Session(avatar, device=device)
@@ -49,7 +49,7 @@ def measure_programs(options: argparse.Namespace) -> dict[str, float]:
     """Seconds of whole programs, from their start to their end: start-up, still, film.
 
     Raises:
-        Refused: one of them fails.
+        InvalidInput: one of them fails.
     """
     seconds = {}
     entry = [sys.executable, "-m", "main"]
@@ -68,6 +68,6 @@ def measure_programs(options: argparse.Namespace) -> dict[str, float]:
             )  # fmt: skip
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                raise Refused(f"bench: {command} {options.avatar} failed ({last}).")
+                raise InvalidInput(f"bench: {command} {options.avatar} failed ({last}).")
             seconds[name] = round(time.perf_counter() - started, 2)
     return seconds

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.memory import is_out_of_memory
 
 EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
@@ -32,7 +32,7 @@ _MODULES = {
 }
 _TOP_LEVEL = ("-h", "--help", "--version")
 _MISTAKES = (
-    Refused,
+    InvalidInput,
     FileNotFoundError,
     PermissionError,
     IsADirectoryError,

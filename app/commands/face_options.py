@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.commands.nearest_names import find_name, refuse_name
+from app.commands.name_suggestions import find_name, refuse_name
 from app.state.controls import Control, combined_controls, single_controls
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pegasus_runtime import Avatar, Parameters
@@ -34,7 +34,7 @@ def face_parameters(
         start: the face that they change, neutral or a project's.
 
     Raises:
-        Refused: a text cannot be read or names something that the avatar does not have.
+        InvalidInput: a text cannot be read or names something that the avatar does not have.
     """
     params = start.copy()
     worn: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def _wear(avatar: Avatar, worn: dict[str, Any], text: str) -> None:
     name, value = split_option("--attribute", text, "hair=curly:0.7")
     category = avatar.categories[find_name("category", name, avatar.categories)]
     if category in worn:
-        raise Refused(f"--attribute {text}: {category} was given before; give it once.")
+        raise InvalidInput(f"--attribute {text}: {category} was given before; give it once.")
     wanted, _, strength = value.partition(":")
     known = avatar.attributes_of(category)
     full = wanted if wanted.startswith(f"{category}_") else f"{category}_{wanted}"
@@ -75,7 +75,7 @@ def _expression(name: str, known: Sequence[str]) -> Control:
     if name.strip().isdigit():
         if int(name) < len(known):
             return single[int(name)]
-        raise Refused(f"--expression {name}: components go from 0 to {len(known) - 1}.")
+        raise InvalidInput(f"--expression {name}: components go from 0 to {len(known) - 1}.")
     combined = combined_controls(known)
     names = [*known, *(control.title for control in combined)]
     return [*single, *combined][find_name("expression", name, names)]
@@ -85,11 +85,11 @@ def split_option(option: str, text: str, example: str) -> tuple[str, str]:
     """The two sides of ``NAME=VALUE``.
 
     Raises:
-        Refused: there are not two.
+        InvalidInput: there are not two.
     """
     name, equals, value = text.partition("=")
     if not (name.strip() and equals and value.strip()):
-        raise Refused(f"{option} {text!r}: write NAME=VALUE, for example {option} {example}.")
+        raise InvalidInput(f"{option} {text!r}: write NAME=VALUE, for example {option} {example}.")
     return name.strip(), value.strip()
 
 
@@ -97,7 +97,7 @@ def read_number(option: str, text: str, value: str) -> float:
     """A finite number.
 
     Raises:
-        Refused: it is not one.
+        InvalidInput: it is not one.
     """
     return read_numbers(option, text, value, 1)[0]
 
@@ -106,7 +106,7 @@ def read_numbers(option: str, text: str, value: str, count: int) -> list[float]:
     """Finite numbers with commas between them.
 
     Raises:
-        Refused: there are not ``count`` of them, or one is not a finite number.
+        InvalidInput: there are not ``count`` of them, or one is not a finite number.
     """
     try:
         numbers = [float(part) for part in value.split(",")]
@@ -114,5 +114,5 @@ def read_numbers(option: str, text: str, value: str, count: int) -> list[float]:
         numbers = []
     if len(numbers) != count or not all(math.isfinite(n) for n in numbers):
         wanted = "a number" if count == 1 else f"{count} numbers with commas between them"
-        raise Refused(f"{option} {text!r}: {value!r} is not {wanted}.")
+        raise InvalidInput(f"{option} {text!r}: {value!r} is not {wanted}.")
     return numbers

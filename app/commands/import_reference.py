@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import output_file
 
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 def import_reference(options: argparse.Namespace) -> int:
     """Import the run and write the avatar."""
     if Path(options.out).suffix != ".avatar":
-        raise Refused(f"{options.out}: end the name of an avatar file in .avatar.")
+        raise InvalidInput(f"{options.out}: end the name of an avatar file in .avatar.")
     output_file(options.out)
     import pegasus_runtime as pr
 

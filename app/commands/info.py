@@ -70,7 +70,14 @@ def _brief(value: Any) -> str:
 
 
 def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "points", f"{facts['num_points']:,}, radius {facts['radius']:.5f}"
+    if "radius" in facts:
+        yield "points", f"{facts['num_points']:,}, radius {facts['radius']:.5f}"
+    else:
+        own = facts["num_points"] - facts["num_source"]
+        yield (
+            "surfels",
+            f"{facts['num_points']:,}, of which {own:,} are there with an attribute only",
+        )
     yield "head", f"{facts['head']['name']} (sha256 {facts['head']['sha256'][:12]}…)"
     attributes = facts["attribute_names"]
     for category in facts["categories"]:

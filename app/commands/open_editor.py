@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.commands.avatar_source import AVATAR_HELP
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.export.image import check_image_path
 
 
@@ -41,12 +41,12 @@ def open_editor(options: argparse.Namespace) -> int:
         check_image_path(options.screenshot)
     try:
         # Before Qt for Python, which reads the source of every module that comes after it.
-        import_module("pegasus_runtime.first_picture").load()
+        import_module("pegasus_runtime.warmup").load()
         from app.application import open_editor as open_window
     except ImportError as error:
         library = re.search(r"\.so\b|\.dylib\b|DLL load failed", str(error))
         if library or "PySide6" in str(error.name or ""):
-            raise Refused(
+            raise InvalidInput(
                 f"windows cannot be opened here ({error}); install that library, or use: "
                 f"python main.py render {options.avatar} --out picture.png"
             ) from error
@@ -60,11 +60,11 @@ def require_display(avatar: str = "demo") -> None:
     """Stop before Qt is loaded, which on a machine without a screen may lack its libraries.
 
     Raises:
-        Refused: there is no display; the message names the command that needs none.
+        InvalidInput: there is no display; the message names the command that needs none.
     """
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(s) for s in screens):
-        raise Refused(
+        raise InvalidInput(
             "no display to open a window on; without one use: "
             f"python main.py render {avatar} --out picture.png"
         )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from app.commands.avatar_source import AVATAR_HELP, load_source, read_source
 from app.commands.face_options import face_parameters, read_numbers
-from app.commands.nearest_names import refuse_name
-from pegasus_runtime.errors import Refused
+from app.commands.name_suggestions import refuse_name
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.passes import PASSES
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def read_shown(options: argparse.Namespace, *, can_be_transparent: bool) -> Show
 
     Raises:
         FileNotFoundError: there is no such project.
-        Refused: it cannot be read, or an option cannot be used.
+        InvalidInput: it cannot be read, or an option cannot be used.
     """
     from app.state.display import Display
     from pegasus_runtime.export.backdrop import Backdrop
@@ -136,7 +136,7 @@ def read_picture_options(options: argparse.Namespace, shown: Shown) -> PictureRe
 
     Raises:
         FileNotFoundError: there is no such avatar or head.
-        Refused: an option or a file cannot be used.
+        InvalidInput: an option or a file cannot be used.
     """
     size = read_size(options.size)
     angles = None if options.view is None else read_view(options.view)
@@ -180,10 +180,10 @@ def read_size(text: str) -> int:
     """A picture's side in pixels.
 
     Raises:
-        Refused: it is not a whole number from 1 to 8192.
+        InvalidInput: it is not a whole number from 1 to 8192.
     """
     if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_SIZE:
-        raise Refused(f"--size {text}: give a whole number of pixels from 1 to {MAX_SIZE}.")
+        raise InvalidInput(f"--size {text}: give a whole number of pixels from 1 to {MAX_SIZE}.")
     return int(text)
 
 
@@ -191,11 +191,11 @@ def read_view(text: str) -> tuple[float, float]:
     """Yaw and pitch in degrees.
 
     Raises:
-        Refused: they are not two numbers, or the pitch is straight up or down.
+        InvalidInput: they are not two numbers, or the pitch is straight up or down.
     """
     yaw_deg, pitch_deg = read_numbers("--view", text, text, 2)
     if abs(pitch_deg) > _MAX_PITCH_DEG:
-        raise Refused(f"--view {text}: the pitch goes from -89 to 89 degrees.")
+        raise InvalidInput(f"--view {text}: the pitch goes from -89 to 89 degrees.")
     return yaw_deg, pitch_deg
 
 
@@ -203,12 +203,12 @@ def read_background(text: str) -> Colour | None:
     """A colour in 0..1, or None for transparent.
 
     Raises:
-        Refused: it is neither.
+        InvalidInput: it is neither.
     """
     if text.lower() == TRANSPARENT:
         return None
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise Refused(f"--background {text}: write {TRANSPARENT} or #rrggbb, e.g. '#ffffff'.")
+        raise InvalidInput(f"--background {text}: write {TRANSPARENT} or #rrggbb, e.g. '#ffffff'.")
     red, green, blue = bytes.fromhex(text[1:])
     return red / 255, green / 255, blue / 255
 
@@ -217,7 +217,7 @@ def read_pass(text: str) -> str:
     """The name of a pass.
 
     Raises:
-        Refused: there is no such pass.
+        InvalidInput: there is no such pass.
     """
     if text not in PASSES:
         refuse_name("pass", text, list(PASSES))

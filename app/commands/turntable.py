@@ -12,7 +12,7 @@ from app.commands.picture_options import (
     read_shown,
     read_size,
 )
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 
 def add_parser(subparsers: Any) -> None:
@@ -71,7 +71,7 @@ def turntable(options: argparse.Namespace) -> int:
 
 def _read_frames(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 100_000:
-        raise Refused(f"--frames {text}: give a whole number from 1 to 100000.")
+        raise InvalidInput(f"--frames {text}: give a whole number from 1 to 100000.")
     return int(text)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from app.controllers.dispatch import Dispatch
-from app.state.activity import Activity
 from app.state.document import Document
-from app.state.events import Event
+from app.state.jobs import Activity
 from app.state.journal import State, line_of, new_journal, touch
 from app.state.records import Vocabulary
-from pegasus_runtime.errors import Refused
+from app.state.signal import Signal
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 
 _GATHER_S = 0.25
@@ -35,7 +35,7 @@ class Autosave:
         gather_s: float = _GATHER_S,
         max_bytes: int = _MAX_BYTES,
     ) -> None:
-        self.written: Event[[]] = Event()
+        self.written: Signal[[]] = Signal()
         """a line is in the file; comes from the thread that wrote it"""
         self._document, self._activity, self._dispatch = document, activity, dispatch
         self._gather_s, self._max_bytes = gather_s, max_bytes
@@ -113,7 +113,7 @@ class Autosave:
                 self._append(state)
             for journal in superseded:
                 journal.unlink(missing_ok=True)
-        except (OSError, Refused) as error:
+        except (OSError, InvalidInput) as error:
             self._has_failed = True
             text = f"Autosave has stopped: {error}"
             self._dispatch(lambda: self._activity.log(text, "error"))

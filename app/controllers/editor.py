@@ -6,17 +6,17 @@ import threading
 from pathlib import Path
 
 from app.controllers.autosave import Autosave
+from app.controllers.avatar_loader import AvatarLoader, Loader, load
 from app.controllers.dispatch import Dispatch
-from app.controllers.exporting import Exporting
+from app.controllers.exporter import Exporter
 from app.controllers.live_view import LiveView
-from app.controllers.opening import Loader, Opening, load
 from app.controllers.recent_pictures import keep_picture
 from app.controllers.thumbnails import Thumbnails
 from app.rendering.renderer import SessionMaker, make_session
 from app.rendering.request import on_host
-from app.state.activity import Activity
 from app.state.display import BACKGROUNDS, Display
 from app.state.document import Document
+from app.state.jobs import Activity
 from app.state.preferences import Preferences
 from app.state.project import save_project
 from pegasus_runtime.assets import file_sha256
@@ -38,10 +38,12 @@ class Editor:
         self.activity = Activity()
         self.live = LiveView(self.document, dispatch, make)
         self.thumbnails = Thumbnails(self.document, self.live, dispatch)
-        self.opening = Opening(self.document, self.activity, preferences, dispatch, loader)
-        self.exporting = Exporting(self.document, self.activity, dispatch, make)
+        self.avatar_loader = AvatarLoader(
+            self.document, self.activity, preferences, dispatch, loader
+        )
+        self.exporter = Exporter(self.document, self.activity, dispatch, make)
         self.autosave = Autosave(self.document, self.activity, dispatch)
-        self.opening.recovered.connect(self.autosave.supersede)
+        self.avatar_loader.recovered.connect(self.autosave.supersede)
         self.document.undoes_camera = preferences.undo_camera
         self._restore_display()
         self.document.display_changed.connect(self._keep_display)
@@ -58,7 +60,7 @@ class Editor:
 
     def close(self) -> None:
         """Stop everything and keep the preferences."""
-        self.exporting.cancel_all()
+        self.exporter.cancel_all()
         self.autosave.close()
         self.live.stop()
         self.preferences.keep()
@@ -72,7 +74,7 @@ class Editor:
         """Write the document as a project, which it is from now on.
 
         Raises:
-            Refused: the avatar is no file, or the project cannot be written.
+            InvalidInput: the avatar is no file, or the project cannot be written.
         """
         document = self.document
         assert document.avatar is not None

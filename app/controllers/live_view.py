@@ -7,7 +7,7 @@ from app.rendering.render_loop import RenderLoop
 from app.rendering.renderer import SessionMaker, make_session
 from app.rendering.request import Picture, RenderRequest
 from app.state.document import Document
-from app.state.events import Event
+from app.state.signal import Signal
 from pegasus_runtime.avatar.avatar import Avatar
 
 MAX_SIDE = 1600
@@ -20,9 +20,9 @@ class LiveView:
     def __init__(
         self, document: Document, dispatch: Dispatch, make: SessionMaker = make_session
     ) -> None:
-        self.picture_ready: Event[[Picture]] = Event()
-        self.device_known: Event[[str]] = Event()
-        self.failed: Event[[BaseException]] = Event()
+        self.picture_ready: Signal[[Picture]] = Signal()
+        self.device_known: Signal[[str]] = Signal()
+        self.failed: Signal[[BaseException]] = Signal()
         self.device = ""
         self.latest: Picture | None = None
         self._document = document

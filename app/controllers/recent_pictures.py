@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from app.rendering.request import Pixels
+from app.state.app_dirs import cache_folder
 from app.state.display import Display
-from app.state.folders import cache_folder
 from pegasus_runtime.files import replace_file
 
 SIDE = 192

@@ -13,10 +13,10 @@ from app.controllers.dispatch import Dispatch
 from app.controllers.live_view import LiveView
 from app.rendering.renderer import Renderer
 from app.rendering.request import Pixels
+from app.state.app_dirs import cache_folder
 from app.state.document import Document
-from app.state.events import Event
-from app.state.face import Face, Wear
-from app.state.folders import cache_folder
+from app.state.face import AppliedAttribute, Face
+from app.state.signal import Signal
 from app.state.view import View
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.avatar.avatar import Avatar
@@ -34,7 +34,7 @@ class Thumbnails:
     """Announces (attribute, picture) one after the other for the avatar that is open."""
 
     def __init__(self, document: Document, live: LiveView, dispatch: Dispatch) -> None:
-        self.ready: Event[[str, Pixels]] = Event()
+        self.ready: Signal[[str, Pixels]] = Signal()
         self.num_pending = 0
         self._document, self._live, self._dispatch = document, live, dispatch
         document.avatar_changed.connect(self._start)
@@ -49,7 +49,7 @@ class Thumbnails:
         view, neutral = View.framing(avatar), self._document.neutral
         for name in names:
             category = name.partition("_")[0]
-            face = neutral.wearing(category, Wear(name)) if name else neutral
+            face = neutral.wearing(category, AppliedAttribute(name)) if name else neutral
             self._live.loop.submit_background(partial(self._make, avatar, name, face, view))
 
     def _make(self, avatar: Avatar, name: str, face: Face, view: View, renderer: Renderer) -> None:

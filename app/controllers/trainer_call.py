@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from app.runs.launch import ROOT
-from pegasus_runtime.errors import Refused, one_line
+from pegasus_runtime.errors import InvalidInput, one_line
 
 
 class TrainerCall:
@@ -29,11 +29,11 @@ class TrainerCall:
         """Run a command of the trainer and read the JSON that it prints; for any thread.
 
         Raises:
-            Refused: it was cancelled, did not answer in time, or says what is wrong.
+            InvalidInput: it was cancelled, did not answer in time, or says what is wrong.
         """
         with self._lock:
             if self._is_cancelled:
-                raise Refused("Cancelled.")
+                raise InvalidInput("Cancelled.")
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "trainer", command, *arguments],
                 cwd=ROOT,
@@ -49,10 +49,10 @@ class TrainerCall:
         except subprocess.TimeoutExpired:
             self.cancel()
             text = f"The trainer did not answer within {self._timeout_s:g} s; try again."
-            raise Refused(text) from None
+            raise InvalidInput(text) from None
         if self._process.returncode:
             lines = said.strip().splitlines() or ["The trainer ended without giving a reason."]
-            raise Refused(one_line(lines[-1].removeprefix("trainer: "), 500))
+            raise InvalidInput(one_line(lines[-1].removeprefix("trainer: "), 500))
         return json.loads(answer)
 
     def cancel(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pegasus_runtime.documents import parse_json
-from pegasus_runtime.errors import Refused, one_line
+from pegasus_runtime.errors import InvalidInput, one_line
 
 EVENTS_FILE = "events.jsonl"
 MAX_BACKLOG = 20_000
@@ -114,7 +114,7 @@ class EventReader:
     def _take(self, line: bytes) -> None:
         try:
             event = parse_json(line, EVENTS_FILE, dict, max_items=10_000, allow_nan=True)
-        except Refused:
+        except InvalidInput:
             return
         self.curves.add(event)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.runs.run import Run, Status
 from app.runs.supervisor import PROCESS_FILE, REQUEST_FILE, send
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.run_lock import find_owner
 
@@ -55,7 +55,7 @@ def start_run(folder: Path, config_text: str, num_gpus: int = 0) -> Run:
     """Start a training in a new folder.
 
     Raises:
-        Refused: the folder holds a run already, or cannot be written.
+        InvalidInput: the folder holds a run already, or cannot be written.
     """
     run = make_run(folder, config_text)
     _launch(run, num_gpus)
@@ -66,16 +66,18 @@ def make_run(folder: Path, config_text: str) -> Run:
     """Make the folder of a run and write its configuration.
 
     Raises:
-        Refused: the folder holds a run already, or cannot be written.
+        InvalidInput: the folder holds a run already, or cannot be written.
     """
     run = Run(folder)
     refuse_second_start(run)
     if (folder / "config.yaml").exists():
-        raise Refused(f"{folder}: holds a run already; name another folder, or resume that run.")
+        raise InvalidInput(
+            f"{folder}: holds a run already; name another folder, or resume that run."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{folder}: cannot be made ({error.strerror}); name another.") from None
+        raise InvalidInput(f"{folder}: cannot be made ({error.strerror}); name another.") from None
     with replace_file(folder / "config.yaml") as partial:
         partial.write_text(config_text, "utf-8")
     return run
@@ -85,11 +87,11 @@ def resume_run(run: Run, num_gpus: int | None = None) -> None:
     """Go on from the newest checkpoint, with as many GPUs as before.
 
     Raises:
-        Refused: it is running, or cannot be started.
+        InvalidInput: it is running, or cannot be started.
     """
     refuse_second_start(run)
     if not (run.folder / "config.yaml").is_file():
-        raise Refused(f"{run.folder}: has no config.yaml, so it cannot be resumed.")
+        raise InvalidInput(f"{run.folder}: has no config.yaml, so it cannot be resumed.")
     if num_gpus is None:
         facts = run.process_facts()
         counts = [
@@ -102,13 +104,13 @@ def resume_run(run: Run, num_gpus: int | None = None) -> None:
 
 
 def refuse_second_start(run: Run) -> None:
-    """Raises Refused when a training is writing into the folder, whoever started it."""
+    """Raises InvalidInput when a training is writing into the folder, whoever started it."""
     if run.state().status is not Status.RUNNING:
         return
     owner, facts = find_owner(run.folder), run.process_facts()
     pid = facts.process.pid if facts else 0
     who = str(owner) if owner else f"process {pid}"
-    raise Refused(f"{run.folder}: a training is running there ({who}); stop it first.")
+    raise InvalidInput(f"{run.folder}: a training is running there ({who}); stop it first.")
 
 
 def pause(run: Run) -> None:
@@ -161,5 +163,5 @@ def _launch(run: Run, num_gpus: int) -> None:
         if guard.poll() is not None or time.monotonic() > deadline:
             said = guard.stderr.read().strip() if guard.stderr and guard.poll() is not None else ""
             reason = said.splitlines()[-1] if said else "no answer"
-            raise Refused(f"{run.folder}: the training could not be started ({reason}).")
+            raise InvalidInput(f"{run.folder}: the training could not be started ({reason}).")
         time.sleep(0.02)

@@ -11,7 +11,7 @@ from typing import Any
 from app.runs.event_reader import EVENTS_FILE, EventReader
 from app.runs.supervisor import LOG_FILE, PROCESS_FILE, REQUEST_FILE
 from pegasus_runtime.documents import read_bytes, read_json, read_yaml
-from pegasus_runtime.errors import Refused, one_line
+from pegasus_runtime.errors import InvalidInput, one_line
 from pegasus_runtime.process_identity import ProcessIdentity
 from pegasus_runtime.run_lock import Owner, find_owner
 
@@ -60,7 +60,7 @@ class ProcessFacts:
 
     @classmethod
     def parse(cls, facts: dict[str, Any]) -> ProcessFacts:
-        """Raises Refused for what no supervisor wrote."""
+        """Raises InvalidInput for what no supervisor wrote."""
         try:
             ended = facts.get("ended")
             code = facts.get("exit_code")
@@ -73,7 +73,7 @@ class ProcessFacts:
                 None if ended is None else float(ended),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise Refused(f"{PROCESS_FILE}: says nothing of a process.") from None
+            raise InvalidInput(f"{PROCESS_FILE}: says nothing of a process.") from None
 
 
 class Run:
@@ -116,7 +116,7 @@ class Run:
 
     def process_facts(self) -> ProcessFacts | None:
         """What its launcher wrote about the process; none for a run started in a terminal."""
-        with suppress(OSError, Refused):
+        with suppress(OSError, InvalidInput):
             return ProcessFacts.parse(
                 read_json(self.folder / PROCESS_FILE, dict, max_bytes=1 << 20)
             )
@@ -124,7 +124,7 @@ class Run:
 
     def request(self) -> str:
         """What was last asked of it: pause, stop, kill or nothing."""
-        with suppress(OSError, Refused):
+        with suppress(OSError, InvalidInput):
             written = read_bytes(self.folder / REQUEST_FILE, _MAX_REQUEST_BYTES).strip()
             return written.decode("ascii", "replace")
         return ""
@@ -132,7 +132,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         """Its configuration as plain values; empty while there is none."""
         path = self.folder / "config.yaml"
-        with suppress(OSError, Refused):
+        with suppress(OSError, InvalidInput):
             changed = path.stat().st_mtime
             if changed != self._config[0]:
                 self._config = (changed, {})

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from app.runs.event_reader import EVENTS_FILE
 from app.runs.run import Run
-from app.state.folders import config_folder
+from app.state.app_dirs import config_folder
 from pegasus_runtime.documents import read_json
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 
 _LIST_FILE = "runs.json"
@@ -29,7 +29,7 @@ class RunList:
 
         Raises:
             FileNotFoundError: there is no such folder.
-            Refused: it is not the folder of a run.
+            InvalidInput: it is not the folder of a run.
         """
         wanted = folder.absolute()
         known = next((run for run in self.runs if run.folder == wanted), None)
@@ -38,7 +38,7 @@ class RunList:
         if not wanted.is_dir():
             raise FileNotFoundError(f"{folder}: no such folder.")
         if not any((wanted / name).exists() for name in ("config.yaml", EVENTS_FILE)):
-            raise Refused(f"{folder}: is not a run folder (no config.yaml, no {EVENTS_FILE}).")
+            raise InvalidInput(f"{folder}: is not a run folder (no config.yaml, no {EVENTS_FILE}).")
         run = Run(wanted)
         self.runs.insert(0, run)
         self._keep()
@@ -52,14 +52,14 @@ class RunList:
     def _keep(self) -> None:
         kept = json.dumps([str(run.folder) for run in self.runs])
         # A list that cannot be kept is no reason to be without the training that was just started.
-        with suppress(OSError, Refused), replace_file(config_folder() / _LIST_FILE) as partial:
+        with suppress(OSError, InvalidInput), replace_file(config_folder() / _LIST_FILE) as partial:
             partial.write_text(kept, "utf-8")
 
 
 def _kept() -> list[Path]:
     try:
         kept = read_json(config_folder() / _LIST_FILE, list, max_bytes=_MAX_BYTES)
-    except (OSError, Refused):
+    except (OSError, InvalidInput):
         return []
     return [Path(path) for path in kept[:_MAX_RUNS] if isinstance(path, str) and _is_folder(path)]
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app.runs.launch import ROOT, command_of, make_run
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 _TIMEOUT_S = 120
 _FURTHER = re.compile(r"[a-z_]+=.+")
@@ -44,7 +44,7 @@ class SlurmJob:
         """What ``--slurm`` takes, each KEY=VALUE.
 
         Raises:
-            Refused: a further word is not KEY=VALUE.
+            InvalidInput: a further word is not KEY=VALUE.
         """
         named = {
             "slurm_partition": self.partition,
@@ -56,10 +56,10 @@ class SlurmJob:
         try:
             further = shlex.split(self.further)
         except ValueError:
-            raise Refused("Further options: close the quotation mark.") from None
+            raise InvalidInput("Further options: close the quotation mark.") from None
         wrong = [word for word in further if not _FURTHER.fullmatch(word)]
         if wrong:
-            raise Refused(f"{wrong[0]}: write KEY=VALUE, e.g. slurm_qos=long.")
+            raise InvalidInput(f"{wrong[0]}: write KEY=VALUE, e.g. slurm_qos=long.")
         return [f"{key}={value}" for key, value in named.items() if value not in ("", 0)] + further
 
 
@@ -67,13 +67,13 @@ def submit_run(folder: Path, config_text: str, job: SlurmJob) -> str:
     """Make a run's folder and hand the training to SLURM; the job's number.
 
     Raises:
-        Refused: the folder holds a run already, or SLURM does not take the job.
+        InvalidInput: the folder holds a run already, or SLURM does not take the job.
     """
     options = [word for option in job.options() for word in ("--slurm", option)]
     run = make_run(folder, config_text)
     try:
         return _submit([*command_of(run.folder), *options])
-    except Refused:
+    except InvalidInput:
         # It is no run, and the same folder can be used for the next attempt.
         with suppress(OSError):
             (run.folder / "config.yaml").unlink()
@@ -86,9 +86,9 @@ def _submit(command: list[str]) -> str:
             command, cwd=ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise Refused(f"SLURM did not answer within {_TIMEOUT_S} s; try again.") from None
+        raise InvalidInput(f"SLURM did not answer within {_TIMEOUT_S} s; try again.") from None
     number = re.search(r"^job (\S+);", done.stderr, re.MULTILINE)
     if done.returncode or number is None:
         said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise Refused(said[-1].removeprefix("trainer: "))
+        raise InvalidInput(said[-1].removeprefix("trainer: "))
     return number[1]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.state.display import Display, display_label
-from app.state.events import Event
 from app.state.export_settings import ExportSettings
-from app.state.face import Face, Wear
+from app.state.face import AppliedAttribute, Face
 from app.state.history import Entry, History, Part
+from app.state.signal import Signal
 from app.state.view import View, view_label
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class Document:
     """Changes go in through methods, and come out as events."""
 
     def __init__(self) -> None:
-        self.avatar_changed: Event[[]] = Event()
-        self.face_changed: Event[[]] = Event()
-        self.view_changed: Event[[]] = Event()
-        self.display_changed: Event[[]] = Event()
-        self.saved_changed: Event[[]] = Event()
+        self.avatar_changed: Signal[[]] = Signal()
+        self.face_changed: Signal[[]] = Signal()
+        self.view_changed: Signal[[]] = Signal()
+        self.display_changed: Signal[[]] = Signal()
+        self.saved_changed: Signal[[]] = Signal()
         """whether something is unsaved, or where it is saved, may have changed"""
         self.history = History()
         self.avatar: Avatar | None = None
@@ -149,7 +149,7 @@ class Document:
         face = self._with_lips_closed(self.face.with_pose(values))
         self._change(face, label, f"pose {sorted(values)}")
 
-    def wear(self, category: str, wear: Wear | None, label: str) -> None:
+    def wear(self, category: str, wear: AppliedAttribute | None, label: str) -> None:
         """Put an attribute on, change its strength, or take it off (None)."""
         key = f"wear {category} {wear.name if wear else ''}"
         self._change(self.face.wearing(category, wear), label, key)
@@ -257,7 +257,7 @@ class Document:
         else:
             self.display = part
 
-    def _event(self, part: Part) -> Event[[]]:
+    def _event(self, part: Part) -> Signal[[]]:
         if isinstance(part, Face):
             return self.face_changed
         return self.view_changed if isinstance(part, View) else self.display_changed

@@ -59,7 +59,7 @@ def read_export(record: Any, where: str, beside: Path) -> ExportSettings | None:
     """The settings of a record; None where there are none.
 
     Raises:
-        Refused: something in it no film can be.
+        InvalidInput: something in it no film can be.
     """
     if record is None:
         return None

@@ -19,7 +19,7 @@ MAX_STRENGTH = 1.5
 
 
 @dataclass(frozen=True)
-class Wear:
+class AppliedAttribute:
     """An attribute that is worn, and how much: 0 is the source person, 1 the attribute."""
 
     name: str
@@ -34,7 +34,7 @@ class Face:
     pose: tuple[float, ...] = (0.0,) * NUM_POSE
     """axis-angle in radians: root, neck, jaw, left eye, right eye"""
     shape: tuple[float, ...] = (0.0,) * NUM_IDENTITIES
-    attributes: Mapping[str, Wear] = field(default_factory=dict)
+    attributes: Mapping[str, AppliedAttribute] = field(default_factory=dict)
     """category → what is worn; a category that is missing shows the source person"""
 
     @classmethod
@@ -52,7 +52,7 @@ class Face:
         """The same with some numbers of the pose (radians) changed."""
         return replace(self, pose=_replaced(self.pose, values))
 
-    def wearing(self, category: str, wear: Wear | None) -> Face:
+    def wearing(self, category: str, wear: AppliedAttribute | None) -> Face:
         """The same with another attribute of one category; None takes it off."""
         attributes = {k: v for k, v in self.attributes.items() if k != category}
         if wear is not None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.state.display import Display
-from app.state.events import Event
 from app.state.face import Face
+from app.state.signal import Signal
 from app.state.view import View
 
 MAX_ENTRIES = 2000
@@ -30,7 +30,7 @@ class History:
     """Changes in order, and how many of them are done; those after it can be redone."""
 
     def __init__(self) -> None:
-        self.changed: Event[[]] = Event()
+        self.changed: Signal[[]] = Signal()
         self._entries: list[Entry] = []
         self._position = 0
         self._open = False

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from app.state.app_dirs import state_folder
 from app.state.display import Display
 from app.state.document import Document, Snapshot
 from app.state.export_settings import export_record, read_export
 from app.state.face import Face
-from app.state.folders import state_folder
 from app.state.history import MAX_ENTRIES, Entry, Part
 from app.state.project import AvatarReference, Project, find_avatar, project_name
 from app.state.records import (
@@ -38,7 +38,7 @@ from app.state.records import (
 )
 from app.state.view import View
 from pegasus_runtime.documents import parse_json, read_bytes
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def new_journal() -> Path:
     """Where this process may keep a journal; the file is not there yet.
 
     Raises:
-        Refused: the folder cannot be made.
+        InvalidInput: the folder cannot be made.
     """
     return state_folder() / _file_name(this_process())
 
@@ -151,7 +151,7 @@ class Recovery:
 
         Raises:
             FileNotFoundError: the avatar is nowhere any more.
-            Refused: it is another one now.
+            InvalidInput: it is another one now.
         """
         here = self.project or Path(self.reference.absolute_path or self.reference.name)
         return find_avatar(Project(here, self.reference, {}, None, None, None), accepted)
@@ -160,7 +160,7 @@ class Recovery:
         """What was there, with the history.
 
         Raises:
-            Refused: a line holds what no document can.
+            InvalidInput: a line holds what no document can.
         """
         names, where = Vocabulary.of(avatar), str(self.path.name)
         entries: list[Entry] = []
@@ -168,7 +168,7 @@ class Recovery:
             del entries[line["keep"] :]
             entries += [_read_entry(record, names, where) for record in line["add"]]
             if len(entries) > MAX_ENTRIES:
-                raise Refused(f"{where}: holds more than {MAX_ENTRIES} changes.")
+                raise InvalidInput(f"{where}: holds more than {MAX_ENTRIES} changes.")
         last = self._lines[-1]
         here = self.project or Path("film").absolute()
         kept = Snapshot(
@@ -202,14 +202,14 @@ def find_recoveries() -> list[Recovery]:
     A file that is no journal is set aside under another name, where somebody can look at it.
     """
     found = []
-    with suppress(OSError, Refused):
+    with suppress(OSError, InvalidInput):
         for path in sorted(state_folder().glob(f"*{_SUFFIX}")):
             if path.name.startswith(".") or not _is_abandoned(path):
                 continue
             with suppress(OSError):
                 try:
                     recovery = read_journal(path)
-                except (Refused, FileNotFoundError):
+                except (InvalidInput, FileNotFoundError):
                     path.replace(path.with_name(path.name + _DAMAGED))
                     continue
                 if recovery is None:
@@ -224,18 +224,18 @@ def read_journal(path: Path) -> Recovery | None:
 
     Raises:
         FileNotFoundError: it is not there.
-        Refused: it is no journal.
+        InvalidInput: it is no journal.
     """
     lines = list(_read_lines(read_bytes(path, MAX_BYTES), path.name))
     if not lines:
-        raise Refused(f"{path.name}: not a journal.")
+        raise InvalidInput(f"{path.name}: not a journal.")
     first, last = lines[0], lines[-1]
     if first.get("version") != VERSION or not isinstance(first.get("avatar"), dict):
-        raise Refused(f"{path.name}: not a journal of this version.")
+        raise InvalidInput(f"{path.name}: not a journal of this version.")
     reference = first["avatar"]
     read_keys(reference, ("name", "path", "absolute_path", "sha256"), path.name)
     if not all(isinstance(value, str) for value in reference.values()) or len(reference) != 4:
-        raise Refused(f"{path.name}: names no avatar.")
+        raise InvalidInput(f"{path.name}: names no avatar.")
     if not last["modified"]:
         return None
     project = Path(last["project"]) if last["project"] else None
@@ -259,7 +259,7 @@ def _read_lines(raw: bytes, where: str) -> Iterator[dict[str, Any]]:
         line = parse_json(text, where, dict)
         for key, kind in kinds.items():
             if key not in line or not isinstance(line[key], kind):
-                raise Refused(f"{where}: {key} is missing or of another kind.")
+                raise InvalidInput(f"{where}: {key} is missing or of another kind.")
         yield line
 
 
@@ -283,7 +283,7 @@ def _read_entry(record: Any, names: Vocabulary, where: str) -> Entry:
     values = read_keys(record, ("label", "key", "part", "before", "after"), where)
     label, key, part = values.get("label"), values.get("key"), values.get("part")
     if not (isinstance(label, str) and isinstance(key, str) and part in _PARTS.values()):
-        raise Refused(f"{where}: a change has no name.")
+        raise InvalidInput(f"{where}: a change has no name.")
     before, after = (
         _read_part(values.get(side), str(part), names, where) for side in ("before", "after")
     )

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 MAX_LENGTH = 400
 """Characters of a text that is read at all."""
@@ -38,25 +38,27 @@ def read_number(text: str, units: Iterable[str] = (), is_whole: bool = False) ->
         The number; infinite if it is too large to be represented.
 
     Raises:
-        Refused: the text is no number, or can be read as two.
+        InvalidInput: the text is no number, or can be read as two.
     """
     if len(text) > MAX_LENGTH:
-        raise Refused(f"{len(text)} characters are too many for a number.")
+        raise InvalidInput(f"{len(text)} characters are too many for a number.")
     plain = _without_unit(_plain(text), units)
     shown = text.strip()[:_SHOWN]
     if len(re.findall(r"[.,\u066c'\u2019]", plain)) > 1:
-        raise Refused(f"“{shown}” can be read in two ways: type it with one decimal sign only.")
+        raise InvalidInput(
+            f"“{shown}” can be read in two ways: type it with one decimal sign only."
+        )
     if _UNGROUPED.search(plain):
-        raise Refused(f"“{shown}” looks like two numbers: type one.")
+        raise InvalidInput(f"“{shown}” looks like two numbers: type one.")
     plain = re.sub(r"(?<=\d) (?=\d)", "", plain)
     plain = re.sub(r"(?<=[+-]) ", "", plain)
     if not _NUMBER.fullmatch(plain):
-        raise Refused(f"“{shown}” is not a number." if shown else "There is no number.")
+        raise InvalidInput(f"“{shown}” is not a number." if shown else "There is no number.")
     if is_whole and re.search(r"[.,]\d{3}$", plain):
-        raise Refused(f"“{shown}” can be read in two ways: type whole numbers without a sign.")
+        raise InvalidInput(f"“{shown}” can be read in two ways: type whole numbers without a sign.")
     number = float(plain.replace(",", "."))
     if is_whole and math.isfinite(number) and number != math.floor(number):
-        raise Refused(f"“{shown}” is not a whole number.")
+        raise InvalidInput(f"“{shown}” is not a whole number.")
     return number
 
 

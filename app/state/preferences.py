@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.state.app_dirs import config_folder
 from app.state.display import BACKGROUNDS
-from app.state.folders import config_folder
 from pegasus_runtime.documents import read_json
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 
 MAX_RECENT = 8
@@ -58,7 +58,7 @@ class Preferences:
             kept = read_json(_file(), dict, max_bytes=_MAX_BYTES)
         except FileNotFoundError:
             return cls()
-        except Refused as error:
+        except InvalidInput as error:
             return cls().with_problem(str(error))
         usable = {name: kept[name] for name, fits in _CHECKS.items() if fits(kept.get(name))}
         wrong = [name for name in _CHECKS if name in kept and name not in usable]
@@ -84,7 +84,7 @@ class Preferences:
         """Keep them.
 
         Raises:
-            Refused: the folder cannot be written.
+            InvalidInput: the folder cannot be written.
         """
         kept = asdict(self)
         # Names of files need not be text that a file in UTF-8 can hold.
@@ -100,7 +100,7 @@ class Preferences:
         """
         try:
             self.save()
-        except Refused as error:
+        except InvalidInput as error:
             if str(error) != self.problem:
                 self.problem = str(error)
                 self.on_problem(self.problem)

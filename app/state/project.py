@@ -30,7 +30,7 @@ from app.state.records import (
 from app.state.view import View
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.documents import read_yaml
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.files import replace_file
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class AvatarNotFound(FileNotFoundError):
         self.project = project
 
 
-class OtherAvatar(Refused):
+class OtherAvatar(InvalidInput):
     """At the place of a project's avatar is another one, or another version of it."""
 
     def __init__(self, project: Project, found: Path) -> None:
@@ -83,12 +83,12 @@ class AvatarReference:
         """That of an open avatar, as a project at ``project`` names it.
 
         Raises:
-            Refused: the avatar is not a file.
+            InvalidInput: the avatar is not a file.
         """
         if is_demo(avatar.path):
             return cls(avatar.name, DEMO, "", sha256)
         if avatar.path is None:
-            raise Refused(f"{avatar.name}: the avatar is not a file yet; save it first.")
+            raise InvalidInput(f"{avatar.name}: the avatar is not a file yet; save it first.")
         absolute = avatar.path.resolve()
         try:
             relative = Path(os.path.relpath(absolute, project.resolve().parent)).as_posix()
@@ -119,7 +119,7 @@ class Project:
         """The face, as far as an avatar with these names can show it.
 
         Raises:
-            Refused: something in it is not a name or a number that a face can have.
+            InvalidInput: something in it is not a name or a number that a face can have.
         """
         return read_face(self.face, names, f"{self.path}: face")
 
@@ -167,15 +167,15 @@ def read_project(path: str | os.PathLike[str]) -> Project:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it is not a project, is damaged, or is of a newer version.
+        InvalidInput: it is not a project, is damaged, or is of a newer version.
     """
     file = Path(path)
     content = read_yaml(file, dict, max_bytes=_MAX_BYTES)
     version = content.get("version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise Refused(f"{file}: not a project of the editor (version: {quoted(version)}).")
+        raise InvalidInput(f"{file}: not a project of the editor (version: {quoted(version)}).")
     if version > VERSION:
-        raise Refused(
+        raise InvalidInput(
             f"{file}: is a project of version {version}, this program knows versions up to "
             f"{VERSION}; update the program."
         )
@@ -232,7 +232,7 @@ def save_project(
         sha256: of the avatar's file.
 
     Raises:
-        Refused: the folder cannot be written, or the disk is full.
+        InvalidInput: the folder cannot be written, or the disk is full.
     """
     import yaml
 
@@ -269,9 +269,9 @@ def _read_reference(record: Any, where: str) -> AvatarReference:
     values = read_keys(record, ("name", "path", "absolute_path", "sha256"), where)
     for key, value in values.items():
         if not isinstance(value, str) or "\0" in value:
-            raise Refused(f"{where}.{key}: {quoted(value)} is not a text.")
+            raise InvalidInput(f"{where}.{key}: {quoted(value)} is not a text.")
     if not values.get("path"):
-        raise Refused(f"{where}: has no path; name the avatar's file.")
+        raise InvalidInput(f"{where}: has no path; name the avatar's file.")
     name = values.get("name") or Path(values["path"]).stem
     return AvatarReference(
         name, values["path"], values.get("absolute_path", ""), values.get("sha256", "").lower()

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.state.display import BACKGROUNDS, PASS_TITLES, Display
-from app.state.face import Face, Wear
+from app.state.face import AppliedAttribute, Face
 from app.state.view import FOV_RANGE_DEG, MAX_PITCH_DEG, View
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_POSE, POSE_JOINTS
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def read_face(record: Any, names: Vocabulary, where: str) -> FaceReading:
         where: the file and the key, for messages.
 
     Raises:
-        Refused: something in it is not a name or a number that a face can have.
+        InvalidInput: something in it is not a name or a number that a face can have.
     """
     parts = read_keys(record, ("expression", "pose", "shape", "attributes"), where)
     reading = FaceReading(names.neutral)
@@ -151,7 +151,7 @@ def read_view(record: Any, where: str, usual: View) -> View:
     """The view of a record; what is not in it is as ``usual``.
 
     Raises:
-        Refused: a number is missing, wild or none.
+        InvalidInput: a number is missing, wild or none.
     """
     values = read_keys(record, ("target", *_VIEW_LIMITS), where)
     target = usual.target
@@ -180,7 +180,7 @@ def read_display(record: Any, where: str, usual: Display) -> Display:
     """The display of a record; what is not in it is as ``usual``.
 
     Raises:
-        Refused: there is no such pass, background or colour.
+        InvalidInput: there is no such pass, background or colour.
     """
     values = read_keys(record, ("pass", "background", "colour"), where)
     colour = usual.colour
@@ -198,12 +198,12 @@ def read_keys(record: Any, known: Sequence[str], where: str) -> dict[str, Any]:
     """A mapping of which every key is known; None is an empty one.
 
     Raises:
-        Refused: it is none, or has another key.
+        InvalidInput: it is none, or has another key.
     """
     values = _mapping(record, where)
     for key in values:
         if key not in known:
-            raise Refused(f"{where}: {quoted(key)} is not known here; use {', '.join(known)}.")
+            raise InvalidInput(f"{where}: {quoted(key)} is not known here; use {', '.join(known)}.")
     return values
 
 
@@ -211,12 +211,12 @@ def read_number(value: Any, where: str, low: float, high: float, unit: str = "")
     """A finite number within limits.
 
     Raises:
-        Refused: it is none, or lies outside.
+        InvalidInput: it is none, or lies outside.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:
         limits = f"a number from {low:g} to {high:g}{f' {unit}' if unit else ''}"
-        raise Refused(f"{where}: {quoted(value)} is not {limits}.")
+        raise InvalidInput(f"{where}: {quoted(value)} is not {limits}.")
     return float(value)
 
 
@@ -224,10 +224,10 @@ def read_numbers(value: Any, count: int, where: str, limit: float, unit: str = "
     """So many finite numbers, none of them further from 0 than ``limit``.
 
     Raises:
-        Refused: they are not.
+        InvalidInput: they are not.
     """
     if not isinstance(value, list) or len(value) != count:
-        raise Refused(f"{where}: {quoted(value)} is not a list of {count} numbers.")
+        raise InvalidInput(f"{where}: {quoted(value)} is not a list of {count} numbers.")
     return [read_number(item, where, -limit, limit, unit) for item in value]
 
 
@@ -235,10 +235,10 @@ def read_choice(value: Any, known: Mapping[str, Any], where: str) -> str:
     """One of some names.
 
     Raises:
-        Refused: it is none of them.
+        InvalidInput: it is none of them.
     """
     if not isinstance(value, str) or value not in known:
-        raise Refused(f"{where}: {quoted(value)} is not one of {', '.join(known)}.")
+        raise InvalidInput(f"{where}: {quoted(value)} is not one of {', '.join(known)}.")
     return value
 
 
@@ -276,8 +276,8 @@ def _read_named(
 
 def _read_attributes(
     parts: Mapping[str, Any], names: Vocabulary, where: str, reading: FaceReading
-) -> dict[str, Wear]:
-    found: dict[str, Wear] = {}
+) -> dict[str, AppliedAttribute]:
+    found: dict[str, AppliedAttribute] = {}
     for category, value in _mapping(parts.get("attributes"), f"{where}.attributes").items():
         wear = _read_wear(value, f"{where}.attributes.{_shown(category)}")
         known = names.attributes.get(category, ())
@@ -285,18 +285,20 @@ def _read_attributes(
         if full is None:
             reading.unknown.setdefault("attributes", {})[category] = value
         else:
-            found[category] = Wear(full, wear.strength)
+            found[category] = AppliedAttribute(full, wear.strength)
     return found
 
 
-def _read_wear(value: Any, where: str) -> Wear:
+def _read_wear(value: Any, where: str) -> AppliedAttribute:
     values = {"name": value} if isinstance(value, str) else value
     values = read_keys(values, ("name", "strength"), where)
     name = values.get("name")
     if not isinstance(name, str) or not name:
-        raise Refused(f"{where}: {quoted(name)} is not the name of an attribute.")
+        raise InvalidInput(f"{where}: {quoted(name)} is not the name of an attribute.")
     limit = MAX_STRENGTH
-    return Wear(name, read_number(values.get("strength", 1.0), f"{where}.strength", -limit, limit))
+    return AppliedAttribute(
+        name, read_number(values.get("strength", 1.0), f"{where}.strength", -limit, limit)
+    )
 
 
 def _attribute_name(value: Any) -> str:
@@ -307,7 +309,7 @@ def _mapping(record: Any, where: str) -> dict[Any, Any]:
     if record is None:
         return {}
     if not isinstance(record, dict):
-        raise Refused(f"{where}: {quoted(record)} is not a list of names with values.")
+        raise InvalidInput(f"{where}: {quoted(record)} is not a list of names with values.")
     return record
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.activity import MAX_LINES, Job
+from app.state.jobs import MAX_LINES, Job
 
 ERROR_COLOUR = "#E5604D"
 

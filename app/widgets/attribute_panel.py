@@ -10,9 +10,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.state.controls import attribute_title, readable
-from app.state.face import MAX_STRENGTH, Wear
+from app.state.face import MAX_STRENGTH, AppliedAttribute
+from app.widgets.collapsible_section import CollapsibleSection, scrolling_column
 from app.widgets.gallery import Gallery, Tile, to_image
-from app.widgets.section import Section, scrolling_column
 from app.widgets.slider_row import SliderRow
 from app.widgets.tab_order import follow_layout
 
@@ -20,11 +20,11 @@ SOURCE = ""
 _EMPTY = "This avatar has no attributes:\nit shows one person as they are."
 
 
-class CategorySection(Section):
+class CategorySection(CollapsibleSection):
     """One category: the source person and its attributes, and a strength."""
 
     worn = Signal(str, object)
-    """category and `Wear`, or None for the source person"""
+    """category and `AppliedAttribute`, or None for the source person"""
     gesture_ended = Signal()
 
     def __init__(self, category: str, names: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class CategorySection(Section):
         self.strength.gesture_ended.connect(self.gesture_ended)
         self.set_worn(None)
 
-    def set_worn(self, wear: Wear | None) -> None:
+    def set_worn(self, wear: AppliedAttribute | None) -> None:
         """Show what is worn without telling anybody."""
         self._name = wear.name if wear else SOURCE
         self.gallery.set_chosen(self._name)
@@ -57,12 +57,12 @@ class CategorySection(Section):
     def _on_chosen(self, name: str) -> None:
         # Another look keeps the strength that was set, unless it was none at all.
         strength = self.strength.value() if self._name and self.strength.value() > 0 else 1.0
-        self.worn.emit(self.category, Wear(name, strength) if name else None)
+        self.worn.emit(self.category, AppliedAttribute(name, strength) if name else None)
         self.gesture_ended.emit()
 
     def _on_strength(self, value: float) -> None:
         if self._name:
-            self.worn.emit(self.category, Wear(self._name, value))
+            self.worn.emit(self.category, AppliedAttribute(self._name, value))
 
 
 class AttributePanel(QWidget):
@@ -105,7 +105,7 @@ class AttributePanel(QWidget):
         self.set_categories({})
         self._empty.hide()
 
-    def set_worn(self, attributes: Mapping[str, Wear]) -> None:
+    def set_worn(self, attributes: Mapping[str, AppliedAttribute]) -> None:
         """Show what is worn."""
         for category, section in self.sections.items():
             section.set_worn(attributes.get(category))

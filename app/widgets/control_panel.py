@@ -21,7 +21,7 @@ from app.state.controls import (
     eyes_together,
     single_controls,
 )
-from app.widgets.section import Section, scrolling_column
+from app.widgets.collapsible_section import CollapsibleSection, scrolling_column
 from app.widgets.slider_row import SliderRow
 from app.widgets.tab_order import follow_layout
 
@@ -166,7 +166,7 @@ class ExpressionPanel(QWidget):
         layout.addLayout(top)
         layout.addLayout(below)
         layout.addWidget(self._area, 1)
-        self._sections: list[Section] = []
+        self._sections: list[CollapsibleSection] = []
         self._lists: list[ControlList] = []
         self._jaw = ControlList([JAW_OPEN], decimals=1)
         self._names: Sequence[str] = ()
@@ -235,7 +235,7 @@ class ExpressionPanel(QWidget):
         return [*self._jaw.rows, *(row for each in self._lists for row in each.rows)]
 
     def _add(self, title: str, controls: Sequence[Control]) -> None:
-        section, rows = Section(title, is_open=title != _ALL), ControlList(controls)
+        section, rows = CollapsibleSection(title, is_open=title != _ALL), ControlList(controls)
         rows.changed.connect(self.changed)
         rows.gesture_ended.connect(self.gesture_ended)
         section.body.addWidget(rows)
@@ -269,7 +269,7 @@ class PosePanel(QWidget):
         super().__init__()
         self._lists: list[ControlList] = []
         sections = [self._section(title, controls) for title, controls in POSE_GROUPS.items()]
-        eyes = Section("Eyes")
+        eyes = CollapsibleSection("Eyes")
         self.linked = QCheckBox("Move both eyes together")
         self.linked.setChecked(True)
         self._both = self._list("Eyes", eyes_together(Gaze()))
@@ -295,8 +295,8 @@ class PosePanel(QWidget):
         self._both.set_controls(eyes_together(gaze))
         self._apart.set_controls(eyes_apart(gaze))
 
-    def _section(self, title: str, controls: Sequence[Control]) -> Section:
-        section = Section(title)
+    def _section(self, title: str, controls: Sequence[Control]) -> CollapsibleSection:
+        section = CollapsibleSection(title)
         section.body.addWidget(self._list(title, controls))
         return section
 

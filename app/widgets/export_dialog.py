@@ -22,10 +22,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.activity import Job
+from app.state.app_dirs import expanded
 from app.state.display import Colour
 from app.state.export_settings import FILM_FORMATS, TRANSPARENT, VIEWPORT, ExportSettings
-from app.state.folders import expanded
+from app.state.jobs import Job
 from app.widgets.activity_panel import remaining_text
 from app.widgets.gallery import to_image
 from app.widgets.number_field import WholeNumberField

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from app.state.display import BACKGROUNDS, PASS_TITLES, Display
 from app.state.view import DEFAULT_FOV_DEG, DISTANCE_RANGE, FOV_RANGE_DEG, PRESET_KEYS, View
-from app.widgets.section import Section, scrolling_column
+from app.widgets.collapsible_section import CollapsibleSection, scrolling_column
 from app.widgets.slider_row import SliderRow
 
 
@@ -66,8 +66,8 @@ class ScenePanel(QWidget):
         red, green, blue = (round(255 * x) for x in display.colour)
         self.colour.setText(f"#{red:02x}{green:02x}{blue:02x}")
 
-    def _make_camera(self) -> Section:
-        section = Section("Camera")
+    def _make_camera(self) -> CollapsibleSection:
+        section = CollapsibleSection("Camera")
         buttons = QGridLayout()
         buttons.setSpacing(4)
         for index, (name, key) in enumerate(PRESET_KEYS.items()):
@@ -112,8 +112,8 @@ class ScenePanel(QWidget):
     def _emit(self, view: View) -> None:
         self.view_changed.emit(view)
 
-    def _make_display(self) -> Section:
-        section = Section("Display")
+    def _make_display(self) -> CollapsibleSection:
+        section = CollapsibleSection("Display")
         self.passes, self.backgrounds, self.colour = QComboBox(), QComboBox(), QPushButton()
         for name, title in PASS_TITLES.items():
             self.passes.addItem(title, name)

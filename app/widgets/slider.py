@@ -6,7 +6,6 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
-from app.widgets.slider_voice import give_sliders_a_voice
 from app.widgets.theme import BEYOND_COLOUR, colours
 
 _STEPS = 1000
@@ -31,7 +30,6 @@ class ValueSlider(QSlider):
         suffix: str = "",
         parent: QWidget | None = None,
     ) -> None:
-        give_sliders_a_voice()
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.low, self.high = low, high
         self._origin, self._beyond = origin, beyond

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from app.widgets.number_field import CompactNumberField
 from app.widgets.slider import ValueSlider
+from app.widgets.slider_voice import give_sliders_a_voice
 
 LABEL_WIDTH = 126
 _VALUE_WIDTH = 54
@@ -61,6 +62,7 @@ class SliderRow(QWidget):
         suffix: str = "",
         tip: str = "",
     ) -> None:
+        give_sliders_a_voice()
         super().__init__()
         self.title, self._default = title, default
         self._low, self._high, self._tip = low, high, tip

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import weakref
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAccessible, QAccessibleValueInterface
 from PySide6.QtWidgets import QAccessibleWidget
 
-if TYPE_CHECKING:
-    from app.widgets.slider import ValueSlider
+from app.widgets.slider import ValueSlider
 
 
 class _Value(QAccessibleValueInterface):
@@ -66,7 +65,6 @@ class _Voice(QAccessibleWidget):
 @cache
 def give_sliders_a_voice() -> None:
     """Answer for every `ValueSlider` from now on."""
-    from app.widgets.slider import ValueSlider
 
     def answer(_: str, thing: QObject) -> QAccessibleWidget | None:
         return _Voice(thing) if isinstance(thing, ValueSlider) else None

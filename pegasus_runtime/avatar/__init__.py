@@ -1,1 +1,1 @@
-"""Networks, latent code, attributes and files of an avatar."""
+"""An avatar, and its files."""

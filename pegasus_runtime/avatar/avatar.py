@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.initialisation import initialise
-from pegasus_runtime.avatar.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
-from pegasus_runtime.avatar.networks import AvatarNetworks
-from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.deform.canonical_head import CANONICAL_JAW_ANGLE_RAD
+from pegasus_runtime.head.canonical import CANONICAL_JAW_ANGLE_RAD
+from pegasus_runtime.model.config import NetworkSizes
+from pegasus_runtime.model.initialisation import initialise
+from pegasus_runtime.model.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
+from pegasus_runtime.model.networks import AvatarNetworks
 from pegasus_runtime.names import check_name
 from pegasus_runtime.parameters import Parameters
 
@@ -99,7 +99,7 @@ class Avatar(ABC):
         """Write the avatar as one file, NAME.avatar.
 
         Raises:
-            Refused: the folder cannot be written or the disk is full.
+            InvalidInput: the folder cannot be written or the disk is full.
         """
         from pegasus_runtime.avatar.file import write_avatar
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.documents import read_bytes, require_file
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.head.restricted_unpickler import take_apart_for_torch
 
 MAX_FILE_BYTES = 2 << 30
@@ -32,8 +32,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it is damaged, holds more than plain tensors and numbers, or declares more than
-            it holds.
+        InvalidInput: it is damaged, holds more than plain tensors and numbers, or declares more
+            than it holds.
     """
     require_file(path, MAX_FILE_BYTES)
     try:
@@ -42,15 +42,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         _check_zip(path) if is_zip else _check_legacy(path)
         with torch.serialization.safe_globals(_numpy_scalars()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Refused as error:
-        raise Refused(f"{path}: not opened, {error}; get a fresh copy.") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: not opened, {error}; get a fresh copy.") from None
     except (pickle.UnpicklingError, Exception) as error:
-        raise Refused(
+        raise InvalidInput(
             f"{path}: damaged, or holds more than plain tensors ({type(error).__name__}); "
             "it was not opened."
         ) from None
     if not isinstance(content, dict):
-        raise Refused(f"{path}: expected a dictionary of tensors, found {quoted(content)}.")
+        raise InvalidInput(f"{path}: expected a dictionary of tensors, found {quoted(content)}.")
     return content
 
 
@@ -67,13 +67,13 @@ def _check_zip(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise Refused("it is packed, which torch's files never are")
+            raise InvalidInput("it is packed, which torch's files never are")
         total = sum(entry.file_size for entry in entries)
         if total > path.stat().st_size:
-            raise Refused("its parts are larger than the whole")
+            raise InvalidInput("its parts are larger than the whole")
         pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
         if len(pickles) != 1 or pickles[0].file_size > _MAX_PICKLE_BYTES:
-            raise Refused("it has not one description of its tensors")
+            raise InvalidInput("it has not one description of its tensors")
         take_apart_for_torch(archive.read(pickles[0]), 0)
 
 
@@ -82,7 +82,7 @@ def _check_legacy(path: Path) -> None:
     raw = read_bytes(path, MAX_FILE_BYTES)
     magic, at, _ = take_apart_for_torch(raw, 0)
     if magic != _MAGIC:
-        raise Refused("it is not a file of torch")
+        raise InvalidInput("it is not a file of torch")
     for _ in range(2):
         _, at, _ = take_apart_for_torch(raw, at)
     _, _, storages = take_apart_for_torch(raw, at)
@@ -90,21 +90,21 @@ def _check_legacy(path: Path) -> None:
     declared = {}
     for key in storages:
         if not isinstance(key, tuple) or len(key) < 5 or type(key[4]) is not int:
-            raise Refused("it describes a storage in an unknown way")
+            raise InvalidInput("it describes a storage in an unknown way")
         declared[str(key[2])] = abs(key[4])
     if sum(declared.values()) > len(raw):
-        raise Refused("it declares more numbers than it holds")
+        raise InvalidInput("it declares more numbers than it holds")
 
 
 def plain_state(content: Any, path: Path, name: str) -> dict[str, Tensor]:
     """The tensors of a module by their names, without the names of wrappers.
 
     Raises:
-        Refused: there is no such dictionary of plain tensors.
+        InvalidInput: there is no such dictionary of plain tensors.
     """
     state = content.get(name) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise Refused(f"{path}: has no {name}; not a checkpoint of a run.")
+        raise InvalidInput(f"{path}: has no {name}; not a checkpoint of a run.")
     for wrapper in _WRAPPERS:
         if state and all(key.startswith(wrapper) for key in state):
             state = {key.removeprefix(wrapper): value for key, value in state.items()}
@@ -112,7 +112,9 @@ def plain_state(content: Any, path: Path, name: str) -> dict[str, Tensor]:
     for key, value in tensors.items():
         reason = _oddity(value)
         if reason:
-            raise Refused(f"{path}: {quoted(key)} {reason}; save the run again with plain tensors.")
+            raise InvalidInput(
+                f"{path}: {quoted(key)} {reason}; save the run again with plain tensors."
+            )
     return tensors
 
 

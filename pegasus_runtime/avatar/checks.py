@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar, PublishedAvatar
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.parameters import MAX_COEFFICIENT
 
 MAX_POINTS = 10_000_000
@@ -31,7 +31,7 @@ def check_avatar(avatar: Checked) -> Checked:
     """Return the avatar as it is.
 
     Raises:
-        Refused: it holds a number that makes no picture.
+        InvalidInput: it holds a number that makes no picture.
     """
     limits = {
         "canonical_expression": (avatar.canonical_expression, MAX_COEFFICIENT),
@@ -53,7 +53,7 @@ def check_avatar(avatar: Checked) -> Checked:
 def _check_magnitude(name: str, values: Tensor, limit: float) -> None:
     largest = float(values.abs().max()) if values.numel() else 0.0
     if not largest <= limit:
-        raise Refused(
+        raise InvalidInput(
             f"{name} of the avatar holds {largest:g}, more than {limit:g} makes no sense; train it "
             "again."
         )
@@ -64,11 +64,11 @@ def _check_networks(avatar: PublishedAvatar) -> None:
     """Refuse networks whose numbers are finite but grow out of bounds from layer to layer."""
     code = avatar.codes.compose()
     points = avatar.points[:: max(1, len(avatar.points) // _PROBES)][:_PROBES].to(code)
-    coded = avatar.networks.at(code)
+    coded = avatar.networks.condition(code)
     deformed, seen = coded.deformer(points), coded.geometry(points)
     found = (
         deformed.hidden, deformed.skinning, coded.deformer.canonical_offset(points), seen.sdf,
         seen.albedo, coded.shading(torch.nn.functional.normalize(points, dim=1)),
     )  # fmt: skip
     if not all(bool(torch.isfinite(values).all()) for values in found):
-        raise Refused("its networks give NaN or infinity; train it again.")
+        raise InvalidInput("its networks give NaN or infinity; train it again.")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 _FLOATS, _WHOLE = ("F16", "BF16", "F32", "F64"), ("I32", "I64")
 
@@ -24,7 +24,7 @@ class Contents:
         # A copy, since where numbers lie in memory decides on the last bit of products with them.
         values = self._listed(name, shape, _FLOATS).float().clone()
         if not bool(torch.isfinite(values).all()):
-            raise Refused(f"tensor {name} holds NaN or infinity; train it again.")
+            raise InvalidInput(f"tensor {name} holds NaN or infinity; train it again.")
         return values
 
     def whole(self, name: str, shape: tuple[int, ...]) -> Tensor:
@@ -33,16 +33,16 @@ class Contents:
 
     def _listed(self, name: str, shape: tuple[int, ...], kinds: tuple[str, ...]) -> Tensor:
         if name not in self.names:
-            raise Refused(f"tensor {name} is missing; its tensors do not fit its header.")
+            raise InvalidInput(f"tensor {name} is missing; its tensors do not fit its header.")
         listed = self._stream.get_slice(name)
         found, kind = tuple(listed.get_shape()), str(listed.get_dtype())
         if found != shape:
-            raise Refused(
+            raise InvalidInput(
                 f"tensor {name} is of shape {found}, not {shape}; its tensors do not fit its "
                 "header."
             )
         if kind not in kinds:
-            raise Refused(f"tensor {name} holds {kind}, expected {' or '.join(kinds)}.")
+            raise InvalidInput(f"tensor {name} holds {kind}, expected {' or '.join(kinds)}.")
         values: Tensor = self._stream.get_tensor(name)
         return values
 
@@ -51,7 +51,7 @@ class Contents:
         shapes = {name: tuple(t.shape) for name, t in module.state_dict().items()}
         extra = {n for n in self.names if n.startswith(prefix)} - {prefix + n for n in shapes}
         if extra:
-            raise Refused(
+            raise InvalidInput(
                 f"tensor {quoted(min(extra))} is unknown; its tensors do not fit its header."
             )
         state = {name: self.tensor(prefix + name, shape) for name, shape in shapes.items()}

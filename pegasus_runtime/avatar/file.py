@@ -22,13 +22,13 @@ from pegasus_runtime.avatar.checks import (
     check_avatar,
 )
 from pegasus_runtime.avatar.contents import Contents
-from pegasus_runtime.avatar.latent import LatentCodes
-from pegasus_runtime.avatar.networks import AvatarNetworks
-from pegasus_runtime.avatar.sizes import NetworkSizes
 from pegasus_runtime.documents import parse_json, require_file
-from pegasus_runtime.errors import Refused, one_line, quoted
+from pegasus_runtime.errors import InvalidInput, one_line, quoted
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.limits import check_number, check_whole
+from pegasus_runtime.model.config import NetworkSizes
+from pegasus_runtime.model.latent import LatentCodes
+from pegasus_runtime.model.networks import AvatarNetworks
 from pegasus_runtime.names import check_name
 from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 from pegasus_runtime.surfels import file as surfel_file
@@ -49,7 +49,7 @@ def write_avatar(avatar: Avatar, path: str | os.PathLike[str]) -> None:
     """Write an avatar as one file; an older file stays as it was until the new one is complete.
 
     Raises:
-        Refused: the folder cannot be written, or the avatar holds numbers that are not finite.
+        InvalidInput: the folder cannot be written, or the avatar holds numbers that are not finite.
     """
     from safetensors.torch import save
 
@@ -57,11 +57,11 @@ def write_avatar(avatar: Avatar, path: str | os.PathLike[str]) -> None:
         tensors, header = _tensors(avatar), json.dumps(_header(avatar))
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise Refused(f"{name} of the avatar holds NaN or infinity.")
+                raise InvalidInput(f"{name} of the avatar holds NaN or infinity.")
         _facts(json.loads(header))
         check_avatar(avatar)
     except (ValueError, TypeError) as error:
-        raise Refused(f"{path}: not written, {error}") from error
+        raise InvalidInput(f"{path}: not written, {error}") from error
     with replace_file(path) as partial:
         partial.write_bytes(save(tensors, {_HEADER_KEY: header}))
 
@@ -109,7 +109,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it is not an avatar file, or of a newer version.
+        InvalidInput: it is not an avatar file, or of a newer version.
     """
     with _open(path) as stream:
         return _parse_header(path, stream.metadata())
@@ -127,18 +127,20 @@ def read_avatar(path: str | os.PathLike[str], head: Head | None = None) -> Avata
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: the file is damaged, of a newer version, or its head cannot be found.
+        InvalidInput: the file is damaged, of a newer version, or its head cannot be found.
     """
     with _open(path) as stream:
         header = _parse_header(path, stream.metadata())
         try:
             avatar = _assemble(Contents(stream), header, head, path)
-        except Refused as error:
-            raise error if str(path) in str(error) else Refused(f"{path}: {error}") from error
+        except InvalidInput as error:
+            raise error if str(path) in str(error) else InvalidInput(f"{path}: {error}") from error
         except Exception as error:
             reason = one_line(str(error)) or type(error).__name__
             missing = f"it has no {reason}" if isinstance(error, KeyError) else reason
-            raise Refused(f"{path}: damaged avatar file ({missing}); get a fresh copy.") from error
+            raise InvalidInput(
+                f"{path}: damaged avatar file ({missing}); get a fresh copy."
+            ) from error
     avatar.path = Path(path)
     return avatar
 
@@ -150,7 +152,7 @@ def _open(path: str | os.PathLike[str]) -> Any:
     try:
         return safe_open(str(path), framework="pt")
     except Exception as error:
-        raise Refused(f"{path}: not an avatar file, or a damaged one ({error}).") from error
+        raise InvalidInput(f"{path}: not an avatar file, or a damaged one ({error}).") from error
 
 
 def _parse_header(
@@ -158,15 +160,17 @@ def _parse_header(
 ) -> dict[str, Any]:
     written = (metadata or {}).get(_HEADER_KEY)
     if written is None:
-        raise Refused(f"{path}: a safetensors file, but not an avatar.")
+        raise InvalidInput(f"{path}: a safetensors file, but not an avatar.")
     header: dict[str, Any] = parse_json(
         written, str(path), dict, max_items=MAX_HEADER_ITEMS, allow_nan=True
     )
     name, version = header.get("format"), header.get("version")
     if name != FORMAT_NAME or type(version) is not int or version < 1:
-        raise Refused(f"{path}: not an avatar (format {quoted(name)}, version {quoted(version)}).")
+        raise InvalidInput(
+            f"{path}: not an avatar (format {quoted(name)}, version {quoted(version)})."
+        )
     if version > FORMAT_VERSION:
-        raise Refused(
+        raise InvalidInput(
             f"{path}: made by a newer program (avatar version {version}, this program reads up to "
             f"{FORMAT_VERSION}); update the program."
         )
@@ -199,7 +203,7 @@ def _assemble_published(
     with torch.device("meta"):
         networks = AvatarNetworks(_sizes(header["sizes"]))
     if networks.sizes.latent_size != common["codes"].latent_size:
-        raise Refused("the sizes of networks and latent code do not fit together.")
+        raise InvalidInput("the sizes of networks and latent code do not fit together.")
     contents.fill(networks, "networks.")
     num_points = check_whole("num_points", header["num_points"], 0, MAX_POINTS)
     return PublishedAvatar(
@@ -212,7 +216,7 @@ def _assemble_published(
 def _sizes(declared: Any) -> NetworkSizes:
     known = {field.name for field in fields(NetworkSizes)}
     if not isinstance(declared, dict) or not set(declared) <= known:
-        raise Refused(f"sizes = {quoted(declared)}: expected the sizes of the networks.")
+        raise InvalidInput(f"sizes = {quoted(declared)}: expected the sizes of the networks.")
     return NetworkSizes(**declared)
 
 
@@ -220,13 +224,13 @@ def _facts(header: dict[str, Any]) -> dict[str, Any]:
     """What the header alone says of an avatar, of the right kinds."""
     provenance = header["provenance"]
     if not isinstance(provenance, dict):
-        raise Refused(f"provenance = {quoted(provenance)}: expected an object.")
+        raise InvalidInput(f"provenance = {quoted(provenance)}: expected an object.")
     facts = {"name": check_name("avatar", header["name"]), "provenance": provenance}
     if header["version"] == surfel_file.VERSION:
         return facts
     view_scale, moves = header["view_scale"], header["moves_points"]
     if not isinstance(moves, bool):
-        raise Refused(f"moves_points = {quoted(moves)}: expected true or false.")
+        raise InvalidInput(f"moves_points = {quoted(moves)}: expected true or false.")
     return facts | {
         "radius": check_number("radius", header["radius"], MIN_RADIUS, MAX_RADIUS),
         "canonical_jaw_rad": check_number(
@@ -255,7 +259,9 @@ def _store(corners: Any) -> Tensor | None:
     except (TypeError, ValueError):
         box = torch.zeros(0)
     if box.shape != (2, 3) or not bool((box[0] < box[1]).all()):
-        raise Refused(f"store = {quoted(corners)} is not the low and the high corner of a box.")
+        raise InvalidInput(
+            f"store = {quoted(corners)} is not the low and the high corner of a box."
+        )
     return box
 
 
@@ -264,7 +270,7 @@ def _find_head(path: str | os.PathLike[str], facts: Mapping[str, Any]) -> Head:
     from pegasus_runtime.head import load_free_head, load_head
 
     if not isinstance(facts, dict) or not all(isinstance(v, str) for v in facts.values()):
-        raise Refused(f"head = {quoted(facts)}: expected a name and a sha256.")
+        raise InvalidInput(f"head = {quoted(facts)}: expected a name and a sha256.")
     free = load_free_head()
     if facts["sha256"] == free.sha256:
         return free

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.networks import CodedNetworks
-from pegasus_runtime.deform.canonical_head import CanonicalHead
 from pegasus_runtime.deform.surface import CanonicalSurface, evaluate_surface, join_surfaces
 from pegasus_runtime.errors import Interrupted
+from pegasus_runtime.head.canonical import CanonicalHead
+from pegasus_runtime.model.networks import ConditionedNetworks
 
 _CHUNK = 4096
 """points; their widest layer with its derivatives stays in a processor's cache"""
@@ -20,7 +20,7 @@ class Evaluation:
     """The points of one latent code, evaluated as far as time allowed."""
 
     def __init__(
-        self, networks: CodedNetworks, canonical: CanonicalHead, points: Tensor, move: bool
+        self, networks: ConditionedNetworks, canonical: CanonicalHead, points: Tensor, move: bool
     ) -> None:
         """
         Args:

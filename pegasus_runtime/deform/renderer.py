@@ -16,19 +16,15 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import PublishedAvatar
-from pegasus_runtime.avatar.geometry import GeometryOutput
-from pegasus_runtime.cache import Recent
 from pegasus_runtime.camera import Camera, project
-from pegasus_runtime.deform.as_written import evaluate_as_written
-from pegasus_runtime.deform.canonical_head import make_canonical_head
 from pegasus_runtime.deform.evaluation import Evaluation
-from pegasus_runtime.deform.near_order import near_order
-from pegasus_runtime.deform.nearest import nearest_vertices
-from pegasus_runtime.deform.shading_table import bake_shading
+from pegasus_runtime.deform.morton import morton_order
+from pegasus_runtime.deform.nearest_vertex import nearest_vertices
+from pegasus_runtime.deform.reference_model import evaluate_reference
+from pegasus_runtime.deform.shading_lut import bake_shading
 from pegasus_runtime.deform.surface import (
     CanonicalSurface,
-    PosedHead,
-    PosedSurface,
+    JointPose,
     displace_by_shape,
     join_surfaces,
     pose_surface,
@@ -36,7 +32,11 @@ from pegasus_runtime.deform.surface import (
 )
 from pegasus_runtime.drawing import draw_passes, point_features
 from pegasus_runtime.frame import Frame
+from pegasus_runtime.head.canonical import make_canonical_head
+from pegasus_runtime.lru_cache import LRUCache
+from pegasus_runtime.model.geometry import GeometryOutput
 from pegasus_runtime.parameters import Parameters
+from pegasus_runtime.posed_surface import PosedSurface
 from pegasus_runtime.raster import render_features
 
 _SURFACE_BYTES = 512 * 2**20
@@ -80,17 +80,17 @@ class PublishedRenderer:
         )
         self._canonical = self._rest_head.to(self.device)
         # Neighbours in a row: they are drawn together.
-        self._sorted = near_order(avatar.points).to(self.device)
+        self._sorted = morton_order(avatar.points).to(self.device)
         self._points = avatar.points.to(self.device)[self._sorted]
         self._order = _even_order(len(self._points)).to(self.device)
         self._exact = exact
-        self._surfaces: Recent[CanonicalSurface] = Recent(_SURFACE_BYTES, _num_bytes)
+        self._surfaces: LRUCache[CanonicalSurface] = LRUCache(_SURFACE_BYTES, _num_bytes)
         self._evaluation: tuple[Hashable, Evaluation] | None = None
-        self._nearest: Recent[Tensor] = Recent(0, lambda _: 1)
-        self._waiting: Recent[Tensor | None] = Recent(0, lambda _: 1)
-        self._shaders: Recent[Callable[[Tensor], Tensor]] = Recent(0, lambda _: 1)
-        self._displaced: Recent[Tensor | None] = Recent(0, lambda _: 1)
-        self._posed: Recent[_Posed] = Recent(0, lambda _: 1)
+        self._nearest: LRUCache[Tensor] = LRUCache(0, lambda _: 1)
+        self._waiting: LRUCache[Tensor | None] = LRUCache(0, lambda _: 1)
+        self._shaders: LRUCache[Callable[[Tensor], Tensor]] = LRUCache(0, lambda _: 1)
+        self._displaced: LRUCache[Tensor | None] = LRUCache(0, lambda _: 1)
+        self._posed: LRUCache[_Posed] = LRUCache(0, lambda _: 1)
 
     def render(
         self,
@@ -145,7 +145,10 @@ class PublishedRenderer:
 
         def evaluate() -> CanonicalSurface:
             if self._evaluation is None or self._evaluation[0] != key:
-                networks, points = self._networks.at(code.to(self.device)), self._chosen(count)
+                networks, points = (
+                    self._networks.condition(code.to(self.device)),
+                    self._chosen(count),
+                )
                 given = networks, self._canonical, points, self.avatar.moves_points
                 self._evaluation = key, Evaluation(*given)
             surface = self._evaluation[1].finish(interrupted)
@@ -183,7 +186,7 @@ class PublishedRenderer:
     def _pose_exactly(self, params: Parameters, code: Tensor, count: int) -> _Posed:
         head, code = self._prepare(params).to(self.device), code.to(self.device)
         parts = [
-            evaluate_as_written(
+            evaluate_reference(
                 self._networks, self._canonical, points, code, head, move=self.avatar.moves_points
             )
             for points in self._chosen(count).split(_EXACT_CHUNK)
@@ -192,7 +195,7 @@ class PublishedRenderer:
         shading = self._networks.shading(posed.normals, code)
         return _Posed(posed, geometry, shading)
 
-    def _prepare(self, params: Parameters) -> PosedHead:
+    def _prepare(self, params: Parameters) -> JointPose:
         """On the host, but for what its shape displaces: that is larger, and changes seldom."""
         expression, pose, shape = (
             torch.from_numpy(v) for v in (params.expression, params.pose, params.shape)

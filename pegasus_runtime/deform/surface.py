@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.deformer import DeformerOutput
-from pegasus_runtime.avatar.geometry import GeometryOutput
-from pegasus_runtime.avatar.layers import Map, map_tangents
-from pegasus_runtime.avatar.networks import CodedNetworks
-from pegasus_runtime.deform.canonical_head import CanonicalHead, add_ghost_bone
-from pegasus_runtime.deform.nearest import nearest_vertices
+from pegasus_runtime.deform.nearest_vertex import nearest_vertices
+from pegasus_runtime.head.canonical import CanonicalHead, add_ghost_bone
 from pegasus_runtime.head.skinning import pose_joints
+from pegasus_runtime.model.deformer import DeformerOutput
+from pegasus_runtime.model.geometry import GeometryOutput
+from pegasus_runtime.model.layers import Affine, map_tangents
+from pegasus_runtime.model.networks import ConditionedNetworks
+from pegasus_runtime.posed_surface import PosedSurface
 
 if TYPE_CHECKING:
     from pegasus_runtime.head import Head
@@ -50,17 +51,7 @@ class CanonicalSurface:
 
 
 @dataclass
-class PosedSurface:
-    """N points of an avatar with an expression, a pose and a shape."""
-
-    points: Tensor
-    """(N, 3)"""
-    normals: Tensor | None
-    """(N, 3) unit, None when only positions were asked for"""
-
-
-@dataclass
-class PosedHead:
+class JointPose:
     """The head's part in posing points; made once per frame by `prepare_pose`."""
 
     transforms: Tensor
@@ -79,13 +70,13 @@ class PosedHead:
         values = (getattr(self, field.name) for field in fields(self))
         return tuple(value for value in values if value is not None)
 
-    def to(self, device: torch.device) -> PosedHead:
+    def to(self, device: torch.device) -> JointPose:
         """The same on another device, without waiting for it."""
-        return PosedHead(*(value.to(device, non_blocking=True) for value in self.tensors()))
+        return JointPose(*(value.to(device, non_blocking=True) for value in self.tensors()))
 
 
 def evaluate_surface(
-    networks: CodedNetworks,
+    networks: ConditionedNetworks,
     canonical: CanonicalHead,
     points: Tensor,
     *,
@@ -147,7 +138,7 @@ def prepare_pose(
     pose: Tensor,
     shape: Tensor,
     displacements: Tensor | None = None,
-) -> PosedHead:
+) -> JointPose:
     """Joint transforms and changes from the canonical head of one frame.
 
     Args:
@@ -161,7 +152,7 @@ def prepare_pose(
     _, transforms, pose_feature = pose_joints(head, shape, expression, pose)
     if displacements is None:
         displacements = displace_by_shape(head, shape)
-    return PosedHead(
+    return JointPose(
         transforms=add_ghost_bone(transforms),
         expression_change=expression - canonical.expression,
         feature_change=pose_feature - canonical.pose_feature,
@@ -176,10 +167,10 @@ def displace_by_shape(head: Head, shape: Tensor) -> Tensor | None:
 
 
 def pose_surface(
-    blend: Map,
+    blend: Affine,
     canonical: CanonicalHead,
     surface: CanonicalSurface,
-    posed: PosedHead,
+    posed: JointPose,
     nearest: Tensor | None = None,
 ) -> PosedSurface:
     """Posed points and normals (x_d and n_d of the published model).

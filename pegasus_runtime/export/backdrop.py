@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 Colour = tuple[float, float, float]
 GRADIENT_REACH = 0.95
@@ -28,7 +28,7 @@ class Backdrop:
     def __post_init__(self) -> None:
         for colour in (self.first, self.second):
             if len(colour) != 3 or not all(0 <= channel <= 1 for channel in colour):
-                raise Refused(f"background {colour}: give three numbers from 0 to 1.")
+                raise InvalidInput(f"background {colour}: give three numbers from 0 to 1.")
 
     @classmethod
     def plain(cls, colour: Colour) -> Backdrop:

@@ -111,7 +111,7 @@ def _shade_depth(depth: Tensor, alpha: Tensor) -> Tensor:
 
 def _bytes(values: Tensor) -> Pixels:
     """Values 0 to 1 (H, W, C) on the host as bytes; what is no number is 0."""
-    from pegasus_runtime.picture_kernel import to_bytes
+    from pegasus_runtime.cpu.image import to_bytes
 
     height, width, channels = values.shape
     pixels = np.empty((height, width, channels), np.uint8)

@@ -7,7 +7,7 @@ import subprocess
 from functools import lru_cache
 from typing import IO
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 _ANSWER_S = 60
 _REINSTALL = "reinstall imageio-ffmpeg, or name another ffmpeg in IMAGEIO_FFMPEG_EXE"
@@ -17,14 +17,16 @@ def find_ffmpeg() -> str:
     """The program that $IMAGEIO_FFMPEG_EXE names, the one that was installed, or the system's.
 
     Raises:
-        Refused: there is none.
+        InvalidInput: there is none.
     """
     import imageio_ffmpeg
 
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (RuntimeError, OSError) as error:
-        raise Refused(f"films need ffmpeg, which is not there ({error}); {_REINSTALL}.") from error
+        raise InvalidInput(
+            f"films need ffmpeg, which is not there ({error}); {_REINSTALL}."
+        ) from error
 
 
 @lru_cache
@@ -32,7 +34,7 @@ def list_encoders(program: str) -> frozenset[str]:
     """The names of what a program can encode.
 
     Raises:
-        Refused: it cannot be run.
+        InvalidInput: it cannot be run.
     """
     try:
         asked = subprocess.run(
@@ -41,11 +43,11 @@ def list_encoders(program: str) -> frozenset[str]:
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise Refused(
+        raise InvalidInput(
             f"{program}: films need it, and it cannot be run ({reason}); {_REINSTALL}."
         ) from error
     if asked.returncode or not asked.stdout:
-        raise Refused(f"{program}: films need it, and it fails; {_REINSTALL}.")
+        raise InvalidInput(f"{program}: films need it, and it fails; {_REINSTALL}.")
     return frozenset(asked.stdout.decode("utf-8", "replace").split())
 
 
@@ -53,11 +55,13 @@ def require_encoder(name: str) -> None:
     """Ask, before any work, whether a film can be encoded.
 
     Raises:
-        Refused: ffmpeg is missing, cannot be run or has no such encoder.
+        InvalidInput: ffmpeg is missing, cannot be run or has no such encoder.
     """
     program = find_ffmpeg()
     if name not in list_encoders(program):
-        raise Refused(f"{program}: has no encoder {name}, which this film needs; {_REINSTALL}.")
+        raise InvalidInput(
+            f"{program}: has no encoder {name}, which this film needs; {_REINSTALL}."
+        )
 
 
 def start_ffmpeg(command: list[str], complaints: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -66,7 +70,7 @@ def start_ffmpeg(command: list[str], complaints: IO[bytes]) -> subprocess.Popen[
     It is kept from a terminal's Ctrl+C: who has started it stops it, and removes what it wrote.
 
     Raises:
-        Refused: it cannot be run.
+        InvalidInput: it cannot be run.
     """
     try:
         return subprocess.Popen(
@@ -79,4 +83,6 @@ def start_ffmpeg(command: list[str], complaints: IO[bytes]) -> subprocess.Popen[
             | getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError as error:
-        raise Refused(f"{command[0]}: cannot be run ({error.strerror}); {_REINSTALL}.") from error
+        raise InvalidInput(
+            f"{command[0]}: cannot be run ({error.strerror}); {_REINSTALL}."
+        ) from error

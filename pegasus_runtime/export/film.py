@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.export.ffmpeg import find_ffmpeg, require_encoder, start_ffmpeg
 from pegasus_runtime.export.image import Picture, encode_picture
 from pegasus_runtime.files import output_file, output_folder, replace_file, replace_folder
@@ -110,7 +110,7 @@ def film_format(out: str | os.PathLike[str]) -> FilmFormat:
     """The format that an output name asks for; a name without suffix is a folder of PNG files.
 
     Raises:
-        Refused: there is no such format.
+        InvalidInput: there is no such format.
     """
     text, by_suffix = os.fspath(out), {known.suffix: known for known in FILM_FORMATS}
     suffix = Path(text).suffix.lower()
@@ -118,7 +118,9 @@ def film_format(out: str | os.PathLike[str]) -> FilmFormat:
     if names_folder or suffix in by_suffix:
         return by_suffix["" if names_folder else suffix]
     endings = ", ".join(f.suffix for f in FILM_FORMATS if f.suffix)
-    raise Refused(f"{out}: unknown kind of film; end it in {endings}, or name a folder for PNGs.")
+    raise InvalidInput(
+        f"{out}: unknown kind of film; end it in {endings}, or name a folder for PNGs."
+    )
 
 
 def check_film(
@@ -132,17 +134,18 @@ def check_film(
     """Everything that would end a film badly, asked before it is begun.
 
     Raises:
-        Refused: unknown format, no alpha in it, a bad rate, a place that is not for output (see
+        InvalidInput: unknown format, no alpha in it, a bad rate, a place that is not for output
+            (see
             `files.output_file`), no encoder, or too little space on the disk.
     """
     chosen = film_format(out)
     if with_alpha and not chosen.carries_alpha:
-        raise Refused(
+        raise InvalidInput(
             f"{out}: {chosen.title} cannot carry transparency; use .webm, .mov or a folder of "
             "PNGs, or choose a background colour."
         )
     if not MIN_FPS <= fps <= chosen.max_fps:
-        raise Refused(
+        raise InvalidInput(
             f"{fps} frames a second: {chosen.title} takes from {MIN_FPS} up to {chosen.max_fps}."
         )
     target = output_file(out) if chosen.suffix else output_folder(out, _OWN_NAMES)
@@ -156,7 +159,7 @@ def check_film(
 def _check_space(out: str | os.PathLike[str], target: Path, num_bytes: float) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < num_bytes + _SPARE_BYTES:
-        raise Refused(
+        raise InvalidInput(
             f"{out}: the film may take {num_bytes / 2**20:.0f} MB and the disk has "
             f"{free / 2**20:.0f} MB left; free some space or choose another folder."
         )
@@ -181,7 +184,7 @@ def open_film(
         with_alpha: pictures are (H, W, 4) with straight alpha rather than (H, W, 3), uint8.
 
     Raises:
-        Refused: see `check_film`; or the encoder or the disk failed.
+        InvalidInput: see `check_film`; or the encoder or the disk failed.
     """
     chosen = check_film(out, image_size, 1, fps, with_alpha=with_alpha)
     if not chosen.suffix:
@@ -237,14 +240,14 @@ def _encoder(
             try:
                 pipe.write(np.ascontiguousarray(padded).data)
             except OSError as error:
-                raise Refused(_stopped(out, path, complaints)) from error
+                raise InvalidInput(_stopped(out, path, complaints)) from error
 
         try:
             yield add
             with suppress(OSError):
                 pipe.close()
             if process.wait() or not path.exists():
-                raise Refused(_stopped(out, path, complaints))
+                raise InvalidInput(_stopped(out, path, complaints))
         finally:
             process.kill()
             with suppress(OSError):

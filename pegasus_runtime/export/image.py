@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import output_file, replace_file
 
 Picture = npt.NDArray[np.uint8]
@@ -28,15 +28,15 @@ def check_image_path(path: str | os.PathLike[str], *, with_alpha: bool = False) 
     """Whether a picture can be written under this name, asked before anything is rendered.
 
     Raises:
-        Refused: the format is not known or cannot carry the alpha wanted, or the place is not for
-            output (see `files.output_file`).
+        InvalidInput: the format is not known or cannot carry the alpha wanted, or the place is not
+            for output (see `files.output_file`).
     """
     output_file(path)
     suffix = Path(path).suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
-        raise Refused(f"{path}: unknown kind of picture; end the name in .png or .jpg.")
+        raise InvalidInput(f"{path}: unknown kind of picture; end the name in .png or .jpg.")
     if with_alpha and not carries_alpha(path):
-        raise Refused(f"{path}: {suffix} cannot carry transparency; use .png or a background.")
+        raise InvalidInput(f"{path}: {suffix} cannot carry transparency; use .png or a background.")
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
@@ -55,7 +55,7 @@ def write_image(
         alpha: (H, W) or (H, W, 1) in the same type, or None for an opaque picture.
 
     Raises:
-        Refused: the format is unknown or has no alpha, the arrays do not fit together, or the
+        InvalidInput: the format is unknown or has no alpha, the arrays do not fit together, or the
             file cannot be written.
     """
     check_image_path(path, with_alpha=alpha is not None)
@@ -66,7 +66,7 @@ def write_image(
 
 
 def _bytes8(values: npt.ArrayLike) -> Picture:
-    from pegasus_runtime.picture_kernel import to_bytes
+    from pegasus_runtime.cpu.image import to_bytes
 
     array = np.asarray(values)
     array = array[..., None] if array.ndim == 2 else array
@@ -81,13 +81,15 @@ def _bytes8(values: npt.ArrayLike) -> Picture:
 
 def _stacked(colour: Picture, alpha: Picture | None, name: Any) -> Picture:
     if colour.ndim != 3 or colour.shape[2] not in (1, 3) or not colour.size:
-        raise Refused(f"{name}: a picture is (H, W, 3) or (H, W, 1), not {colour.shape}.")
+        raise InvalidInput(f"{name}: a picture is (H, W, 3) or (H, W, 1), not {colour.shape}.")
     if colour.shape[2] == 1:
         colour = np.repeat(colour, 3, axis=2)
     if alpha is None:
         return np.ascontiguousarray(colour)
     if alpha.shape != (*colour.shape[:2], 1):
-        raise Refused(f"{name}: alpha {alpha.shape} is not of the picture's size {colour.shape}.")
+        raise InvalidInput(
+            f"{name}: alpha {alpha.shape} is not of the picture's size {colour.shape}."
+        )
     return np.concatenate([colour, alpha], axis=2)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.export.backdrop import WHITE, Backdrop
 from pegasus_runtime.export.display import passes_for, to_picture
 from pegasus_runtime.export.film import check_film, open_film
@@ -41,7 +41,7 @@ class Turntable:
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_frames <= MAX_FRAMES:
-            raise Refused(f"{self.num_frames} frames: a turntable has 1 to {MAX_FRAMES}.")
+            raise InvalidInput(f"{self.num_frames} frames: a turntable has 1 to {MAX_FRAMES}.")
 
     def cameras(self) -> Iterator[Camera]:
         """The views in order; the last is one step before the first again."""
@@ -104,7 +104,7 @@ def export_turntable(
         True when the film was written, False when it was cancelled; then nothing is left of it.
 
     Raises:
-        Refused: the format cannot carry what is asked, or the film cannot be written.
+        InvalidInput: the format cannot carry what is asked, or the film cannot be written.
     """
     table = Turntable(camera, avatar_centre(session.avatar), num_frames)
     with_alpha = backdrop is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head.model import HEAD_SCALE, Head
 
 _TOLERANCE = 1e-3
@@ -25,7 +25,7 @@ def require_same_head(head: Head, state: Mapping[str, Tensor], path: Path) -> No
         path: of the checkpoint, for the message.
 
     Raises:
-        Refused: it is another head; the message says what differs.
+        InvalidInput: it is another head; the message says what differs.
     """
     for name, ours in _parts(head).items():
         stored = next((state[p + name] for p in _PLACES if p + name in state), None)
@@ -33,7 +33,7 @@ def require_same_head(head: Head, state: Mapping[str, Tensor], path: Path) -> No
             continue
         difference = _difference(ours, stored)
         if difference:
-            raise Refused(
+            raise InvalidInput(
                 f"{path}: was trained with another head than {head.name!r}: {name} {difference}; "
                 "give the head, and the release of it, that the run used."
             )

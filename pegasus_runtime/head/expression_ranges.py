@@ -21,9 +21,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.cache import Recent
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import FloatArray, Openings
+from pegasus_runtime.lru_cache import LRUCache
 
 Range = tuple[float, float]
 LIMIT = 2.0
@@ -46,7 +46,7 @@ _FACE_PARTS = ("skin", "lips", "nose", "eyebrows", "eyelids")
 _KEPT_BYTES = 1 << 20
 _STILL = 1e-4
 """in head units: skin that moves less does not move"""
-_ranges: Recent[tuple[Range, ...]] = Recent(_KEPT_BYTES, lambda found: 64 * len(found))
+_ranges: LRUCache[tuple[Range, ...]] = LRUCache(_KEPT_BYTES, lambda found: 64 * len(found))
 
 
 def expression_ranges(head: Head) -> tuple[Range, ...]:

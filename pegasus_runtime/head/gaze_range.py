@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pegasus_runtime.cache import Recent
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import FloatArray, Openings
+from pegasus_runtime.lru_cache import LRUCache
 
 _EYES = {3: range(42, 48), 4: range(36, 42)}
 """joint → landmarks, corner, two of the upper lid, corner, two of the lower one"""
@@ -28,7 +28,7 @@ class GazeRange:
     sideways_deg: float = 40.0
 
 
-_found: Recent[GazeRange] = Recent(_KEPT_BYTES, lambda _: 64)
+_found: LRUCache[GazeRange] = LRUCache(_KEPT_BYTES, lambda _: 64)
 
 
 def gaze_range(head: Head) -> GazeRange:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pegasus_runtime.errors import Refused
-from pegasus_runtime.head.model import Head, LandmarkEmbedding
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.head.landmark_embedding import LandmarkEmbedding
+from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.skinning import rotation_matrices
 
 NUM_CONTOUR = 17
@@ -25,11 +26,13 @@ def face_landmarks(head: Head, vertices: Tensor, pose: Tensor) -> Tensor:
         pose: (…, 15) axis-angle of the joints in radians.
 
     Raises:
-        Refused: the head has no landmarks.
+        InvalidInput: the head has no landmarks.
     """
     marks = head.landmarks
     if marks is None:
-        raise Refused(f"head {head.name!r}: has no landmarks; give its landmark_embedding.npy.")
+        raise InvalidInput(
+            f"head {head.name!r}: has no landmarks; give its landmark_embedding.npy."
+        )
     lead = vertices.shape[:-2]
     flat = vertices.reshape(-1, *vertices.shape[-2:])
     rows = contour_rows(pose.expand(*lead, 15).reshape(-1, 15))

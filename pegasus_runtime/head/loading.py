@@ -12,16 +12,12 @@ from torch import Tensor
 
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.documents import require_file
-from pegasus_runtime.errors import Refused, one_line
-from pegasus_runtime.head.checks import MAX_FACES, check_head, check_landmarks
-from pegasus_runtime.head.file import read_head_file
+from pegasus_runtime.errors import InvalidInput, one_line
+from pegasus_runtime.head.checks import MAX_FACES, check_head
+from pegasus_runtime.head.head_file import read_head_file
+from pegasus_runtime.head.landmark_embedding import LandmarkEmbedding, check_landmarks
 from pegasus_runtime.head.landmarks import NUM_CONTOUR
-from pegasus_runtime.head.model import (
-    HEAD_SCALE,
-    NUM_JOINTS,
-    Head,
-    LandmarkEmbedding,
-)
+from pegasus_runtime.head.model import HEAD_SCALE, NUM_JOINTS, Head
 from pegasus_runtime.head.pickled_arrays import MAX_FILE_BYTES, as_array, read_pickle
 from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 
@@ -36,7 +32,7 @@ def load_head(path: str | os.PathLike[str]) -> Head:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: the file is damaged, is not a head, or holds anything but numbers.
+        InvalidInput: the file is damaged, is not a head, or holds anything but numbers.
     """
     source = require_file(path, MAX_FILE_BYTES)
     with source.open("rb") as stream:
@@ -52,7 +48,7 @@ def load_landmarks(path: str | os.PathLike[str]) -> LandmarkEmbedding:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: the file is damaged or is not a landmark embedding.
+        InvalidInput: the file is damaged or is not a landmark embedding.
     """
     content = read_pickle(Path(path))
     try:
@@ -68,7 +64,7 @@ def load_landmarks(path: str | os.PathLike[str]) -> LandmarkEmbedding:
         )
         check_landmarks(embedding, MAX_FACES)
     except Exception as error:
-        raise Refused(f"{path}: not a landmark embedding ({_reason(error)}).") from None
+        raise InvalidInput(f"{path}: not a landmark embedding ({_reason(error)}).") from None
     return embedding
 
 
@@ -76,12 +72,14 @@ def _read_flame(path: Path) -> Head:
     content = read_pickle(path)
     try:
         head = _assemble(content, path)
-    except Refused as error:
-        raise Refused(f"{path}: not opened, {error}; get the file from its publisher.") from None
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{path}: not opened, {error}; get the file from its publisher."
+        ) from None
     except KeyError as error:
-        raise Refused(f"{path}: has no {error}; it is not a FLAME head.") from None
+        raise InvalidInput(f"{path}: has no {error}; it is not a FLAME head.") from None
     except Exception as error:
-        raise Refused(f"{path}: damaged head ({_reason(error)}); get a fresh copy.") from None
+        raise InvalidInput(f"{path}: damaged head ({_reason(error)}); get a fresh copy.") from None
     return check_head(head, path)
 
 

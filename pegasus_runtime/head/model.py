@@ -9,30 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.head.landmark_embedding import LandmarkEmbedding, check_landmarks
 
 HEAD_SCALE = 4.0
 """Lengths here are FLAME's metres times this."""
 NUM_JOINTS = 5
 NUM_POSE_FEATURES = 36
-
-
-@dataclass(frozen=True, eq=False)
-class LandmarkEmbedding:
-    """Where the 68 landmarks sit on the mesh: a triangle and barycentric weights each."""
-
-    faces: Tensor
-    """(68,) triangle of each landmark; the first 17 are the jaw's contour seen from the front"""
-    barycentric: Tensor
-    """(68, 3)"""
-    contour_faces: Tensor
-    """(79, 17) contour by yaw: row d for d = 0..39 degrees, row 39 + d for -d degrees"""
-    contour_barycentric: Tensor
-    """(79, 17, 3)"""
-
-    def to(self, device: torch.device | str) -> LandmarkEmbedding:
-        """The same on another device."""
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +83,12 @@ class Head:
         """The same head with another landmark embedding.
 
         Raises:
-            Refused: the embedding names triangles that this head does not have.
+            InvalidInput: the embedding names triangles that this head does not have.
         """
-        from pegasus_runtime.head.checks import check_landmarks
-
         try:
             check_landmarks(landmarks, len(self.faces))
         except ValueError as error:
-            raise Refused(f"head {self.name!r}: these are not its landmarks ({error}).") from None
+            raise InvalidInput(
+                f"head {self.name!r}: these are not its landmarks ({error})."
+            ) from None
         return replace(self, landmarks=landmarks)

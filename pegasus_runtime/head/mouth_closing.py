@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pegasus_runtime.cache import Recent
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import FloatArray, Openings
+from pegasus_runtime.lru_cache import LRUCache
 
 MOUTH_CLOSE = "mouth close"
 JAW_OPEN_INDEX = 6
@@ -36,7 +36,7 @@ class MouthClosing:
         return float(np.interp(jaw_rad, self.angles_rad, self.coefficients))
 
 
-_closings: Recent[MouthClosing | None] = Recent(_KEPT_BYTES, lambda _: 1024)
+_closings: LRUCache[MouthClosing | None] = LRUCache(_KEPT_BYTES, lambda _: 1024)
 
 
 def mouth_closing(head: Head) -> MouthClosing | None:

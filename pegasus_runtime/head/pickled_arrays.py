@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.documents import read_bytes
-from pegasus_runtime.errors import Refused, one_line
+from pegasus_runtime.errors import InvalidInput, one_line
 from pegasus_runtime.head.pickled_sparse import SPARSE_NAMES, densify
 from pegasus_runtime.head.restricted_unpickler import (
     MAX_STEPS,
@@ -88,17 +88,19 @@ def read_pickle(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: it is damaged, or holds anything but numbers in known wrappings.
+        InvalidInput: it is damaged, or holds anything but numbers in known wrappings.
     """
     raw = read_bytes(path, MAX_FILE_BYTES)
     try:
         start = _after_npy_header(raw) if raw.startswith(_NPY_MAGIC) else 0
         content, _ = take_apart(raw, start, _is_known)
         return as_mapping(_unwrapped(content))
-    except Refused as error:
-        raise Refused(f"{path}: not opened, {error}; get the file from its publisher.") from None
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{path}: not opened, {error}; get the file from its publisher."
+        ) from None
     except (ValueError, LookupError, struct.error, TypeError, OverflowError, MemoryError) as error:
-        raise Refused(
+        raise InvalidInput(
             f"{path}: damaged, or not a head file ({type(error).__name__}); get a fresh copy."
         ) from None
 
@@ -113,11 +115,11 @@ def as_mapping(value: Any) -> dict[str, Any]:
     """The values of a described dictionary that are named by texts.
 
     Raises:
-        Refused: it is not a dictionary.
+        InvalidInput: it is not a dictionary.
     """
     pairs = value.pairs if isinstance(value, Pairs) or _is(value, _MAPPING) else None
     if pairs is None:
-        raise Refused(f"it holds {_said(value)} where a dictionary of arrays should be")
+        raise InvalidInput(f"it holds {_said(value)} where a dictionary of arrays should be")
     if _is(value, _MAPPING) and value.arguments and isinstance(value.arguments[0], list):
         pairs = [*value.arguments[0], *pairs]
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and isinstance(pair[0], str)}

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from pegasus_runtime.errors import Refused, one_line, quoted
+from pegasus_runtime.errors import InvalidInput, one_line, quoted
 
 MAX_STEPS = 8_000_000
 """A head whose arrays are all lists of numbers has 7 million."""
@@ -84,8 +84,8 @@ def take_apart(
         `External`), and where it ends.
 
     Raises:
-        Refused: it mentions an unknown name, asks for what no head needs, or exceeds the budget.
-        ValueError, IndexError, KeyError, struct.error, UnicodeError: it is damaged.
+        InvalidInput: it mentions an unknown name, asks for what no head needs, or exceeds the
+        budget. ValueError, IndexError, KeyError, struct.error, UnicodeError: it is damaged.
     """
     return _Machine(raw, start, is_known, allow_external).run()
 
@@ -97,7 +97,7 @@ def take_apart_for_torch(raw: bytes, start: int) -> tuple[Any, int, list[Any]]:
     that are hashed at once are let through.
 
     Raises:
-        Refused: it has other keys or sets, or exceeds the budget.
+        InvalidInput: it has other keys or sets, or exceeds the budget.
         ValueError, IndexError, KeyError, struct.error, UnicodeError: it is damaged.
     """
     machine = _Machine(raw, start, lambda module, name: True, True)
@@ -131,7 +131,7 @@ class _Machine:
             if step is None:
                 raise ValueError(f"no operation {code}")
             step(self)
-        raise Refused(f"it takes more than {MAX_STEPS:,} steps")
+        raise InvalidInput(f"it takes more than {MAX_STEPS:,} steps")
 
     # Bytes of the program
 
@@ -160,7 +160,7 @@ class _Machine:
     def spend(self, count: int) -> None:
         self.left -= max(count, 0) + 64
         if self.left < 0:
-            raise Refused("it creates far more than it holds")
+            raise InvalidInput("it creates far more than it holds")
 
     # What lies on the stack
 
@@ -172,7 +172,7 @@ class _Machine:
         self.spend(64)
         self.containers += 1
         if self.containers > MAX_CONTAINERS:
-            raise Refused(f"it makes more than {MAX_CONTAINERS:,} lists and objects")
+            raise InvalidInput(f"it makes more than {MAX_CONTAINERS:,} lists and objects")
         self.stack.append(value)
 
     def since_mark(self) -> list[Any]:
@@ -185,7 +185,7 @@ class _Machine:
 
     def mark(self) -> None:
         if len(self.marks) >= MAX_MARKS:
-            raise Refused("it is nested too deep")
+            raise InvalidInput("it is nested too deep")
         self.marks.append(len(self.stack))
 
     def pop(self) -> None:
@@ -197,16 +197,16 @@ class _Machine:
 
     def remember(self, index: int) -> None:
         if len(self.memo) >= MAX_MEMO and index not in self.memo:
-            raise Refused(f"it remembers more than {MAX_MEMO:,} things")
+            raise InvalidInput(f"it remembers more than {MAX_MEMO:,} things")
         if not 0 <= index < 1 << 32:
             # Larger ones could be chosen so that all of them have one hash.
-            raise Refused("it remembers things by numbers that are too large")
+            raise InvalidInput("it remembers things by numbers that are too large")
         self.spend(64)
         self.memo[index] = self.stack[-1]
 
     def whole(self, text: str) -> int:
         if len(text) > _MAX_DIGITS:
-            raise Refused(f"it holds a number of {len(text)} digits")
+            raise InvalidInput(f"it holds a number of {len(text)} digits")
         return int(text)
 
     # Making things
@@ -224,7 +224,7 @@ class _Machine:
         if not isinstance(target, Call | Pairs) or len(values) % 2:
             raise ValueError("not a dictionary")
         if self.is_hashed and not all(_is_plain_key(key) for key in values[::2]):
-            raise Refused("it names things by what is no name")
+            raise InvalidInput("it names things by what is no name")
         self.spend(96 * len(values))
         target.pairs.extend(zip(values[::2], values[1::2], strict=True))
 
@@ -233,30 +233,30 @@ class _Machine:
             raise ValueError("a name that is not a text")
         if not self.is_known(module, name):
             shown = one_line(f"{module}.{name}", 80)
-            raise Refused(f"it wants to use {shown}, which a head has no use for")
+            raise InvalidInput(f"it wants to use {shown}, which a head has no use for")
         self.push_made(Named(module, name))
 
     def call(self, maker: Any, arguments: Any) -> None:
         if not isinstance(maker, Named) or not isinstance(arguments, tuple):
-            raise Refused(f"it calls {quoted(type(maker).__name__)}, which is not a function")
+            raise InvalidInput(f"it calls {quoted(type(maker).__name__)}, which is not a function")
         if maker.name in ("_reconstructor", "__newobj__") and arguments:
             # They make an empty object of the class that comes first.
             maker, arguments = arguments[0], arguments[1:]
             if not isinstance(maker, Named):
                 raise ValueError("not a class")
         if self.is_hashed and maker.name in _HASHING and arguments:
-            raise Refused("it names things by what is no name")
+            raise InvalidInput("it names things by what is no name")
         self.push_made(Call(maker, arguments))
 
     def build(self, state: Any) -> None:
         target = self.stack[-1]
         if not isinstance(target, Call):
-            raise Refused("it changes what is not an object of its own")
+            raise InvalidInput("it changes what is not an object of its own")
         target.state = state
 
     def external(self, key: Any) -> None:
         if not self.allow_external:
-            raise Refused("it refers to objects outside of it")
+            raise InvalidInput("it refers to objects outside of it")
         self.externals.append(key)
         self.push_made(External(key))
 
@@ -307,13 +307,13 @@ def _utf8(raw: bytes) -> str:
 
 def _long(raw: bytes) -> int:
     if len(raw) > 32:
-        raise Refused(f"it holds a number of {len(raw)} bytes")
+        raise InvalidInput(f"it holds a number of {len(raw)} bytes")
     return int.from_bytes(raw, "little", signed=True)
 
 
 def _refuse(reason: str) -> Callable[[_Machine], None]:
     def step(_: _Machine) -> None:
-        raise Refused(reason)
+        raise InvalidInput(reason)
 
     return step
 
@@ -356,7 +356,7 @@ _STEPS |= {
 def _protocol(m: _Machine) -> None:
     version = m.number("<B")
     if version > 5:
-        raise Refused(f"it is a pickle of protocol {version}, and 5 is the newest known")
+        raise InvalidInput(f"it is a pickle of protocol {version}, and 5 is the newest known")
 
 
 @_on(b"\x95")
@@ -422,7 +422,7 @@ def _frozen_set(m: _Machine) -> None:
 
 def _refuse_hashing(m: _Machine) -> None:
     if m.is_hashed:
-        raise Refused("it holds a set, which no checkpoint of a run has")
+        raise InvalidInput("it holds a set, which no checkpoint of a run has")
 
 
 @_on(b"\x93")

@@ -75,7 +75,7 @@ def pose_joints(
 def _pose_joints_in_loop(
     head: Head, shape: Tensor, expression: Tensor, pose: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from pegasus_runtime.head.skinning_kernel import pose_joints
+    from pegasus_runtime.cpu.joints import pose_joints
 
     joints = torch.empty(NUM_JOINTS, 3)
     transforms = torch.empty(NUM_JOINTS, 4, 4)

@@ -9,15 +9,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pegasus_runtime.raster.engine import available_engines, choose_engine, missing_engines
-    from pegasus_runtime.raster.fragments import Fragments
-    from pegasus_runtime.raster.rasterizer import (
+    from pegasus_runtime.raster.api import (
         composite,
         rasterize,
         render_features,
         render_points,
         visible_points,
     )
+    from pegasus_runtime.raster.engine import available_engines, choose_engine, missing_engines
+    from pegasus_runtime.raster.fragments import Fragments
     from pegasus_runtime.raster.surfels import blend, largest_weights
 
 __all__ = [
@@ -39,13 +39,13 @@ _MODULES = {
     "available_engines": "engine",
     "blend": "surfels",
     "choose_engine": "engine",
-    "composite": "rasterizer",
+    "composite": "api",
     "largest_weights": "surfels",
     "missing_engines": "engine",
-    "rasterize": "rasterizer",
-    "render_features": "rasterizer",
-    "render_points": "rasterizer",
-    "visible_points": "rasterizer",
+    "rasterize": "api",
+    "render_features": "api",
+    "render_points": "api",
+    "visible_points": "api",
 }
 
 

@@ -7,20 +7,20 @@ import sys
 import torch
 
 from pegasus_runtime.camera import check_image_size
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_number
 
 
 def check_points(points: torch.Tensor) -> None:
     """Refuse what is not (N, 3) floating point."""
     if not _is_floats(points) or points.ndim != 2 or points.shape[1] != 3:
-        raise Refused(f"points: {_described(points)}; give (N, 3) floating point.")
+        raise InvalidInput(f"points: {_described(points)}; give (N, 3) floating point.")
 
 
 def check_features(features: torch.Tensor, num_points: int) -> None:
     """Refuse what is not one row of floating point a point."""
     if not _is_floats(features) or features.ndim != 2 or len(features) != num_points:
-        raise Refused(
+        raise InvalidInput(
             f"features: {_described(features)}; give ({num_points}, C) floating point, "
             "one row a point."
         )
@@ -35,9 +35,11 @@ def check_surfels(
         ("opacities", opacities, (num_points,)),
     ):
         if not _is_floats(values) or values.shape != shape:
-            raise Refused(f"{name}: {_described(values)}; give {shape} floating point.")
+            raise InvalidInput(f"{name}: {_described(values)}; give {shape} floating point.")
         if values.device != device:
-            raise Refused(f"{name}: on {values.device}, the points on {device}; give one device.")
+            raise InvalidInput(
+                f"{name}: on {values.device}, the points on {device}; give one device."
+            )
 
 
 def checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:

@@ -10,15 +10,15 @@ from typing import Protocol, cast
 
 import torch
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 
 # Name, module, and the devices "auto" takes it on; the first that imports is taken. The plain
 # torch engine is the oracle and far slower than bringing CUDA tensors to the host for numba.
 _ENGINES: tuple[tuple[str, str, frozenset[str]], ...] = (
-    ("triton", "pegasus_runtime.raster.triton_engine", frozenset({"cuda"})),
-    ("pytorch3d", "pegasus_runtime.raster.pytorch3d_engine", frozenset({"cuda"})),
-    ("numba", "pegasus_runtime.raster.numba_engine", frozenset({"cpu", "cuda", "mps"})),
-    ("torch", "pegasus_runtime.raster.torch_engine", frozenset({"cpu", "cuda", "mps"})),
+    ("triton", "pegasus_runtime.raster.triton.engine", frozenset({"cuda"})),
+    ("pytorch3d", "pegasus_runtime.raster.pytorch3d", frozenset({"cuda"})),
+    ("numba", "pegasus_runtime.raster.numba.engine", frozenset({"cpu", "cuda", "mps"})),
+    ("torch", "pegasus_runtime.raster.torch_reference", frozenset({"cpu", "cuda", "mps"})),
 )
 _DISCS_ONLY = frozenset({"pytorch3d"})
 
@@ -84,18 +84,18 @@ def load_engine(name: str) -> Engine:
     """Import the engine called ``name``.
 
     Raises:
-        Refused: there is no engine of that name, or what it needs is not installed.
+        InvalidInput: there is no engine of that name, or what it needs is not installed.
     """
     modules = {known: module for known, module, _ in _ENGINES}
     if not isinstance(name, str) or name not in modules:
         known_names = ", ".join(["auto", *modules])
-        raise Refused(
+        raise InvalidInput(
             f"engine {quoted(name)}: there is no such rasteriser; use one of {known_names}."
         )
     try:
         return cast(Engine, importlib.import_module(modules[name]))
     except (ImportError, OSError) as error:
-        raise Refused(
+        raise InvalidInput(
             f"engine {name!r}: cannot be loaded ({_reason(error)}); use 'auto'."
         ) from error
 
@@ -113,10 +113,10 @@ def choose_engine(engine: str, device: torch.device, surfels: bool = False) -> s
         surfels: whether it has to draw ellipses, not only discs.
 
     Raises:
-        Refused: a named engine is unknown, does not import or has no surfels, or none does.
+        InvalidInput: a named engine is unknown, does not import or has no surfels, or none does.
     """
     if surfels and engine in _DISCS_ONLY:
-        raise Refused(f"engine {engine!r}: draws discs only, no surfels; use 'auto'.")
+        raise InvalidInput(f"engine {engine!r}: draws discs only, no surfels; use 'auto'.")
     if engine != "auto":
         load_engine(engine)
         return engine
@@ -124,14 +124,14 @@ def choose_engine(engine: str, device: torch.device, surfels: bool = False) -> s
         is_fit = device.type in devices and not (surfels and name in _DISCS_ONLY)
         if is_fit and is_available(name):
             return name
-    raise Refused(f"engine 'auto': there is no rasteriser for {device.type}; use cpu or cuda.")
+    raise InvalidInput(f"engine 'auto': there is no rasteriser for {device.type}; use cpu or cuda.")
 
 
 def is_available(name: str) -> bool:
     """Whether the engine of that name imports here."""
     try:
         load_engine(name)
-    except Refused:
+    except InvalidInput:
         return False
     return True
 

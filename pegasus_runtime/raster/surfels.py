@@ -1,6 +1,6 @@
 """Surfels: points that cover an ellipse each, with an opacity of their own.
 
-Conventions as in `rasterizer`: NDC with +x left and +y up, the shorter image side spans [-1, 1].
+Conventions as in `api`: NDC with +x left and +y up, the shorter image side spans [-1, 1].
 A surfel's ellipse is a conic in pixels, q = a·dx² + 2b·dx·dy + c·dy², where dx is the pixel's
 column minus the centre's and dy its row minus the centre's: dx rises to the right and dy downwards,
 against NDC. The matrix (a b; b c) is the inverse of the 2 × 2 covariance in pixels.
@@ -51,7 +51,8 @@ def blend(
         The image (H, W, C), premultiplied, and alpha (H, W), how much of each pixel is covered.
 
     Raises:
-        Refused: a shape or type is not as above, or the engine cannot be loaded or has no surfels.
+        InvalidInput: a shape or type is not as above, or the engine cannot be loaded or has no
+            surfels.
     """
     check_points(points)
     check_features(features, len(points))

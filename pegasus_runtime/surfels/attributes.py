@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.latent import category_of
 from pegasus_runtime.head.skinning import rotation_matrices
+from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.binding import triangle_frames
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 

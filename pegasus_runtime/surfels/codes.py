@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.latent import CODE_SIZE, LatentCodes
+from pegasus_runtime.model.latent import CODE_SIZE, LatentCodes
 from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Wardrobe
 
 _SCALES = {"offset": 20.0, "rotation": 0.5, "log_radius": 0.5, "opacity": 0.25, "colour": 1.0}
@@ -68,10 +68,8 @@ def _gram(attributes: list[Attribute], num_source: int) -> Tensor:
     """(A, A) inner products of what attributes change."""
     dense = []
     for attribute in attributes:
-        columns = [
-            (_SCALES[name] * getattr(attribute.difference, name)).reshape(len(attribute.region), -1)
-            for name in CHANGED
-        ]
+        scaled = (_SCALES[name] * getattr(attribute.difference, name) for name in CHANGED)
+        columns = [each if each.ndim == 2 else each[:, None] for each in scaled]
         change = torch.zeros(num_source, 12)
         change[attribute.region] = torch.cat(columns, dim=1)
         dense.append(change.flatten().double())

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.contents import Contents
-from pegasus_runtime.avatar.latent import LatentCodes
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_whole
+from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Difference, Wardrobe
 from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
 from pegasus_runtime.surfels.codes import lay_out_codes
@@ -80,14 +80,16 @@ def assemble(contents: Contents, header: dict[str, Any], **common: Any) -> Surfe
         common: what both models have: name, head, codes and so on.
 
     Raises:
-        Refused: something is missing, has another shape, or lies outside of what can be drawn.
+        InvalidInput: something is missing, has another shape, or lies outside of what can be drawn.
     """
     counts = _Counts(header)
     total = counts.num_source + sum(counts.num_own)
     if header["num_points"] != total:
-        raise Refused(f"num_points = {quoted(header['num_points'])}, but it has {total} surfels.")
+        raise InvalidInput(
+            f"num_points = {quoted(header['num_points'])}, but it has {total} surfels."
+        )
     if tuple(counts.names) != tuple(common["codes"].attribute_names):
-        raise Refused("attributes: they are not those of attribute_names.")
+        raise InvalidInput("attributes: they are not those of attribute_names.")
     head = common["head"]
     sets = _split(_surfels(contents, total, len(head.faces)), counts.num_source, *counts.num_own)
     attributes = _attributes(counts, contents, sets[1:])
@@ -104,7 +106,7 @@ class _Counts:
 
     def __init__(self, header: Mapping[str, Any]) -> None:
         if header["num_states"] != NUM_STATES:
-            raise Refused(
+            raise InvalidInput(
                 f"num_states = {quoted(header['num_states'])}: this program knows {NUM_STATES}."
             )
         self.num_source = check_whole("num_source", header["num_source"], 0, MAX_SURFELS)
@@ -119,14 +121,14 @@ class _Counts:
 def _surfels(contents: Contents, total: int, num_faces: int) -> Surfels:
     triangle = contents.whole("surfels.triangle", (total,))
     if len(triangle) and not (int(triangle.min()) >= 0 and int(triangle.max()) < num_faces):
-        raise Refused(
+        raise InvalidInput(
             f"surfels.triangle: goes to {int(triangle.max())}, the head has {num_faces} triangles; "
             "it was trained on another head."
         )
     weights = contents.tensor("surfels.barycentric", (total, 3))
     off = (weights.sum(dim=1) - 1).abs() > _TOLERANCE
     if bool((off | (weights < -_TOLERANCE).any(dim=1)).any()):
-        raise Refused("surfels.barycentric: does not sum to 1; get a fresh copy.")
+        raise InvalidInput("surfels.barycentric: does not sum to 1; get a fresh copy.")
     learned = {name: _array(contents, f"surfels.{name}", total) for name in LEARNED}
     return Surfels(triangle, weights, **learned)
 
@@ -141,7 +143,9 @@ def _array(contents: Contents, name: str, count: int) -> Tensor:
 
 def _check_within(name: str, values: Tensor, limit: float) -> None:
     if not bool((values.abs() <= limit).all()):
-        raise Refused(f"tensor {name} holds numbers that are not within {limit:g}; train it again.")
+        raise InvalidInput(
+            f"tensor {name} holds numbers that are not within {limit:g}; train it again."
+        )
 
 
 def _split(surfels: Surfels, *counts: int) -> list[Surfels]:
@@ -171,7 +175,9 @@ def _check_region(name: str, region: Tensor, num_source: int) -> None:
         return
     rises = bool((region[1:] > region[:-1]).all())
     if not rises or int(region[0]) < 0 or int(region[-1]) >= num_source:
-        raise Refused(f"region of {quoted(name)}: names surfels that the person does not have.")
+        raise InvalidInput(
+            f"region of {quoted(name)}: names surfels that the person does not have."
+        )
 
 
 _Network = TypeVar("_Network", StateNetwork, LightNetwork)
@@ -191,12 +197,12 @@ def in_drawing_order(wardrobe: Wardrobe, codes: LatentCodes) -> Wardrobe:
 
     Surfels that are drawn together then lie together in memory, which halves a frame's misses.
     """
-    from pegasus_runtime.deform.near_order import near_order
+    from pegasus_runtime.deform.morton import morton_order
     from pegasus_runtime.surfels.attributes import rest_surfels
 
     def order(surfels: Surfels) -> Tensor:
         points, _ = rest_surfels(surfels, wardrobe.rest_corners)
-        return near_order(points) if len(points) else torch.zeros(0, dtype=torch.long)
+        return morton_order(points) if len(points) else torch.zeros(0, dtype=torch.long)
 
     own = {attribute.name: order(attribute.own) for attribute in wardrobe.attributes}
     ordered = wardrobe.chosen(order(wardrobe.source), own)

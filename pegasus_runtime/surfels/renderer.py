@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pegasus_runtime import devices
-from pegasus_runtime.cache import Recent
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.deform.shading_table import ShadingTable, bake_shading
+from pegasus_runtime.deform.shading_lut import ShadingLUT, bake_shading
 from pegasus_runtime.deform.surface import apply_rows
 from pegasus_runtime.drawing import draw_passes, point_colours
 from pegasus_runtime.frame import Frame
 from pegasus_runtime.head.skinning import pose_joints, rotation_matrices
+from pegasus_runtime.lru_cache import LRUCache
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.passes import pass_widths
 from pegasus_runtime.surfels.attributes import CHANGED, Wardrobe
@@ -110,17 +110,17 @@ class _LoopBody:
         """Some surfels on a posed head, and which of them what is worn has changed."""
         import numba
 
-        from pegasus_runtime.surfels import pose_kernel
+        from pegasus_runtime.cpu import surfel_pose
 
         workers, count = numba.get_num_threads(), len(active)
         corners = vertices.contiguous().numpy()
         frames = np.empty((len(self._faces), 3, 3), np.float32)
-        pose_kernel.make_triangle_frames(corners, self._faces, workers, frames)
+        surfel_pose.make_triangle_frames(corners, self._faces, workers, frames)
         posed = PosedSurfels(
             *(torch.empty(count, *size) for size in ((3,), (3, 2), (3,), (3,), ()))
         )
         now = {name: values.numpy() for name, values in self._now.items()}
-        pose_kernel.pose_surfels(
+        surfel_pose.pose_surfels(
             active.int().numpy(), self._triangle, self._barycentric, now["offset"],
             self._axes.numpy(), now["opacity"], now["colour"], self._presence.numpy(),
             self._residuals, states.detach().numpy(), corners, self._faces, frames, workers,
@@ -168,9 +168,9 @@ class SurfelRenderer:
         generator = torch.Generator().manual_seed(0)
         self._rank = torch.randperm(avatar.num_points, generator=generator)
         self._light = self._bake(plain)
-        self._active: Recent[Tensor] = Recent(0, lambda _: 1)
-        self._lit: Recent[_Lit] = Recent(0, lambda _: 1)
-        self._shaped: Recent[Tensor] = Recent(0, lambda _: 1)
+        self._active: LRUCache[Tensor] = LRUCache(0, lambda _: 1)
+        self._lit: LRUCache[_Lit] = LRUCache(0, lambda _: 1)
+        self._shaped: LRUCache[Tensor] = LRUCache(0, lambda _: 1)
         directions = self._head.expression_directions, self._head.pose_directions
         self._directions = torch.cat(directions, dim=2).flatten(0, 1).contiguous()
 
@@ -250,7 +250,7 @@ class SurfelRenderer:
             half: Tensor = light(normals) / 2
             return half.expand(-1, 3).contiguous()
 
-        table: ShadingTable | None = None
+        table: ShadingLUT | None = None
         if not plain and self._avatar.num_points >= _MIN_TABLE_SURFELS:
             table = bake_shading(shade, self._device)
         return table or shade
@@ -265,11 +265,11 @@ class SurfelRenderer:
             )
         import numba
 
-        from pegasus_runtime.surfels import pose_kernel
+        from pegasus_runtime.cpu import surfel_pose
 
         projected, conics = (torch.empty(len(posed.points), 3) for _ in range(2))
         rotation, translation, intrinsics = camera.tensors
-        pose_kernel.project_surfels(
+        surfel_pose.project_surfels(
             posed.points.numpy(), posed.tangents.numpy(), rotation.numpy(), translation.numpy(),
             intrinsics.numpy(), np.float32(min(camera.image_size) / 2), np.float32(LOW_PASS),
             np.float32(NEAR), np.float32(factor), numba.get_num_threads(), projected.numpy(),

@@ -179,4 +179,4 @@ def test_a_console_that_lacks_a_letter(tmp_path: Path) -> None:
             env=environment, capture_output=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 2 and done.stderr.count(b"\n") == 1
-        assert b"no such avatar" in done.stderr
+        assert b"no such file" in done.stderr

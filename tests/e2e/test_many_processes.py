@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from pegasus_runtime.run_lock import find_owner
-from tests.fake_capture import SIDE, write_fake_capture
+from tests.factories import SIDE, write_small_capture
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="gloo and signals as POS
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fake_capture(
+    return write_small_capture(
         tmp_path_factory.mktemp("capture"), {"source": 6, "hat_a": 4, "nose_b": 4}
     )
 
@@ -95,14 +95,14 @@ def test_growth_and_pruning_are_the_same_everywhere(capture: Path, tmp_path: Pat
     probe.write_text(
         "import os, sys, torch\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "import trainer.engine.loop as loop\n"
+        "import trainer.engine.train as loop\n"
         "from trainer.engine.surfel_state import SurfelState\n"
         "change, found = SurfelState.change_points, []\n"
         "def watched(self, step):\n"
         "    change(self, step)\n"
         "    found.append([p.detach().clone() for p in self.module.parameters()])\n"
         "SurfelState.change_points = watched\n"
-        "from trainer.__main__ import main\n"
+        "from trainer.cli import main\n"
         "code = main(sys.argv[1:])\n"
         f"torch.save(found, os.path.join({str(tmp_path)!r}, os.environ['RANK'] + '.pt'))\n"
         "sys.exit(code)\n",
@@ -154,7 +154,7 @@ def test_a_batch_that_cannot_be_divided_and_too_many_processes(
     done = train(command(capture, run, *TORCHRUN, batch_size="3"))
     assert done.returncode != 0
     assert "batch_size 3 cannot be divided among 2 processes" in done.stderr
-    lonely = write_fake_capture(tmp_path / "lonely", {"source": 1})
+    lonely = write_small_capture(tmp_path / "lonely", {"source": 1})
     done = train(command(lonely, run, *TORCHRUN, **{"data.held_out_every": "0"}))
     assert "2 processes for 1 frames" in done.stderr
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pegasus_runtime as pr
-from tests.fake_capture import SIDE, write_fake_capture
+from tests.factories import SIDE, write_small_capture
 from trainer.engine.checkpoints import Checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ def _command(capture: Path, run: Path, **changes: str) -> list[str]:
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl+C is sent to a process in POSIX's way here")
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    capture = write_fake_capture(tmp_path / "capture", {"source": 4, "hat_a": 3})
+    capture = write_small_capture(tmp_path / "capture", {"source": 4, "hat_a": 3})
     run = tmp_path / "run"
     training = subprocess.Popen(_command(capture, run), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     events = run / "events.jsonl"
@@ -73,7 +73,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
 def test_killed_at_any_moment_the_run_folder_is_sound(tmp_path: Path) -> None:
-    capture = write_fake_capture(tmp_path / "capture", {"source": 4})
+    capture = write_small_capture(tmp_path / "capture", {"source": 4})
     run, chance = tmp_path / "run", random.Random(0)
     asked = _command(capture, run, checkpoint_every="1", steps="100000", preview_every="3")
     events, done = run / "events.jsonl", 0

@@ -90,9 +90,9 @@ def test_pictures(
 def test_point_attributes(avatar: pr.Avatar, expected: dict[str, Numbers], k: int) -> None:
     import torch
 
-    from pegasus_runtime.deform.canonical_head import make_canonical_head
     from pegasus_runtime.deform.surface import evaluate_surface, pose_surface, prepare_pose
     from pegasus_runtime.drawing import point_colours
+    from pegasus_runtime.head.canonical import make_canonical_head
 
     given = _parameters(expected, k)
     code = torch.from_numpy(expected[f"{k}/in/scene_latent_code"][0])
@@ -100,7 +100,7 @@ def test_point_attributes(avatar: pr.Avatar, expected: dict[str, Numbers], k: in
         avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
     )
     _close(canonical.vertices.numpy(), expected["canonical_verts"])
-    surface = evaluate_surface(avatar.networks.at(code), canonical, avatar.points)
+    surface = evaluate_surface(avatar.networks.condition(code), canonical, avatar.points)
     assert surface.geometry is not None
     _close(surface.deformer.skinning.numpy(), expected[f"{k}/out/lbs_weights"])
     _close(surface.points.numpy(), expected[f"{k}/out/canonical_points"])
@@ -121,7 +121,7 @@ def test_landmarks(avatar: pr.Avatar, expected: dict[str, Numbers], k: int) -> N
     import torch
 
     from pegasus_runtime.head import face_landmarks, pose_head
-    from pegasus_runtime.raster.rasterizer import render_features
+    from pegasus_runtime.raster.api import render_features
 
     inputs = (f"{k}/in/{name}" for name in ("shape", "expression", "flame_pose"))
     shape, expression, pose = (torch.from_numpy(expected[name]) for name in inputs)

@@ -89,7 +89,7 @@ def qapp() -> object:
 @pytest.fixture()
 def open_window(qtbot, avatar_file: Path) -> Iterator[Callable]:
     """Opens an editor window on the small avatar and waits for its picture."""
-    from app.session_window import EditorWindow
+    from app.editor_window import EditorWindow
     from app.state.preferences import Preferences
 
     windows = []
@@ -98,9 +98,9 @@ def open_window(qtbot, avatar_file: Path) -> Iterator[Callable]:
         window = EditorWindow(preferences or Preferences())
         windows.append(window)
         window.show()
-        window.editor.opening.open(str(avatar_file))
+        window.editor.avatar_loader.open(str(avatar_file))
         qtbot.waitUntil(
-            lambda: window.editor.live.is_settled and window.is_dressed, timeout=120_000
+            lambda: window.editor.live.is_settled and window.is_populated, timeout=120_000
         )
         return window
 

@@ -11,10 +11,10 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 
-from app.session_window import EditorWindow
+from app.editor_window import EditorWindow
 from app.state.document import Snapshot
 from app.state.history import MAX_ENTRIES
-from app.widgets.section import Section
+from app.widgets.collapsible_section import CollapsibleSection
 from app.widgets.slider_row import SliderRow
 
 _BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton)
@@ -182,7 +182,7 @@ class Monkey:
         self.window.face_tabs.setCurrentIndex(self._random.randrange(3))
 
     def toggle_section(self) -> None:
-        sections = [s for s in self.window.findChildren(Section) if s.isVisible()]
+        sections = [s for s in self.window.findChildren(CollapsibleSection) if s.isVisible()]
         if sections:
             section = self._random.choice(sections)
             section.set_open(not section.is_open())
@@ -222,7 +222,7 @@ class Monkey:
         self.window.resize(self._random.randrange(700, 1000), self._random.randrange(480, 700))
 
     def _go(self, leave: Callable[[], None]) -> None:
-        before, opening = self.document.avatar, self.window.editor.opening
+        before, opening = self.document.avatar, self.window.editor.avatar_loader
         leave()
         question = self.window.projects.question
         if question is not None:

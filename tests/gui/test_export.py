@@ -94,12 +94,12 @@ def test_films_and_pictures_are_what_the_viewport_shows(
     data = np.frombuffer(shown.constBits(), np.uint8).reshape(height, -1)
     viewport = data[:, : 3 * width].reshape(height, width, 3).astype(int)
     done = []
-    window.editor.exporting.finished.connect(lambda job, out: done.append(out))
+    window.editor.exporter.finished.connect(lambda job, out: done.append(out))
     # A format that cannot be transparent has the checker that stands for it.
     settings = ExportSettings(tmp_path / "film.gif", (height, width), 1)
-    window.editor.exporting.film(settings)
+    window.editor.exporter.film(settings)
     picture = tmp_path / "picture.jpg"
-    window.editor.exporting.picture(picture, (height, width))
+    window.editor.exporter.picture(picture, (height, width))
     qtbot.waitUntil(lambda: len(done) == 2, timeout=60_000)
     film = cv2.VideoCapture(str(settings.out)).read()[1]
     for found in (cv2.imread(str(picture)), film):
@@ -110,8 +110,8 @@ def test_what_is_see_through_stays_so_where_the_format_can(qtbot, window, full_p
     window.editor.document.set_display(Display("rgb", "checker"))
     full_picture()
     done = []
-    window.editor.exporting.finished.connect(lambda job, out: done.append(out))
-    window.editor.exporting.film(ExportSettings(tmp_path / "film", (48, 48), 1))
+    window.editor.exporter.finished.connect(lambda job, out: done.append(out))
+    window.editor.exporter.film(ExportSettings(tmp_path / "film", (48, 48), 1))
     window.binding.save_picture(tmp_path / "picture.png")
     qtbot.waitUntil(lambda: len(done) == 2, timeout=60_000)
     for file in (tmp_path / "film" / "frame_00000.png", tmp_path / "picture.png"):

@@ -18,7 +18,7 @@ from app import platform_checks
 from app.application import install_exception_hooks
 from app.platform_checks import loses_references
 from app.widgets.message_dialog import MessageDialog
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -134,5 +134,5 @@ def test_the_installed_qt_takes_nothing_away_from_python() -> None:
 
 def test_a_qt_that_would_abort_the_editor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform_checks, "loses_references", lambda: True)
-    with pytest.raises(Refused, match="pip install 'PySide6-Essentials<6.12'"):
+    with pytest.raises(InvalidInput, match="pip install 'PySide6-Essentials<6.12'"):
         platform_checks.check_platform()

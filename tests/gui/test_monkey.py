@@ -33,8 +33,8 @@ def test_undo_leads_back_from_wherever_a_monkey_has_gone(
     def memory_mb() -> float:
         """With what is kept of earlier pictures thrown away, which has a bound of its own."""
         window.editor.document.close()
-        window.editor.opening.open(str(avatar_file))
-        qtbot.waitUntil(lambda: not window.editor.opening.num_opening, timeout=60_000)
+        window.editor.avatar_loader.open(str(avatar_file))
+        qtbot.waitUntil(lambda: not window.editor.avatar_loader.num_opening, timeout=60_000)
         rest()
         monkey.first = window.editor.document.snapshot
         gc.collect()

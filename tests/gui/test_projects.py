@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 import pegasus_runtime as pr
 from app.state.controls import JAW_OPEN
 from app.state.display import Display
-from app.state.face import Wear
+from app.state.face import AppliedAttribute
 from app.widgets.message_dialog import MessageDialog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def work(window) -> None:
     """Something of every kind, by what the panels emit."""
     document = window.editor.document
-    window.attributes.worn.emit("hair", Wear("hair_curly", 0.7))
+    window.attributes.worn.emit("hair", AppliedAttribute("hair_curly", 0.7))
     window.expression.changed.emit({0: 1 / 3, 7: -0.1}, "Expression")
     window.pose.changed.emit(JAW_OPEN.values(17.0), "Jaw")
     document.set_view(document.view.orbited(0.1234, 0.05).zoomed(1.3))
@@ -36,7 +36,7 @@ def work(window) -> None:
 
 def settled(qtbot, window) -> np.ndarray:
     qtbot.waitUntil(
-        lambda: window.editor.live.is_settled and not window.editor.opening.num_opening,
+        lambda: window.editor.live.is_settled and not window.editor.avatar_loader.num_opening,
         timeout=60_000,
     )
     return np.array(window.editor.live.latest.pixels)
@@ -117,7 +117,7 @@ def test_to_close_with_unsaved_work_is_asked_about(qtbot, window, tmp_path, monk
     assert window.isVisible()
     window.projects.open("demo")
     answer(qtbot, window, "Cancel")
-    assert not window.editor.opening.num_opening
+    assert not window.editor.avatar_loader.num_opening
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a: ("", ""))
     window.close()
     answer(qtbot, window, "Save")
@@ -206,7 +206,7 @@ def test_a_double_click_that_resets_is_one_change(window):
 EDITOR = """
 import sys
 from app.application import make_application
-from app.session_window import EditorWindow
+from app.editor_window import EditorWindow
 from app.state.preferences import Preferences
 from PySide6.QtCore import QTimer
 
@@ -222,8 +222,8 @@ def edit() -> None:
     document.set_view(document.view.zoomed(2))
     print("edited", flush=True)
 
-window.editor.opening.opened.connect(edit)
-window.editor.opening.open(sys.argv[1])
+window.editor.avatar_loader.opened.connect(edit)
+window.editor.avatar_loader.open(sys.argv[1])
 sys.exit(application.exec())
 """
 

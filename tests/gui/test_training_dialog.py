@@ -20,7 +20,7 @@ from app.runs import launch
 from app.runs.run import Run, Status
 from app.runs.slurm import SlurmJob
 from app.widgets.training.slurm_box import SlurmBox
-from tests.fake_capture import SIDE, write_fake_capture
+from tests.factories import SIDE, write_small_capture
 
 LEFT = Qt.MouseButton.LeftButton
 SMALL = {
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory) -> Path:
     """A capture of two subjects."""
-    return write_fake_capture(tmp_path_factory.mktemp("capture"), {"source": 4, "hat_a": 3})
+    return write_small_capture(tmp_path_factory.mktemp("capture"), {"source": 4, "hat_a": 3})
 
 
 @pytest.fixture()
@@ -320,7 +320,7 @@ def test_the_slurm_box_says_what_is_wrong(qtbot, qapp):
 
 
 def test_bad_frames_and_a_missing_card_are_explained(qtbot, dialog, tmp_path):
-    broken = write_fake_capture(tmp_path / "broken", {"source": 2})
+    broken = write_small_capture(tmp_path / "broken", {"source": 2})
     (broken / "source" / "mask" / "2.png").write_bytes(b"cut")
     fill(qtbot, dialog, broken, device="cuda:7")
     text = dialog.preflight.problems.text()
@@ -357,7 +357,7 @@ def test_a_long_run_and_a_failed_one(qtbot, window, tmp_path):
     failed.mkdir()
     (failed / "config.yaml").write_text("steps: 9\n", "utf-8")
     (failed / "run.log").write_text("OSError: [Errno 28] No space left on device\n", "utf-8")
-    process = '{"pid": 1, "started": "x", "host": "y"}'
+    process = '{"pid": 1, "started": 1.0, "host": "y"}'
     facts = f'{{"process": {process}, "guard": {process}, "began": 0, "exit_code": 1, "ended": 1}}'
     (failed / "process.json").write_text(facts, "utf-8")
     window.training.show_runs()

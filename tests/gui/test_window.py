@@ -13,8 +13,8 @@ from PySide6.QtGui import QDropEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from app.editor_window import EditorWindow
 from app.screenshot import grab_window
-from app.session_window import EditorWindow
 from app.state.preferences import Preferences
 from app.widgets.control_panel import ControlList
 from app.widgets.message_dialog import MessageDialog
@@ -324,7 +324,7 @@ def test_the_log_is_closed_until_asked_for_or_an_export_runs(qtbot, window, tmp_
     assert window.activity_dock.isHidden()
     window.binding.save_picture(tmp_path / "picture.png")
     assert not window.activity_dock.isHidden()
-    exporting = window.editor.exporting
+    exporting = window.editor.exporter
     qtbot.waitUntil(lambda: not exporting.is_busy, timeout=30_000)
     assert (tmp_path / "picture.png").exists()
 
@@ -355,7 +355,7 @@ def test_while_nothing_is_open_there_is_a_start_screen(qtbot, qapp, avatar_file,
     try:
         start = window.start_screen
         assert not start.isVisible()
-        window.editor.opening.open(str(tmp_path / "none.avatar"))
+        window.editor.avatar_loader.open(str(tmp_path / "none.avatar"))
         qtbot.waitUntil(start.isVisible, timeout=30_000)
         assert "Open an avatar" in start.hint.text() and not window.attributes.isEnabled()
         assert list(start.tiles) == [str(avatar_file)]
@@ -372,7 +372,7 @@ def test_while_nothing_is_open_there_is_a_start_screen(qtbot, qapp, avatar_file,
 
 
 def test_garbage_is_collected_on_the_windows_thread(qapp):
-    from app.collector import GuiCollector
+    from app.gui_thread import GuiThreadGC
 
     taken_down = []
 
@@ -389,5 +389,5 @@ def test_garbage_is_collected_on_the_windows_thread(qapp):
     worker.start()
     worker.join()
     assert not taken_down
-    (qapp.findChild(GuiCollector) or GuiCollector(qapp)).collect()
+    (qapp.findChild(GuiThreadGC) or GuiThreadGC(qapp)).collect()
     assert taken_down == [threading.main_thread()]

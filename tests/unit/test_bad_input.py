@@ -60,7 +60,7 @@ def test_extreme_sliders(avatar: pr.Avatar, sign: int) -> None:
     for name, value in (("expression", 133_333.0), ("shape", 1e30), ("pose", 50.0)):
         bad = avatar.neutral()
         getattr(bad, name)[3] = sign * value
-        with pytest.raises(pr.Refused, match=f"{name}: number 3 is .* from"):
+        with pytest.raises(pr.InvalidInput, match=f"{name}: number 3 is .* from"):
             session.render(bad, camera)
 
 
@@ -140,7 +140,7 @@ def test_values_of_wrong_kinds_are_refused_in_one_line(avatar: pr.Avatar) -> Non
     )
     session = pr.Session(dressed, "cpu")
     for says, call in _wrong_calls(dressed, session).items():
-        with pytest.raises(pr.Refused) as refusal:
+        with pytest.raises(pr.InvalidInput) as refusal:
             call()
         message = str(refusal.value)
         assert says in message and message.isprintable() and len(message) < 300
@@ -170,5 +170,5 @@ def test_a_radius_of_any_size(radius: float) -> None:
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, float("nan"), float("inf")])
 def test_what_is_no_radius_is_refused(radius: float) -> None:
-    with pytest.raises(pr.Refused, match="radius"):
+    with pytest.raises(pr.InvalidInput, match="radius"):
         render_points(torch.zeros(1, 3), torch.ones(1, 1), image_size=(4, 4), radius=radius)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pegasus_runtime import blend
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.raster import available_engines, largest_weights, missing_engines
 from pegasus_runtime.raster.numba.surfel_binning import bin_surfels
 from pegasus_runtime.raster.torch_surfels import centres_in_pixels
@@ -200,7 +200,7 @@ def test_wrong_arguments_are_refused_in_one_line(name: str, value: object, says:
         "image_size": (4, 4),
         name: value,
     }
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         blend(**arguments)  # type: ignore[arg-type]
     assert says in str(refusal.value) and "\n" not in str(refusal.value)
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import load_free_head, pose_head
-from trainer.synthesis.capture import capture
-from trainer.synthesis.config import CaptureConfig
-from trainer.synthesis.drawing import open_context
+from trainer.synthetic.capture import capture
+from trainer.synthetic.config import CaptureConfig
+from trainer.synthetic.gl_renderer import open_context
 
 cv2 = pytest.importorskip("cv2")
 SIZE = 128
@@ -24,7 +24,7 @@ SIZE = 128
 def _needs_egl() -> None:
     try:
         open_context().release()
-    except Refused as refusal:
+    except InvalidInput as refusal:
         pytest.skip(str(refusal))
 
 
@@ -131,7 +131,7 @@ def test_only_missing_subjects_are_drawn(tmp_path: Path) -> None:
 
 def test_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(Refused, match="holds something else"):
+    with pytest.raises(InvalidInput, match="holds something else"):
         capture(small("source"), tmp_path, lambda done, total: None)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

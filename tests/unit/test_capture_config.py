@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import load_free_head
-from trainer.synthesis.config import CaptureConfig
-from trainer.synthesis.motion import draw_moment
-from trainer.synthesis.person import make_person
+from trainer.synthetic.config import CaptureConfig
+from trainer.synthetic.frame_sampling import draw_frame_parameters
+from trainer.synthetic.person import make_person
 
 
 @pytest.mark.parametrize(
@@ -28,17 +28,17 @@ from trainer.synthesis.person import make_person
     ],
 )
 def test_bad_settings_are_refused_in_one_line(settings: dict[str, Any]) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         CaptureConfig(**settings)
     assert next(iter(settings)) in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_moments_depend_on_seed_subject_and_frame_alone() -> None:
     names = load_free_head().expression_names
-    first = draw_moment(7, "source", 3, 64, names)
-    assert np.array_equal(first.pose, draw_moment(7, "source", 3, 64, names).pose)
+    first = draw_frame_parameters(7, "source", 3, 64, names)
+    assert np.array_equal(first.pose, draw_frame_parameters(7, "source", 3, 64, names).pose)
     for other in ((8, "source", 3), (7, "hat_cap", 3), (7, "source", 4)):
-        assert not np.array_equal(first.pose, draw_moment(*other, 64, names).pose)
+        assert not np.array_equal(first.pose, draw_frame_parameters(*other, 64, names).pose)
 
 
 def test_a_nose_changes_the_nose_alone() -> None:

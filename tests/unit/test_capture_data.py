@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pegasus_runtime.errors import Refused
-from tests.fake_capture import DISTANCE, FOCAL, SIDE, write_fake_capture
-from trainer.config.schema import DataConfig
-from trainer.data.choosing import choose_frame
+from pegasus_runtime.errors import InvalidInput
+from tests.factories import DISTANCE, FOCAL, SIDE, write_small_capture
+from trainer.config.training import DataConfig
 from trainer.data.dataset import load_capture
 from trainer.data.flame_parameters import convert_camera
+from trainer.data.frame_sampler import choose_frame
 
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fake_capture(tmp_path_factory.mktemp("c"), {"source": 12, "hair_a": 6})
+    return write_small_capture(tmp_path_factory.mktemp("c"), {"source": 12, "hair_a": 6})
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_one_bad_frame_is_counted_and_many_are_refused(config: DataConfig) -> No
     assert capture.num_bad == 1
     (source / "mask" / "5.png").unlink()
     _edit(source / "flame_params.json", lambda c: c["frames"][7].update(pose=[float("nan")] * 15))
-    with pytest.raises(Refused, match="3 of 12 frames are bad"):
+    with pytest.raises(InvalidInput, match="3 of 12 frames are bad"):
         load_capture(config)
     (source / "skip.json").write_text('{"3": "blurred", "5": "no mask", "8": "lost"}')
     capture = load_capture(config)
@@ -96,7 +96,7 @@ def test_pictures_are_reduced_and_must_be_square(config: DataConfig) -> None:
     assert small.training["source"][0].record.camera.image_size == (32, 32)
     for path in (Path(config.folder) / "source" / "image").iterdir():
         cv2.imwrite(str(path), np.zeros((10, 20, 3), np.uint8))
-    with pytest.raises(Refused, match="not square"):
+    with pytest.raises(InvalidInput, match="not square"):
         load_capture(config)
 
 
@@ -112,7 +112,7 @@ def test_pictures_are_reduced_and_must_be_square(config: DataConfig) -> None:
 )
 def test_damage_is_named(config: DataConfig, damage: Any, says: str) -> None:
     damage(Path(config.folder))
-    with pytest.raises(Refused, match=says) as refusal:
+    with pytest.raises(InvalidInput, match=says) as refusal:
         load_capture(config)
     assert "\n" not in str(refusal.value)
 

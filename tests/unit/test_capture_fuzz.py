@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pegasus_runtime.errors import Refused
-from tests.fake_capture import SIDE, write_plain_subject
-from trainer.config.schema import DataConfig
+from pegasus_runtime.errors import InvalidInput
+from tests.factories import SIDE, write_plain_subject
+from trainer.config.training import DataConfig
 from trainer.data.dataset import Capture, load_capture
 
 HOSTILE: tuple[Any, ...] = (
@@ -105,7 +105,7 @@ def check_whole(capture: Capture) -> None:
         pictures = frame.pictures
         assert pictures.image.shape == (SIDE, SIDE, 3) and pictures.mask.shape == (SIDE, SIDE)
     for name, reason in capture.bad.items():
-        Refused(f"{name}: {reason}")
+        InvalidInput(f"{name}: {reason}")
         assert len(name) < 300 and len(reason) < 1000
 
 
@@ -123,7 +123,7 @@ def test_damaged_captures_are_read_or_refused(
             capture = load_capture(config)
             check_whole(capture)
             outcomes.add("left out" if capture.num_bad else "taken")
-        except Refused as error:
+        except InvalidInput as error:
             assert str(error).isprintable() and len(str(error)) < 2000, seed
             outcomes.add("refused")
         except Exception as error:

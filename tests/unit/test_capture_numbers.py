@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pegasus_runtime.errors import Refused
-from tests.fake_capture import DISTANCE, SIDE, write_plain_subject
-from trainer.config.schema import DataConfig
+from pegasus_runtime.errors import InvalidInput
+from tests.factories import DISTANCE, SIDE, write_plain_subject
+from trainer.config.training import DataConfig
 from trainer.data.dataset import Capture, load_capture
 
 Content = dict[str, Any]
@@ -147,7 +147,7 @@ def test_what_other_trackers_write_is_taken(read: Any, name: str) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_makes_no_sense_is_told(read: Any, name: str) -> None:
     change, says = REFUSED[name]
-    with pytest.raises(Refused, match=says) as refusal:
+    with pytest.raises(InvalidInput, match=says) as refusal:
         read(change)
     assert "\n" not in str(refusal.value) and "source" in str(refusal.value)
 
@@ -217,7 +217,7 @@ def test_a_list_of_skipped_frames_that_is_none_is_told(
 ) -> None:
     path = pristine / "skip.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(Refused, match=r"skip\.json"):
+    with pytest.raises(InvalidInput, match=r"skip\.json"):
         read(lambda _: None)
     path.unlink()
 
@@ -237,7 +237,7 @@ def test_parameters_that_are_none_are_told(read: Any, pristine: Path, text: str)
 
     (pristine / "flame_params.json").write_text(text, "utf-8")
     config = DataConfig(folder=str(pristine.parent), image_size=SIDE)
-    with pytest.raises(Refused, match=r"flame_params\.json") as refusal:
+    with pytest.raises(InvalidInput, match=r"flame_params\.json") as refusal:
         load_capture(config)
     assert len(str(refusal.value)) < 500 and "\n" not in str(refusal.value)
 
@@ -255,7 +255,7 @@ def test_subjects_have_names_that_attributes_can_have(tmp_path: Path, name: str)
     for subject in ("source", name, ".hidden"):
         write_plain_subject(tmp_path / subject, 2)
     config = DataConfig(folder=str(tmp_path), image_size=SIDE, held_out_every=0)
-    with pytest.raises(Refused, match="subject .*: use a name") as refusal:
+    with pytest.raises(InvalidInput, match="subject .*: use a name") as refusal:
         load_capture(config)
     assert "\n" not in str(refusal.value)
     (tmp_path / name).rename(tmp_path / "hair_short")

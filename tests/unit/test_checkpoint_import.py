@@ -143,7 +143,7 @@ def test_odd_tensors_and_values_are_refused_in_one_line(
     run: _Run, change: Change, says: str
 ) -> None:
     run.change(change)
-    with pytest.raises(pr.Refused, match=says) as refusal:
+    with pytest.raises(pr.InvalidInput, match=says) as refusal:
         run.load()
     message = str(refusal.value)
     assert message.isprintable() and str(run.folder) in message and len(message) < 500
@@ -191,7 +191,7 @@ def test_files_that_are_no_checkpoint(
 ) -> None:
     monkeypatch.chdir(run.folder)
     damage(run.model)
-    with pytest.raises(pr.Refused) as refusal:
+    with pytest.raises(pr.InvalidInput) as refusal:
         run.load()
     assert str(refusal.value).isprintable() and not (run.folder / "OWNED").exists()
 
@@ -212,7 +212,7 @@ def test_files_that_are_no_checkpoint(
 def test_meta_that_makes_no_sense(run: _Run, meta: Any, says: str, tmp_path: Path) -> None:
     whole = json.loads(run.meta.read_text())
     run.meta = meta if "train_sub_dirs" in meta or not meta else {**whole, **meta}
-    with pytest.raises(pr.Refused, match=says):
+    with pytest.raises(pr.InvalidInput, match=says):
         run.load()
     run.meta = tmp_path / "meta.json"
     run.meta.write_text(json.dumps(whole), encoding="utf-8-sig")
@@ -234,11 +234,11 @@ def test_another_head_than_the_runs_is_refused(
     run: _Run, part: str, change: Callable[[torch.Tensor], torch.Tensor], says: str
 ) -> None:
     run.head = replace(run.head, **{part: change(getattr(run.head, part))})
-    with pytest.raises(pr.Refused, match=says):
+    with pytest.raises(pr.InvalidInput, match=says):
         run.load()
 
 
 def test_a_head_of_another_mesh_is_told_by_its_vertices(run: _Run) -> None:
     run.head = pr.load_free_head()
-    with pytest.raises(pr.Refused, match=r"v_template is of shape \(162, 3\) there and \(4"):
+    with pytest.raises(pr.InvalidInput, match=r"v_template is of shape \(162, 3\) there and \(4"):
         run.load()

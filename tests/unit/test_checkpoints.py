@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.run_lock import hold
 from trainer.engine.checkpoints import Checkpoints, list_checkpoints, read_newest, to_drop
 
@@ -74,10 +74,10 @@ def test_damage_is_told_and_the_one_before_taken(tmp_path: Path) -> None:
     state = checkpoints.restore("auto")
     assert state is not None and state["step"] == 1
     assert len(told) == 1 and str(newest) in told[0] and told[0].endswith("from step-00000001.")
-    with pytest.raises(Refused, match="damaged"):
+    with pytest.raises(InvalidInput, match="damaged"):
         checkpoints.restore(str(newest.parent))
     before.unlink()
-    with pytest.raises(Refused, match=r"none of the 2 checkpoints .*--resume none"):
+    with pytest.raises(InvalidInput, match=r"none of the 2 checkpoints .*--resume none"):
         checkpoints.restore("auto")
     checkpoints.put_aside()
     assert checkpoints.restore("auto") is None
@@ -96,5 +96,5 @@ def test_a_checkpoint_that_is_being_written_is_waited_for(tmp_path: Path) -> Non
         writing.join()
     assert state is not None and state["step"] == 7
     (tmp_path / "checkpoints" / "step-00000007" / "state.pt").write_bytes(b"damaged")
-    with pytest.raises(Refused, match="none of the 1"):
+    with pytest.raises(InvalidInput, match="none of the 1"):
         read_newest(tmp_path)

@@ -15,9 +15,9 @@ import pegasus_runtime as pr
 from app.commands import command_line, open_editor
 from app.commands.command_line import parse, run
 from app.commands.face_options import face_parameters
-from app.commands.nearest_names import find_name
+from app.commands.name_suggestions import find_name
 from app.commands.picture_options import read_background, read_view, view_camera
-from pegasus_runtime import Avatar, Refused
+from pegasus_runtime import Avatar, InvalidInput
 
 SIZES = pr.NetworkSizes(
     geometry_width=64,
@@ -306,7 +306,7 @@ def test_doctor_says_what_is_missing(
 
 def test_names_are_found_however_they_are_written() -> None:
     assert find_name("expression", "jaw-OPEN", ["smile", "Jaw open"]) == 1
-    with pytest.raises(Refused, match="smile"):
+    with pytest.raises(InvalidInput, match="smile"):
         find_name("expression", "smle", ["smile", "Jaw open"])
 
 

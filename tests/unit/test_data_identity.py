@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from trainer.engine.data_identity import data_facts, refuse_other_data
 
 
@@ -31,5 +31,5 @@ def capture(source: str = "me", value: float = 0.5, **counts: int) -> Any:
 def test_other_frames_are_refused_by_name(now: Any, said: str) -> None:
     before = data_facts(capture())
     refuse_other_data(before, capture(), "folder")
-    with pytest.raises(Refused, match=f"^folder: .*{said}.*put them back"):
+    with pytest.raises(InvalidInput, match=f"^folder: .*{said}.*put them back"):
         refuse_other_data(before, now, "folder")

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 import pegasus_runtime as pr
-from pegasus_runtime.avatar.encoding import encode_position
-from pegasus_runtime.avatar.networks import AvatarNetworks
 from pegasus_runtime.deform.surface import apply_rows, carry_normals, invert_3x3
+from pegasus_runtime.model.encoding import encode_position
+from pegasus_runtime.model.networks import AvatarNetworks
 
 SIZES = pr.NetworkSizes(
     num_frequencies=3,

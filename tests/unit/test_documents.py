@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pegasus_runtime.documents import parse_json, parse_yaml, read_json, read_yaml
-from pegasus_runtime.errors import MAX_MESSAGE, Refused, quoted
+from pegasus_runtime.errors import MAX_MESSAGE, InvalidInput, quoted
 
 
 @pytest.mark.parametrize("read", [read_json, read_yaml])
@@ -83,7 +83,7 @@ _BILLION = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     ],
 )
 def test_bombs_and_nonsense_are_refused_in_one_line(parse: Any, text: Any) -> None:
-    with pytest.raises(Refused, match="^here: ") as refusal:
+    with pytest.raises(InvalidInput, match="^here: ") as refusal:
         parse(text, "here")
     assert str(refusal.value).isprintable() and len(str(refusal.value)) < 400
 
@@ -110,18 +110,18 @@ def test_what_yaml_reads_stays_plain() -> None:
 def test_paths_that_are_no_file(read: Any, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such file"):
         read(tmp_path / "none")
-    with pytest.raises(Refused, match="folder"):
+    with pytest.raises(InvalidInput, match="folder"):
         read(tmp_path)
-    with pytest.raises(Refused, match="not a path"):
+    with pytest.raises(InvalidInput, match="not a path"):
         read("a\0b")
     (tmp_path / "large").write_bytes(b"[" + b" " * 1000 + b"]")
-    with pytest.raises(Refused, match="1,002 bytes"):
+    with pytest.raises(InvalidInput, match="1,002 bytes"):
         read(tmp_path / "large", max_bytes=1000)
-    with pytest.raises(Refused, match="expected an object of names and values, found \\[\\]"):
+    with pytest.raises(InvalidInput, match="expected an object of names and values, found \\[\\]"):
         read(tmp_path / "large", dict)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(Refused, match="regular"):
+        with pytest.raises(InvalidInput, match="regular"):
             read(tmp_path / "pipe")
 
 
@@ -130,10 +130,10 @@ def test_paths_that_are_no_file(read: Any, tmp_path: Path) -> None:
     ["a\nb\r\n\x1b[31mc\x00", "x" * 200_000, "\u202eevil\u2028more", "\udc80 of a file name"],
 )
 def test_a_refusal_is_one_line_whatever_is_put_into_it(text: str) -> None:
-    message = str(Refused(f"a.avatar: {text} is bad; get another."))
+    message = str(InvalidInput(f"a.avatar: {text} is bad; get another."))
     assert message.startswith("a.avatar: ") and message.endswith("get another.")
     assert message.isprintable() and len(message) <= MAX_MESSAGE
-    assert str(Refused("a  b.json: spaces of names stay")).startswith("a  b.json")
+    assert str(InvalidInput("a  b.json: spaces of names stay")).startswith("a  b.json")
 
 
 def test_values_are_quoted_in_brief() -> None:

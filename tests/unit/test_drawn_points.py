@@ -80,5 +80,5 @@ def test_the_store_is_kept_in_the_file(avatar: pr.Avatar, bare: pr.Avatar, tmp_p
     kept = pr.load_avatar(tmp_path / "a.avatar").store
     assert kept is not None and torch.equal(kept, STORE)
     assert pr.load_avatar(tmp_path / "b.avatar").store is None
-    with pytest.raises(pr.Refused, match=r"c\.avatar.*store.*corner of a box"):
+    with pytest.raises(pr.InvalidInput, match=r"c\.avatar.*store.*corner of a box"):
         replace(avatar, store=STORE.flip(0)).save(tmp_path / "c.avatar")

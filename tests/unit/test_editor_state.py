@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 import pegasus_runtime as pr
+from app.controllers.avatar_loader import Preloader, loader_with_head
 from app.controllers.live_view import LiveView
-from app.controllers.opening import EarlyLoader, loader_with_head
 from app.rendering.render_loop import RenderLoop
 from app.rendering.request import RenderRequest
 from app.state.controls import JAW_OPEN, combined_controls
 from app.state.document import Document
-from app.state.face import Wear
+from app.state.face import AppliedAttribute
 from app.state.preferences import Preferences
 from app.state.view import DISTANCE_RANGE, FOV_RANGE_DEG, MAX_OFFSET, MAX_PITCH_DEG, View
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.frame import Frame
 
 
@@ -88,7 +88,7 @@ def test_a_drag_is_one_entry_and_two_drags_are_two():
 
 def test_a_new_change_forgets_what_was_undone():
     document = Document()
-    document.wear("hair", Wear("hair_curly"), "Hair")
+    document.wear("hair", AppliedAttribute("hair_curly"), "Hair")
     document.undo()
     document.set_pose({6: 0.1}, "Jaw")
     assert document.history.redo_label is None and document.face.attributes == {}
@@ -102,7 +102,7 @@ def test_setting_the_same_value_is_no_change():
 
 def test_face_becomes_the_runtimes_parameters():
     document = Document()
-    document.wear("hair", Wear("hair_curly", 0.5), "Hair")
+    document.wear("hair", AppliedAttribute("hair_curly", 0.5), "Hair")
     document.set_pose({6: 0.2}, "Jaw")
     parameters = document.face.parameters()
     assert parameters.attributes == {"hair": ("hair_curly", 0.5)}
@@ -156,10 +156,10 @@ def test_a_head_that_is_given_is_tried_before_the_asset_folder(monkeypatch, tmp_
     def refuse(source, head=None):
         asked.append(head)
         if head is not None:
-            raise Refused("wrong head")
+            raise InvalidInput("wrong head")
         return "from the asset folder"
 
-    monkeypatch.setattr("pegasus_runtime.avatar.library.load_avatar", refuse)
+    monkeypatch.setattr("pegasus_runtime.avatar.io.load_avatar", refuse)
     given = tmp_path / "head.pkl"
     assert loader_with_head(given)("a.avatar") == "from the asset folder"
     assert asked == [given, None]
@@ -171,17 +171,17 @@ def test_what_is_loaded_early_is_loaded_once_and_may_fail():
     def load(source):
         loaded.append(source)
         if source == "broken":
-            raise Refused("broken: not an avatar.")
+            raise InvalidInput("broken: not an avatar.")
         return source.upper()
 
-    early = EarlyLoader(load, "demo")
+    early = Preloader(load, "demo")
     assert early("demo") == "DEMO"
     assert loaded == ["demo"]
     assert early("demo") == "DEMO"
     assert loaded == ["demo", "demo"]
-    with pytest.raises(Refused, match="not an avatar"):
-        EarlyLoader(load, "broken")("broken")
-    assert EarlyLoader(load, "demo")("other") == "OTHER"
+    with pytest.raises(InvalidInput, match="not an avatar"):
+        Preloader(load, "broken")("broken")
+    assert Preloader(load, "demo")("other") == "OTHER"
 
 
 def _small_avatar() -> pr.Avatar:
@@ -202,7 +202,7 @@ def test_the_same_picture_is_asked_for_once_until_it_fails():
     assert len(asked) == 1
     live.set_size(400, 300)
     assert len(asked) == 2
-    live._fail(Refused("out of memory"))
+    live._fail(InvalidInput("out of memory"))
     live.request()
     assert len(asked) == 3
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.export import film as film_module
 from pegasus_runtime.export.backdrop import Backdrop
 from pegasus_runtime.export.display import over, to_picture, to_pixels
@@ -157,7 +157,7 @@ def test_backdrops_have_their_colours_where_they_belong() -> None:
 )
 def test_pictures_that_are_refused(tmp_path: Path, name: str, with_alpha: bool) -> None:
     rgb = np.zeros((4, 4, 3))
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         write_image(tmp_path / name, rgb, np.ones((4, 4)) if with_alpha else None)
     assert "\n" not in str(refusal.value) and Path(name).name in str(refusal.value)
     assert list(tmp_path.iterdir()) == []
@@ -210,7 +210,7 @@ def test_films_with_alpha(tmp_path: Path, camera: Camera, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["turn.mp4", "turn.gif"])
 def test_formats_without_alpha_say_so(tmp_path: Path, camera: Camera, name: str) -> None:
-    with pytest.raises(Refused, match=r"cannot carry transparency; use \.webm, \.mov"):
+    with pytest.raises(InvalidInput, match=r"cannot carry transparency; use \.webm, \.mov"):
         export(tmp_path / name, camera, backdrop=None)
     assert list(tmp_path.iterdir()) == []
 
@@ -244,7 +244,7 @@ def test_failing_keeps_the_film_that_was_there(tmp_path: Path, camera: Camera, n
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path, camera: Camera) -> None:
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(Refused, match="holds other files"):
+    with pytest.raises(InvalidInput, match="holds other files"):
         export(tmp_path, camera)
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
 
@@ -256,7 +256,7 @@ def test_a_full_disk_is_seen_before_the_first_frame(
     monkeypatch.setattr(film_module.shutil, "disk_usage", lambda _path: full)
     frames_seen: list[int] = []
     progress: Callable[..., bool] = lambda done, _t, _p: bool(frames_seen.append(done)) or True  # noqa: E731
-    with pytest.raises(Refused, match="free some space"):
+    with pytest.raises(InvalidInput, match="free some space"):
         export(tmp_path / "turn.mp4", camera, on_progress=progress)
     assert frames_seen == []
 
@@ -266,7 +266,7 @@ def test_an_encoder_that_dies_is_refused_in_one_line(tmp_path: Path) -> None:
     broken = film_module.FilmFormat(".mp4", "mp4", "libx264", "yuv420p", options=("-crf", "x"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(film_module, "FILM_FORMATS", (broken,))
-        with pytest.raises(Refused) as refusal, open_film(tmp_path / "a.mp4", (48, 48)) as add:
+        with pytest.raises(InvalidInput) as refusal, open_film(tmp_path / "a.mp4", (48, 48)) as add:
             for _ in range(50):
                 add(picture)
     assert "\n" not in str(refusal.value) and "a.mp4" in str(refusal.value)
@@ -283,7 +283,7 @@ def test_an_ffmpeg_that_does_not_work_is_refused_before_any_work(
     fails.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / program))
     session: Any = DrawnSession()
-    with pytest.raises(Refused, match="films need") as refusal:
+    with pytest.raises(InvalidInput, match="films need") as refusal:
         export_turntable(session, Parameters(), camera, tmp_path / "turn.mp4", num_frames=2)
     assert "\n" not in str(refusal.value) and program in str(refusal.value)
     assert session.views == []
@@ -295,7 +295,7 @@ def test_an_encoder_that_is_missing_is_refused_before_any_work(
 ) -> None:
     missing = film_module.FilmFormat(".mp4", "mp4", "no_such_codec", "yuv420p")
     monkeypatch.setattr(film_module, "FILM_FORMATS", (missing,))
-    with pytest.raises(Refused, match="has no encoder no_such_codec"):
+    with pytest.raises(InvalidInput, match="has no encoder no_such_codec"):
         export(tmp_path / "turn.mp4", camera)
 
 
@@ -319,7 +319,7 @@ def test_what_is_there_is_looked_at_before_the_first_frame(
     place.mkdir()
     (place / "letter.txt").write_text("dear")
     session: Any = DrawnSession()
-    with pytest.raises(Refused, match="folder"):
+    with pytest.raises(InvalidInput, match="folder"):
         export_turntable(session, Parameters(), camera, f"{tmp_path}/{name}", num_frames=2)
     assert session.views == [] and (place / "letter.txt").read_text() == "dear"
 
@@ -332,13 +332,13 @@ def test_frames_again_replace_the_old_ones(tmp_path: Path, camera: Camera) -> No
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4.txt"])
 def test_unknown_formats(name: str) -> None:
-    with pytest.raises(Refused, match=r"end it in \.mp4, \.webm, \.mov, \.gif"):
+    with pytest.raises(InvalidInput, match=r"end it in \.mp4, \.webm, \.mov, \.gif"):
         film_format(name)
 
 
 @pytest.mark.parametrize("options", [{"num_frames": 0}, {"fps": 0}, {"fps": float("nan")}])
 def test_numbers_that_make_no_film(tmp_path: Path, camera: Camera, options: Any) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         export(tmp_path / "turn.mp4", camera, **options)
 
 

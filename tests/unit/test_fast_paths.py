@@ -10,16 +10,16 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime.avatar.geometry import Geometry
-from pegasus_runtime.avatar.networks import Shading
-from pegasus_runtime.cache import Recent
 from pegasus_runtime.deform import evaluation
 from pegasus_runtime.deform import renderer as renderer_module
-from pegasus_runtime.deform.shading_table import MAX_ERROR, bake_shading, interpolate
+from pegasus_runtime.deform.shading_lut import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
+from pegasus_runtime.lru_cache import LRUCache
+from pegasus_runtime.model.geometry import Geometry
+from pegasus_runtime.model.shading import Shading
 from pegasus_runtime.passes import PASSES
 from pegasus_runtime.raster import bands
-from tests.counting import count_evaluated
+from tests.evaluation_counter import count_evaluated
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_going_back_to_an_attribute_evaluates_nothing(
 
 
 def test_the_cache_is_bounded_and_keeps_the_newest() -> None:
-    cache: Recent[bytes] = Recent(10, len)
+    cache: LRUCache[bytes] = LRUCache(10, len)
     for key in "abc":
         cache.get(key, lambda: b"1234")
     assert len(cache) == 2 and cache.num_bytes == 8

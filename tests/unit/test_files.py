@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import (
     output_file,
     output_folder,
@@ -99,7 +99,7 @@ def test_what_is_not_ours_is_left_alone(
     monkeypatch.chdir(tmp_path)  # a socket's path is short
     make(Path("out"))
     before = everything(tmp_path)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         writer(Path("out"))
     assert "out" in str(refusal.value) and "\n" not in str(refusal.value)
     assert everything(tmp_path) == before
@@ -107,10 +107,10 @@ def test_what_is_not_ours_is_left_alone(
 
 def test_a_file_is_not_replaced_by_a_folder_nor_a_folder_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
-    with pytest.raises(Refused, match="is a file, not a folder"):
+    with pytest.raises(InvalidInput, match="is a file, not a folder"):
         write_folder(tmp_path / "file")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(Refused, match="is a folder"):
+    with pytest.raises(InvalidInput, match="is a folder"):
         write(tmp_path / "folder")
     assert sorted(everything(tmp_path)) == ["file", "folder"]
 
@@ -121,7 +121,7 @@ def test_names_that_cannot_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, check: Callable
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         check(name)
     assert "\n" not in str(refusal.value) and "\0" not in str(refusal.value)
 
@@ -160,7 +160,7 @@ def test_the_current_folder_is_not_pulled_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Refused, match="name a folder in it"):
+    with pytest.raises(InvalidInput, match="name a folder in it"):
         output_folder(".", FRAMES)
 
 

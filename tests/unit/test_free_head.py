@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from trainer.assets.landmarks import landmark_lookup_bins
+from trainer.head_builder.landmarks import landmark_lookup_bins
 
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 HEAD_PATH = RESOURCES / "free_head.head"
@@ -209,7 +209,7 @@ def test_missing_anny_is_one_clear_line(tmp_path: Path) -> None:
     out = tmp_path / "head.head"
     code = (
         "import sys; sys.modules['anny'] = None\n"
-        "from trainer.assets.free_head import main\n"
+        "from trainer.head_builder.free_head import main\n"
         f"sys.exit(main(['--out', {str(out)!r}]))"
     )
     result = subprocess.run(

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 import pegasus_runtime as pr
 from pegasus_runtime.avatar.file import read_header
 from pegasus_runtime.head import load_head, load_landmarks, write_head
-from pegasus_runtime.head.file import HEADER_KEY
+from pegasus_runtime.head.head_file import HEADER_KEY
 
 MAX_SECONDS = 30.0
 """Of one file, on a machine that does much else."""
@@ -110,7 +110,7 @@ def _try(read: Callable[[], Any], seed: int) -> bool:
     started = time.perf_counter()
     try:
         read()
-    except (pr.Refused, FileNotFoundError) as refusal:
+    except (pr.InvalidInput, FileNotFoundError) as refusal:
         message = str(refusal)
         assert message.isprintable() and 0 < len(message) <= 2000, seed
         return False

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import (
     face_landmarks,
     load_free_head,
@@ -112,11 +112,11 @@ def test_damaged_head_files(tmp_path: Path) -> None:
     write_head(load_free_head(), tmp_path / "h.head")
     whole = (tmp_path / "h.head").read_bytes()
     for share in (0, 0.001, 0.5, 0.999):
-        with pytest.raises(Refused):
+        with pytest.raises(InvalidInput):
             load_head(_write(tmp_path / "t.head", whole[: int(len(whole) * share)]))
     newer = whole.replace(b'\\"version\\": 1', b'\\"version\\": 9')
     assert newer != whole
-    with pytest.raises(Refused, match="newer"):
+    with pytest.raises(InvalidInput, match="newer"):
         load_head(_write(tmp_path / "n.head", newer))
     with pytest.raises(FileNotFoundError):
         load_head(tmp_path / "none.head")
@@ -129,7 +129,7 @@ def test_reference_heads_open(golden: Path) -> None:
     head = load_head(golden / "reference_a" / "flame" / "generic_model.pkl")
     marks = load_landmarks(golden / "reference_a" / "flame" / "landmark_embedding.npy")
     assert head.with_landmarks(marks).landmarks is marks
-    with pytest.raises(Refused, match="not its landmarks"):
+    with pytest.raises(InvalidInput, match="not its landmarks"):
         from dataclasses import replace
 
         head.with_landmarks(replace(marks, faces=marks.faces + 10**5))
@@ -163,7 +163,7 @@ def test_foreign_pickles_are_refused_and_nothing_runs(
     monkeypatch.chdir(tmp_path)
     for protocol in (2, 5):
         path = _write(tmp_path / "evil.pkl", pickle.dumps(content, protocol))
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(InvalidInput) as refusal:
             load_head(path)
         assert "\n" not in str(refusal.value)
     assert not (tmp_path / "OWNED").exists()
@@ -186,7 +186,7 @@ def _doubled(levels: int) -> bytes:
     ],
 )
 def test_programs_that_exhaust_or_alter_are_refused(program: bytes, tmp_path: Path) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         load_head(_write(tmp_path / "evil.pkl", program))
 
 
@@ -201,7 +201,7 @@ def test_random_changes_are_opened_or_refused(golden: Path, tmp_path: Path) -> N
                 changed[choose.randrange(min(len(changed), 3000))] = choose.randrange(256)
             try:
                 load(_write(tmp_path / name, bytes(changed)))
-            except Refused as refusal:
+            except InvalidInput as refusal:
                 assert "\n" not in str(refusal)
 
 
@@ -210,5 +210,5 @@ def test_tensors_larger_than_their_storage_are_refused(tmp_path: Path) -> None:
     torch.save(torch.zeros(1), stream)
     huge = torch.zeros(1).expand(1 << 20, 1 << 12)
     content = {"full_lmk_faces_idx": huge}
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         load_landmarks(_write(tmp_path / "l.npy", pickle.dumps(content, 2)))

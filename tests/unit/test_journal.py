@@ -16,16 +16,16 @@ import pytest
 
 import pegasus_runtime as pr
 from app.controllers.autosave import Autosave
-from app.state.activity import Activity
+from app.state.app_dirs import state_folder
 from app.state.display import Display
 from app.state.document import Document
-from app.state.face import Wear
-from app.state.folders import state_folder
+from app.state.face import AppliedAttribute
+from app.state.jobs import Activity
 from app.state.journal import State, find_recoveries, line_of, new_journal, read_journal
 from app.state.project import read_project
 from app.state.records import Vocabulary
 from pegasus_runtime.assets import file_sha256
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = pr.NetworkSizes(num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0)
@@ -63,7 +63,7 @@ def change(document: Document, rng: random.Random) -> None:
         document.set_pose({rng.randrange(15): rng.uniform(-1, 1)}, "Pose")
     elif kind == 1:
         strength = rng.uniform(0, 1.5)
-        document.wear("hair", rng.choice([None, Wear("hair_curly", strength)]), "Hair")
+        document.wear("hair", rng.choice([None, AppliedAttribute("hair_curly", strength)]), "Hair")
     elif kind == 2:
         document.set_view(document.view.orbited(rng.random(), rng.random() - 0.5))
     elif kind == 3:
@@ -147,7 +147,7 @@ def test_a_damaged_journal_is_refused_or_read_and_nothing_else(avatar, tmp_path,
             if recovery is not None:
                 restored = recovery.restored(avatar)
                 document.restore(restored.kept, restored.entries, restored.position)
-        except (Refused, FileNotFoundError) as refused:
+        except (InvalidInput, FileNotFoundError) as refused:
             assert "\n" not in str(refused), seed
 
 
@@ -216,7 +216,7 @@ import queue, sys, time
 import pegasus_runtime as pr
 from pathlib import Path
 from app.controllers.autosave import Autosave
-from app.state.activity import Activity
+from app.state.jobs import Activity
 from app.state.document import Document
 from app.state.project import save_project
 from pegasus_runtime.assets import file_sha256

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
-from pegasus_runtime.numba_start import njit
+from pegasus_runtime.cpu.jit import njit
 
 @njit(cache=True)
 def add(a, b):

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from app.state.number_text import read_number
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def test_both_decimal_signs_all_digits_and_the_unit_are_read(text: str, number: 
      "50 %", "12 px", "²", "0.5;", "5" * 401, "1\u066c000", "0 5 0", "1;2", "5m"],
 )  # fmt: skip
 def test_what_is_no_number_or_two_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidInput) as refused:
         read_number(text, ("°",))
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 120
 
 
 @pytest.mark.parametrize("text", ["1.000", "40,000", "1.5", "0,5"])
 def test_a_whole_number_is_not_guessed(text: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         read_number(text, is_whole=True)
 
 

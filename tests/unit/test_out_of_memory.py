@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pegasus_runtime.memory import is_out_of_memory
-from trainer import __main__ as trainer
+from trainer import cli as trainer
 
 
 def _raise(error: Exception) -> None:

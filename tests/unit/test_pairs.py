@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import load_free_head
-from tests.fake_capture import SIDE, write_fake_capture
+from tests.factories import SIDE, write_small_capture
 from trainer.config.loading import load_config
-from trainer.config.schema import DataConfig, ModelConfig, PointConfig, TrainingConfig
+from trainer.config.training import DataConfig, PointConfig, TrainingConfig
 from trainer.data.dataset import load_capture
 from trainer.data.pairs import is_pair, worn_by
-from trainer.engine.loop import train
-from trainer.synthesis.config import PAIRS, CaptureConfig
-from trainer.synthesis.dome import CENTRE
-from trainer.synthesis.looks import look_of
-from trainer.synthesis.person import Person, make_person
+from trainer.engine.train import train
+from trainer.synthetic.appearance import appearance_of
+from trainer.synthetic.config import PAIRS, CaptureConfig
+from trainer.synthetic.person import Person, make_person
+from trainer.synthetic.skull_radius_map import CENTRE
 
 PRESET = Path(__file__).resolve().parents[2] / "resources" / "presets" / "demo_pairs.yaml"
 
@@ -47,7 +47,7 @@ def test_the_capture_draws_pairs_and_no_others() -> None:
     assert len(config.subjects) == 4 and set(config.subjects) <= set(PAIRS)
     assert config.num_frames("hat_cap+hair_bob") == 10
     for wrong in ("hat_cap+hat_beanie", "hat_cap+hair_mohawk", "source+hat_cap", "hat_cap+hat_cap"):
-        with pytest.raises(Refused, match=r"NAME\+NAME of two categories"):
+        with pytest.raises(InvalidInput, match=r"NAME\+NAME of two categories"):
             CaptureConfig(subjects=(wrong,))
 
 
@@ -78,8 +78,8 @@ def test_hair_is_under_the_hat_and_falls_out_below(hat: str, locks: str) -> None
 
 
 def test_both_looks_and_both_shapes_are_there() -> None:
-    both = look_of("nose_button+mouth_full")
-    nose, mouth = look_of("nose_button"), look_of("mouth_full")
+    both = appearance_of("nose_button+mouth_full")
+    nose, mouth = appearance_of("nose_button"), appearance_of("mouth_full")
     assert both["lip_colour"] == mouth["lip_colour"] != nose["lip_colour"]
     assert both["replaced"] == nose["replaced"] + mouth["replaced"]
     head = load_free_head()
@@ -91,17 +91,15 @@ def test_both_looks_and_both_shapes_are_there() -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subjects = {"source": 4, "hat_a": 3, "nose_b": 3, "hat_a+nose_b": 2, "hat_z+nose_b": 2}
-    return write_fake_capture(tmp_path_factory.mktemp("capture"), subjects)
+    return write_small_capture(tmp_path_factory.mktemp("capture"), subjects)
 
 
 def config_for(folder: Path, pairs: Path | str = "") -> TrainingConfig:
     return TrainingConfig(
         steps=2,
-        warm_start_steps=2,
         device="cpu",
         threads=1,
         data=DataConfig(str(folder), image_size=SIDE, held_out_every=3, pairs=str(pairs)),
-        model=ModelConfig(geometry_width=16, geometry_depth=2, deformer_width=16, shading_width=8),
         points=PointConfig(initial=200, maximum=200, initial_radius=0.1),
     )
 
@@ -123,7 +121,7 @@ def test_a_folder_of_pairs_that_is_none_is_refused_before_any_step(
     data = config_for(folder, tmp_path / "nowhere").data
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_capture(data)
-    with pytest.raises(Refused, match=r"data.pairs = .* holds no folder NAME\+NAME"):
+    with pytest.raises(InvalidInput, match=r"data.pairs = .* holds no folder NAME\+NAME"):
         load_capture(replace(data, pairs=str(tmp_path)))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.state import folders
+from app.state import app_dirs
 from app.state.preferences import Preferences
 
 
@@ -105,8 +105,8 @@ def test_where_nothing_can_be_kept_the_editor_works_in_memory(
     for theme in ("light", "dark", "light"):
         preferences.theme = theme
         preferences.keep()
-    problems = [*folders.folder_problems(), *told]
+    problems = [*app_dirs.folder_problems(), *told]
     assert any(str(tmp_path) in text or "/proc/nobody" in text for text in problems)
     assert len(told) <= 1 and all("\n" not in text for text in problems)
-    assert folders.cache_folder().is_dir() and folders.home_folder().is_dir()
-    assert folders.expanded("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    assert app_dirs.cache_folder().is_dir() and app_dirs.home_folder().is_dir()
+    assert app_dirs.expanded("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")

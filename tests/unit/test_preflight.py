@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from trainer.config.schema import ModelConfig, PointConfig, TrainingConfig
+from trainer.config.training import ModelConfig, PointConfig, TrainingConfig
 from trainer.data.machine_check import check_device
 from trainer.data.preflight import check_processes, check_start
 from trainer.data.preflight_report import Report

@@ -15,7 +15,7 @@ import yaml
 from app.state.display import Display
 from app.state.document import Snapshot
 from app.state.export_settings import ExportSettings
-from app.state.face import Face, Wear
+from app.state.face import AppliedAttribute, Face
 from app.state.project import (
     AvatarNotFound,
     OtherAvatar,
@@ -29,7 +29,7 @@ from app.state.records import Vocabulary, face_record, read_face
 from app.state.view import View
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 NAMES = tuple(f"look {i}" for i in range(48)) + ("smile: left", "- 7 #")
 SHAPES = tuple(f"shape {i + 1}" for i in range(100))
@@ -48,7 +48,7 @@ def avatar_at(path: Path, names=NAMES, attributes=("hair_curly", "hair_long", "h
         categories=("hair", "hat"),
         attributes_of=lambda c: [a for a in attributes if a.startswith(f"{c}_")],
         neutral=lambda: zeros,
-        points=(),
+        rest_points=(),
         default_camera=lambda size: Camera.orbit(np.zeros(3), 3.0, image_size=size),
     )
 
@@ -66,7 +66,10 @@ def wild_snapshot(seed: int) -> Snapshot:
             tuple(number() for _ in range(50)),
             tuple(number() for _ in range(15)),
             tuple(number() for _ in range(100)),
-            {"hair": Wear("hair_curly", number()), "hat": Wear("hat_beanie")},
+            {
+                "hair": AppliedAttribute("hair_curly", number()),
+                "hat": AppliedAttribute("hat_beanie"),
+            },
         ),
         view,
         Display("normal", "colour", (rng.random(), rng.random(), 1 / 3)),
@@ -95,7 +98,7 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path, seed):
 
 def test_a_project_is_read_by_people_and_by_name(tmp_path):
     face = Face(shape=(0.125,) * 100).with_expression({48: 0.75}).with_pose({6: 0.25})
-    face = face.wearing("hair", Wear("hair_curly", 0.5))
+    face = face.wearing("hair", AppliedAttribute("hair_curly", 0.5))
     path, _ = saved(tmp_path, Snapshot(face, View(), Display()))
     content = yaml.safe_load(path.read_text())
     assert content["version"] == 1
@@ -111,7 +114,9 @@ def test_a_project_is_read_by_people_and_by_name(tmp_path):
 
 def test_what_another_avatar_does_not_have_is_told_and_kept(tmp_path):
     face = Face(shape=(0.125,) * 100).with_expression({48: 0.75, 2: 0.5})
-    face = face.wearing("hair", Wear("hair_curly")).wearing("hat", Wear("hat_beanie", 0.5))
+    face = face.wearing("hair", AppliedAttribute("hair_curly")).wearing(
+        "hat", AppliedAttribute("hat_beanie", 0.5)
+    )
     path, _ = saved(tmp_path, Snapshot(face, View(), Display()))
     bald = avatar_at(tmp_path / "bald.avatar", names=NAMES[:48] + ("a", "b"), attributes=())
     kept, reading = read_project(path).snapshot(bald, Display())
@@ -119,7 +124,7 @@ def test_what_another_avatar_does_not_have_is_told_and_kept(tmp_path):
     assert reading.missing == [
         "expression smile: left", "attribute hair_curly", "attribute hat_beanie"
     ]  # fmt: skip
-    chosen = kept.face.wearing("hair", Wear("hair_new"))
+    chosen = kept.face.wearing("hair", AppliedAttribute("hair_new"))
     record = face_record(chosen, Vocabulary.of(bald), reading.unknown)
     assert record["expression"] == {"smile: left": 0.75, "look 2": 0.5}
     assert record["attributes"]["hair"]["name"] == "hair_new"
@@ -188,7 +193,7 @@ GARBAGE = {
 def test_garbage_is_refused_in_a_line_that_names_file_and_key(tmp_path, text):
     path = tmp_path / "bad.pegasus.yaml"
     path.write_text(text)
-    with pytest.raises(Refused, match=GARBAGE[text]) as refused:
+    with pytest.raises(InvalidInput, match=GARBAGE[text]) as refused:
         read_project(path)
     assert "bad.pegasus.yaml" in str(refused.value) and "\n" not in str(refused.value)
 
@@ -203,7 +208,7 @@ def test_a_damaged_project_is_refused_or_read_and_nothing_else(tmp_path, fuzz_se
         path.write_bytes(raw[: rng.choice([None, rng.randrange(len(raw))])])
         try:
             read_project(path).snapshot(avatar, Display())
-        except Refused as refused:
+        except InvalidInput as refused:
             assert not re.search(r"[\r\n]", str(refused)), seed
 
 

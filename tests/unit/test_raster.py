@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pegasus_runtime import raster
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.raster.pixel_grid import pixel_centres
 
 
@@ -150,7 +150,7 @@ def test_wrong_values_are_refused_in_one_line(change: dict[str, object]) -> None
         "radius": 0.1,
         **change,
     }
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         raster.render_points(**options)  # type: ignore[arg-type]
     message = str(refusal.value)
     assert "\n" not in message
@@ -158,8 +158,8 @@ def test_wrong_values_are_refused_in_one_line(change: dict[str, object]) -> None
 
 
 def test_an_engine_that_does_not_import_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pegasus_runtime.raster.numba_engine", None)
-    with pytest.raises(Refused, match="engine 'numba': cannot be loaded"):
+    monkeypatch.setitem(sys.modules, "pegasus_runtime.raster.numba.engine", None)
+    with pytest.raises(InvalidInput, match="engine 'numba': cannot be loaded"):
         raster.rasterize(torch.zeros(1, 3), (2, 2), 0.1, engine="numba")
     fragments = raster.rasterize(torch.zeros(1, 3), (2, 2), 0.1)
     assert fragments.engine == "torch"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pegasus_runtime.raster import numba_sort
+from pegasus_runtime.raster.numba import sorting
 
 CROWD = 30_000
 RANDOM = np.random.default_rng(3)
@@ -26,7 +26,7 @@ def order(depths: np.ndarray, starts: list[int]) -> np.ndarray:
     points = np.zeros((len(depths), 3), np.float32)
     points[:, 2] = depths
     entries = np.empty(len(depths), np.int32)
-    numba_sort.sort_tiles(
+    sorting.sort_tiles(
         points.view(np.uint32), np.array(starts), np.arange(len(depths), dtype=np.int32), 2,
         np.empty(len(depths), np.uint32), np.empty(len(depths), np.uint64), entries,
     )  # fmt: skip

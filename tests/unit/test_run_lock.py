@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
 from pegasus_runtime.run_lock import LOCK_FILE, Owner, find_owner, hold
 
@@ -49,7 +49,9 @@ def test_one_at_a_time_until_the_owner_is_dead(tmp_path: Path) -> None:
         holder = start_holder(tmp_path)
         found = find_owner(tmp_path)
         assert found is not None and found.process.pid == holder.pid
-        with pytest.raises(Refused, match=rf"training is running there \(process {holder.pid}\)"):
+        with pytest.raises(
+            InvalidInput, match=rf"training is running there \(process {holder.pid}\)"
+        ):
             hold(tmp_path).__enter__()
         end(holder)
         holder.wait(20)
@@ -62,7 +64,7 @@ def test_one_at_a_time_until_the_owner_is_dead(tmp_path: Path) -> None:
 
 def test_owners_elsewhere_are_believed_while_they_touch_their_file(tmp_path: Path) -> None:
     path = write_lock(tmp_path, ProcessIdentity(1, 1.0, "far"))
-    with pytest.raises(Refused, match=r"process 1 on 'far'"):
+    with pytest.raises(InvalidInput, match=r"process 1 on 'far'"):
         hold(tmp_path).__enter__()
     os.utime(path, (1, 1))
     with hold(tmp_path):

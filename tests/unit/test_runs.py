@@ -16,7 +16,7 @@ from app.runs import launch
 from app.runs.event_reader import EventReader
 from app.runs.run import Run, Status, advice
 from app.runs.run_list import RunList
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
 from pegasus_runtime.run_lock import LOCK_FILE, hold
 
@@ -132,9 +132,9 @@ def test_pause_and_resume(started: Run) -> None:
 
 
 def test_a_second_start_is_refused(started: Run) -> None:
-    with pytest.raises(Refused, match=r"a training is running there \(process \d+\)"):
+    with pytest.raises(InvalidInput, match=r"a training is running there \(process \d+\)"):
         launch.start_run(started.folder, "steps: 1\n")
-    with pytest.raises(Refused, match="stop it first"):
+    with pytest.raises(InvalidInput, match="stop it first"):
         launch.resume_run(Run(started.folder))
 
 
@@ -146,7 +146,7 @@ def test_stopping_saves_and_stopping_now_does_not(started: Run) -> None:
     launch.stop_now(started)
     wait_for(lambda: started.state().status is Status.INTERRUPTED)
     assert started.state().detail == "stopped, not saved"
-    with pytest.raises(Refused, match="holds a run already"):
+    with pytest.raises(InvalidInput, match="holds a run already"):
         launch.start_run(started.folder, "steps: 1\n")
 
 
@@ -197,7 +197,9 @@ def test_runs_of_others_are_judged_by_their_lock(tmp_path: Path) -> None:
     with hold(tmp_path):
         assert run.state().status is Status.RUNNING
         assert run.state().detail == f"started in a terminal, process {os.getpid()}"
-        with pytest.raises(Refused, match=rf"training is running there \(process {os.getpid()}\)"):
+        with pytest.raises(
+            InvalidInput, match=rf"training is running there \(process {os.getpid()}\)"
+        ):
             launch.resume_run(run)
     assert run.state().status is Status.INTERRUPTED
     far = {"pid": 1, "started": 1.0, "host": "far"}
@@ -269,7 +271,7 @@ def test_runs_are_found_again(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         RunList().add(folder)
     folder.mkdir()
-    with pytest.raises(Refused, match="not a run folder"):
+    with pytest.raises(InvalidInput, match="not a run folder"):
         RunList().add(folder)
     (folder / "config.yaml").write_text("steps: 7\n", "utf-8")
     run = RunList().add(folder)

@@ -14,14 +14,14 @@ import pegasus_runtime as pr
 from pegasus_runtime.head import Head
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.surfels import NUM_STATES, new_surfels
-from tests.fake_capture import SIDE, write_fake_capture
-from trainer.config.schema import DataConfig, LossConfig, PointConfig, TrainingConfig
+from tests.factories import SIDE, write_small_capture
+from trainer.config.training import DataConfig, LossConfig, PointConfig, TrainingConfig
 from trainer.data.dataset import Capture, load_capture
 from trainer.engine.densification import SurfelStatistics, grown, kept
-from trainer.engine.loop import train
-from trainer.engine.ranks import Ranks
+from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import SurfelSet
 from trainer.engine.surfel_state import SurfelState
+from trainer.engine.train import train
 from trainer.engine.train_state import TrainContext
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def head() -> Head:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
-    folder = write_fake_capture(
+    folder = write_small_capture(
         tmp_path_factory.mktemp("capture"), {"source": 6, "nose_a": 4, "hat_b": 4}
     )
     return TrainingConfig(
@@ -82,9 +82,9 @@ def take_step(state: SurfelState, capture: Capture, subject: str, step: int) -> 
     losses, seen = state.losses(frame, torch.Generator(), step)
     total = state.weigh(losses, 0.0)
     total.backward()
-    state.note(seen)
+    state.note(seen, 1)
     state.set_rates(step, 0.0)
-    assert state.descend()
+    assert state.optimizer_step()
     return float(total.detach())
 
 
@@ -144,7 +144,7 @@ def test_growth_keeps_survivors_and_their_moments(state: SurfelState, capture: C
     for name, parameter in cloud.source.learned.items():
         moments[name] = state.optimiser.state[parameter]["exp_avg"].clone()
     triangle = cloud.source.triangle.clone()
-    state.share(Ranks(CPU))
+    state.share(ProcessGroup(CPU))
     statistics = state.statistics[cloud.source]
     survivors = kept(cloud.source, statistics, True)
     nose = cloud.find("nose_a")
@@ -196,7 +196,7 @@ def test_faint_and_hidden_surfels_go_and_wrong_ones_are_split() -> None:
     values[4, 1] = 0.0
     values[7, 0] = 50.0
     statistics.add(values)
-    statistics.share(Ranks(CPU))
+    statistics.share(ProcessGroup(CPU))
     survivors = kept(each, statistics, True)
     assert survivors.tolist() == [0, 1, 3, 5, 6, 7, 8, 9]
     assert len(kept(each, statistics, False)) == count
@@ -204,9 +204,9 @@ def test_faint_and_hidden_surfels_go_and_wrong_ones_are_split() -> None:
     assert len(grown([statistics], [survivors], 8, 1.0)[0]) == 0, "there is no room"
     rarely = SurfelStatistics.none(2, CPU)
     rarely.add(torch.tensor([[20.0, 30.0], [1.0, 30.0]]))
-    rarely.share(Ranks(CPU))
+    rarely.share(ProcessGroup(CPU))
     statistics.add(values)
-    statistics.share(Ranks(CPU))
+    statistics.share(ProcessGroup(CPU))
     split = grown([statistics, rarely], [survivors, torch.arange(2)], 12, 0.2)
     assert [part.tolist() for part in split] == [[7], [0]], "by the error of a frame"
     unseen = SurfelStatistics.none(count, CPU)
@@ -263,5 +263,5 @@ def test_a_checkpoint_of_the_other_model_is_refused(
 ) -> None:
     _run(replace(config, steps=1), capture, head, tmp_path / "run")
     other = replace(config, steps=2, model=replace(config.model, kind="published"))
-    with pytest.raises(pr.Refused, match=r"model.kind|Model"):
+    with pytest.raises(pr.InvalidInput, match=r"model.kind|Model"):
         _run(other, capture, head, tmp_path / "run")  # type: ignore[arg-type]

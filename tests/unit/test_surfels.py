@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import pegasus_runtime as pr
-from pegasus_runtime.avatar.latent import LatentCodes
 from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.passes import PASSES
 from pegasus_runtime.surfels.attributes import (
     CHANGED,
@@ -330,7 +330,7 @@ def test_damaged_arrays_are_refused_in_a_line(
     change, reason = BROKEN[name]
     tensors[name] = change(tensors[name].clone()).contiguous()
     save_file(tensors, path, metadata)
-    with pytest.raises(pr.Refused, match=reason) as refused:
+    with pytest.raises(pr.InvalidInput, match=reason) as refused:
         pr.load_avatar(path)
     assert "\n" not in str(refused.value) and str(path) in str(refused.value)
 
@@ -347,5 +347,5 @@ def test_missing_arrays_are_refused_in_a_line(avatar: SurfelAvatar, tmp_path: Pa
         del tensors[name]
         other = tmp_path / "b.avatar"
         save_file(tensors, other, metadata)
-        with pytest.raises(pr.Refused):
+        with pytest.raises(pr.InvalidInput):
             pr.load_avatar(other)

@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from pegasus_runtime.constraints import Constraint
-from pegasus_runtime.errors import Refused
-from trainer.__main__ import main
+from pegasus_runtime.errors import InvalidInput
+from trainer.cli import main
 from trainer.config.loading import load_config, to_yaml
 from trainer.config.presets import describe_training
-from trainer.config.schema import DataConfig, TrainingConfig
 from trainer.config.settings import refuse_changes, values_of
-from trainer.synthesis.config import CaptureConfig
+from trainer.config.training import DataConfig, TrainingConfig
+from trainer.synthetic.config import CaptureConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,7 +102,7 @@ def test_text_settings_take_text(text: str, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_named(settings: list[str], says: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=says) as refusal:
+    with pytest.raises(InvalidInput, match=says) as refusal:
         read(*settings)
     assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 700
 
@@ -125,7 +125,7 @@ def test_mistakes_are_named(settings: list[str], says: str, tmp_path: Path) -> N
 def test_files_that_are_no_configuration(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(text, "utf-8")
-    with pytest.raises(Refused, match=says) as refusal:
+    with pytest.raises(InvalidInput, match=says) as refusal:
         load_config(TrainingConfig, path)
     assert "\n" not in str(refusal.value)
 
@@ -137,9 +137,9 @@ def test_an_empty_file_has_the_usual_values(tmp_path: Path) -> None:
 
 
 def test_python_is_held_to_the_same() -> None:
-    with pytest.raises(Refused, match="image_size"):
+    with pytest.raises(InvalidInput, match="image_size"):
         DataConfig(image_size=True)
-    with pytest.raises(Refused, match="steps"):
+    with pytest.raises(InvalidInput, match="steps"):
         replace(TrainingConfig(), steps=10**400)
     assert TrainingConfig(seed=0).points.noise == 0.5
     assert isinstance(DataConfig(memory_gb=1).memory_gb, float)
@@ -157,7 +157,7 @@ def test_what_cannot_change_in_a_run_is_named() -> None:
         before, read("steps=20", "optimiser.points=1", "seed=3", "model.geometry_width=16")
     )
     refuse_changes({}, read("seed=3"))
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         refuse_changes(before, read("seed=4", "model.geometry_width=32", "steps=11"))
     text = str(refusal.value)
     assert "seed cannot change in a run: it was 3, now it is 4" in text

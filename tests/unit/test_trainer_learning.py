@@ -12,22 +12,23 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import load_free_head
-from tests.fake_capture import SIDE, write_fake_capture
-from trainer.config.schema import (
+from tests.factories import SIDE, write_small_capture
+from trainer.config.training import (
     DataConfig,
     ModelConfig,
     PointConfig,
     TrainingConfig,
 )
 from trainer.data.dataset import Capture, load_capture
-from trainer.engine.batch import Batch
-from trainer.engine.loop import train
+from trainer.engine.accumulate import Batch
+from trainer.engine.distributed import ProcessGroup
+from trainer.engine.models import new_state, saved_state
 from trainer.engine.published_state import PublishedState
-from trainer.engine.ranks import Ranks
 from trainer.engine.surfel_state import SurfelState
-from trainer.engine.train_state import TrainContext, TrainState, new_state, saved_state
+from trainer.engine.train import train
+from trainer.engine.train_state import TrainContext, TrainState
 
 CPU = torch.device("cpu")
 
@@ -35,7 +36,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def capture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("capture")
-    return write_fake_capture(folder, {"source": 6, "hair_a": 4})
+    return write_small_capture(folder, {"source": 6, "hair_a": 4})
 
 
 def make_config(capture_folder: Path, kind: str) -> TrainingConfig:
@@ -115,13 +116,13 @@ def test_pictures_that_do_not_fit_are_read_as_they_are_needed(
 
 
 def test_a_picture_that_breaks_later_is_named(config: TrainingConfig, tmp_path: Path) -> None:
-    folder = write_fake_capture(tmp_path, {"source": 6})
+    folder = write_small_capture(tmp_path, {"source": 6})
     data = replace(config.data, folder=str(folder), memory_gb=1e-9)
     frame = load_capture(data).training["source"][0]
     path = folder / "source" / "image" / f"{frame.record.name}.png"
     good = path.read_bytes()
     path.write_bytes(good[:100] + bytes(len(good) - 112) + good[-12:])
-    with pytest.raises(Refused, match=r"image/.*is damaged.*; repair it or list frame"):
+    with pytest.raises(InvalidInput, match=r"image/.*is damaged.*; repair it or list frame"):
         _ = frame.pictures
 
 
@@ -181,7 +182,7 @@ def test_numbers_that_stay_none_end_the_training(
     kind = _state_class(config)
     plain = kind.weigh
     monkeypatch.setattr(kind, "weigh", lambda *given: plain(*given) * float("nan"))
-    with pytest.raises(Refused, match="step 1: the loss total is not a number, after 3 tries"):
+    with pytest.raises(InvalidInput, match="step 1: the loss total is not a number, after 3 tries"):
         _run(config, capture, tmp_path)
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-00000000"]
 
@@ -190,10 +191,10 @@ def _after(config: TrainingConfig, capture: Capture, steps: int) -> tuple[TrainS
     """What is trained after so many steps, and what goes on with it."""
     context = TrainContext(config, capture, load_free_head(), CPU)
     state = new_state(context)
-    batch = Batch(context, state, Ranks(CPU))
+    batch = Batch(context, state, ProcessGroup(CPU))
     for step in range(steps):
-        batch.gather(step, 0.0, False)
-        assert state.descend()
+        batch.accumulate_gradients(step, 0.0, False)
+        assert state.optimizer_step()
     return state, batch
 
 
@@ -208,7 +209,7 @@ def test_gradients_of_a_batch_are_the_mean_of_its_frames(
 
     def gradients(batch_size: int, step: int) -> list[torch.Tensor]:
         sized = replace(context, config=replace(config, batch_size=batch_size))
-        Batch(sized, state, Ranks(CPU)).gather(step, 0.0, False)
+        Batch(sized, state, ProcessGroup(CPU)).accumulate_gradients(step, 0.0, False)
         parameters = state.module.parameters()
         return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in parameters]
 
@@ -234,6 +235,7 @@ def test_growth_and_pruning_keep_the_moments_of_survivors(
 ) -> None:
     state, batch = _after(config, capture, 6)
     before = _rows(state)
+    state.share(ProcessGroup(CPU))
     state.change_points(config.points.grow_every)
     after = _rows(state)
     assert before and after.keys() == before.keys()
@@ -248,8 +250,8 @@ def test_growth_and_pruning_keep_the_moments_of_survivors(
         assert bool((carried | (moments[rows] == 0).all(dim=1)).all()), name
         if len(rows) > 50:
             assert float(carried.float().mean()) > 0.5, name
-    batch.gather(config.points.grow_every, 0.0, False)
-    assert state.descend()
+    batch.accumulate_gradients(config.points.grow_every, 0.0, False)
+    assert state.optimizer_step()
 
 
 def test_an_attribute_follows_its_surfels(capture_folder: Path, capture: Capture) -> None:
@@ -279,17 +281,17 @@ def test_a_break_changes_no_bit_with_several_threads(
 
     def losses(break_after: int) -> list[dict[str, float]]:
         state, found = new_state(context), []
-        batch = Batch(context, state, Ranks(CPU))
+        batch = Batch(context, state, ProcessGroup(CPU))
         for step in range(4):
             if step == break_after:
                 file = io.BytesIO()
                 torch.save(state.snapshot(), file)
                 file.seek(0)
                 state = saved_state(context, torch.load(file, weights_only=True))
-                batch = Batch(context, state, Ranks(CPU))
+                batch = Batch(context, state, ProcessGroup(CPU))
             state.set_rates(step, 0.0)
-            found.append(batch.gather(step, 0.0, False).losses)
-            assert state.descend()
+            found.append(batch.accumulate_gradients(step, 0.0, False).losses)
+            assert state.optimizer_step()
         return found
 
     torch.set_num_threads(2)

@@ -11,9 +11,9 @@ import yaml
 
 import pegasus_runtime as pr
 from pegasus_runtime.head import load_free_head
-from pegasus_runtime.head.file import write_head
-from tests.fake_capture import SIDE, write_fake_capture
-from trainer.__main__ import main
+from pegasus_runtime.head.head_file import write_head
+from tests.factories import SIDE, write_small_capture
+from trainer.cli import main
 
 SETTINGS = {
     "checkpoint_every": 1,
@@ -45,7 +45,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tmp_path_factory: pytest.TempPathFactory, head: Path) -> Path:
     """A run of two steps on its own head."""
     folder = tmp_path_factory.mktemp("run")
-    capture = write_fake_capture(folder / "capture", {"source": 3})
+    capture = write_small_capture(folder / "capture", {"source": 3})
     words = sets(**{**SETTINGS, "data.folder": capture, "steps": 2, "data.source": "source"})
     assert main(["train", "--out", str(folder / "run"), "--head", str(head), *words]) == 0
     return folder / "run"

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from pegasus_runtime import raster
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.raster.engine import choose_engine
-from pegasus_runtime.raster.triton_support import require_triton
+from pegasus_runtime.raster.triton.support import require_triton
 
-ENGINE = "pegasus_runtime.raster.triton_engine"
+ENGINE = "pegasus_runtime.raster.triton.engine"
 ROOT = Path(__file__).resolve().parents[2]
 
 # Makes machine code of all kernels for one generation of GPUs, which takes no GPU.
@@ -24,7 +24,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from pegasus_runtime.raster import triton_bins, triton_kernels
+from pegasus_runtime.raster.triton import binning, kernels
 from pegasus_runtime.raster.triton import surfel_kernels
 
 TYPES = {
@@ -41,12 +41,12 @@ FINDING = {"NUM_SLOTS": 4, "SIDE": 16, "CHUNK": 16, "INDEX_ONLY": False}
 SURFELS = {"NUM_CHANNELS": 3, "CHANNELS": 4, "SIDE": 16, "AT_ONCE": 16}
 BINNING = {"SLOTS_DOWN": 2, "SLOTS_ACROSS": 2, "POINTS": 256}
 ARGUMENTS = {
-    triton_bins.write_keys: BINNING,
-    triton_kernels.find_nearest: FINDING,
-    triton_kernels.blend: DRAWING,
-    triton_kernels.blend_gradients: DRAWING,
-    triton_kernels.scatter_distances: DRAWING,
-    triton_kernels.mark_visible: DRAWING,
+    binning.write_keys: BINNING,
+    kernels.find_nearest: FINDING,
+    kernels.blend: DRAWING,
+    kernels.blend_gradients: DRAWING,
+    kernels.scatter_distances: DRAWING,
+    kernels.mark_visible: DRAWING,
     surfel_kernels.draw: SURFELS,
     surfel_kernels.draw_gradients: SURFELS,
     surfel_kernels.weigh: SURFELS,
@@ -92,7 +92,7 @@ def test_without_a_cuda_device_it_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.delitem(sys.modules, ENGINE, raising=False)
-    with pytest.raises(Refused, match="engine 'triton': .* needs a CUDA device"):
+    with pytest.raises(InvalidInput, match="engine 'triton': .* needs a CUDA device"):
         raster.rasterize(torch.zeros(1, 3), (2, 2), 0.1, engine="triton")
     assert "triton" not in raster.available_engines()
     assert "CUDA" in raster.missing_engines()["triton"]

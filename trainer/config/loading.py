@@ -11,11 +11,11 @@ import yaml
 
 from pegasus_runtime.constraints import shown
 from pegasus_runtime.documents import parse_yaml, read_yaml
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from trainer.config.settings import (
+    InvalidSettings,
     Problem,
     Settings,
-    SettingsRefused,
     own_settings,
     sections_of,
     settings_of,
@@ -38,20 +38,21 @@ def load_config(
 
     Raises:
         FileNotFoundError: there is no such file.
-        Refused: an unknown key (the nearest known one is named), or values that cannot be used.
+        InvalidInput: an unknown key (the nearest known one is named), or values that cannot be
+            used.
     """
     values: dict[str, Any] = {}
     if path is not None:
         # Words stay words here: 074 is a number for a number, and a name for a name.
         values = read_yaml(path, as_texts=True) or {}
         if not isinstance(values, dict):
-            raise Refused(f"{path}: expected keys and values.")
+            raise InvalidInput(f"{path}: expected keys and values.")
     for setting in settings:
         _apply(kind, values, setting)
     try:
         return build(kind, values)
-    except SettingsRefused as error:
-        raise SettingsRefused(error.problems, str(path or "configuration")) from None
+    except InvalidSettings as error:
+        raise InvalidSettings(error.problems, str(path or "configuration")) from None
 
 
 def to_yaml(config: Settings) -> str:
@@ -84,7 +85,7 @@ def build(kind: type[Config], values: Mapping[str, Any], prefix: str = "") -> Co
     """A configuration, or its section ``prefix``, of plain values, nested as in a file.
 
     Raises:
-        SettingsRefused: all that is unknown or cannot be used, by its dotted key.
+        InvalidSettings: all that is unknown or cannot be used, by its dotted key.
     """
     sections = sections_of(kind)
     known = [each.key for each in own_settings(kind)] + list(sections)
@@ -98,15 +99,15 @@ def build(kind: type[Config], values: Mapping[str, Any], prefix: str = "") -> Co
         if name in given:
             try:
                 given[name] = _build_section(section, given[name], f"{prefix}{name}.")
-            except SettingsRefused as error:
+            except InvalidSettings as error:
                 problems += [Problem(f"{name}.{p.key}".rstrip("."), p.text) for p in error.problems]
                 del given[name]
     try:
         built = kind(**given)
-    except SettingsRefused as error:
+    except InvalidSettings as error:
         problems += error.problems
     if problems:
-        raise SettingsRefused(problems)
+        raise InvalidSettings(problems)
     return built
 
 
@@ -115,7 +116,7 @@ def _build_section(kind: type[Config], values: object, prefix: str) -> Config:
         # The name of a section with nothing below it.
         return kind()
     if not isinstance(values, Mapping):
-        raise SettingsRefused([Problem("", f"= {shown(values)}: expected a section of keys.")])
+        raise InvalidSettings([Problem("", f"= {shown(values)}: expected a section of keys.")])
     return build(kind, values, prefix)
 
 
@@ -129,12 +130,12 @@ def _unknown(key: str, known: list[str], prefix: str) -> str:
 def _apply(kind: type[Settings], values: dict[str, Any], setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise Refused(f"--set {shown(setting)}: write it as key=value or key.sub=value.")
+        raise InvalidInput(f"--set {shown(setting)}: write it as key=value or key.sub=value.")
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise Refused(f"--set {shown(setting)}: {section} has no keys below it.")
+            raise InvalidInput(f"--set {shown(setting)}: {section} has no keys below it.")
     values[last] = _value_of(text, _is_text(kind, key), f"--set {shown(setting)}")
 
 

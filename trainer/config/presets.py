@@ -7,8 +7,8 @@ from importlib.resources import as_file, files
 from typing import Any
 
 from trainer.config.loading import load_config
-from trainer.config.schema import TrainingConfig
 from trainer.config.settings import settings_of, values_of
+from trainer.config.training import TrainingConfig
 
 FORMAT = 1
 """of what `describe_training` gives; a program that reads it compares the number"""

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from pegasus_runtime.constraints import Constraint, shown
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 _KINDS: dict[Any, tuple[str, str]] = {
     int: ("int", ""),
@@ -69,7 +69,7 @@ class Problem:
         return f"{self.key} {self.text}".rstrip()
 
 
-class SettingsRefused(Refused):
+class InvalidSettings(InvalidInput):
     """One line that names every setting that is wrong."""
 
     def __init__(self, problems: list[Problem], where: str = "", advice: str = "") -> None:
@@ -147,7 +147,7 @@ class Settings:
     """Base of the dataclasses: a value that cannot be used is refused when it is made.
 
     Raises:
-        SettingsRefused: what is wrong with which settings.
+        InvalidSettings: what is wrong with which settings.
     """
 
     def __post_init__(self) -> None:
@@ -156,10 +156,10 @@ class Settings:
             given = getattr(self, each.key)
             try:
                 object.__setattr__(self, each.key, each.constraint.convert(given))
-            except Refused as error:
+            except InvalidInput as error:
                 problems.append(Problem(each.key, f"= {shown(given)}: {error}"))
         if problems or (problems := list(self.conflicts())):
-            raise SettingsRefused(problems)
+            raise InvalidSettings(problems)
 
     def conflicts(self) -> Iterator[Problem]:
         """Values that are possible each, but not together."""
@@ -212,7 +212,7 @@ def refuse_changes(before: dict[str, Any], config: Settings) -> None:
         config: the configuration to go on with.
 
     Raises:
-        SettingsRefused: the settings that cannot change, with both values.
+        InvalidSettings: the settings that cannot change, with both values.
     """
     problems = []
     for each in settings_of(type(config)):
@@ -222,4 +222,4 @@ def refuse_changes(before: dict[str, Any], config: Settings) -> None:
             words = f"cannot change in a run: it was {shown(then)}, now it is {shown(now)}"
             problems.append(Problem(each.key, words))
     if problems:
-        raise SettingsRefused(problems, advice="set it back, or train in another folder")
+        raise InvalidSettings(problems, advice="set it back, or train in another folder")

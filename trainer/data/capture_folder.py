@@ -9,9 +9,9 @@ from typing import Any
 
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.documents import read_json
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.names import check_name
-from trainer.config.schema import DataConfig
+from trainer.config.training import DataConfig
 from trainer.data.flame_parameters import (
     NUM_EXPRESSION,
     NUM_SHAPE,
@@ -23,8 +23,8 @@ from trainer.data.flame_parameters import (
     read_shape,
 )
 from trainer.data.frame_names import frame_name, list_pictures, pictures_of
-from trainer.data.outliers import wild_expressions
 from trainer.data.pairs import is_pair
+from trainer.data.tracking_outliers import wild_expressions
 
 PARAMETERS_FILE = "flame_params.json"
 
@@ -33,7 +33,8 @@ def subject_folders(folder: Path) -> list[Path]:
     """The subjects that a capture holds; hidden folders and pairs of attributes are none.
 
     Raises:
-        Refused: the folder cannot be listed, or a subject's name cannot be that of an attribute.
+        InvalidInput: the folder cannot be listed, or a subject's name cannot be that of an
+            attribute.
     """
     return [path for path in _all_folders(folder) if not is_pair(path.name)]
 
@@ -42,7 +43,7 @@ def pair_folders(folder: Path) -> list[Path]:
     """Those that show two attributes at once, which no training learns from.
 
     Raises:
-        Refused: as `subject_folders`.
+        InvalidInput: as `subject_folders`.
     """
     return [path for path in _all_folders(folder) if is_pair(path.name)]
 
@@ -52,12 +53,12 @@ def _all_folders(folder: Path) -> list[Path]:
         shown = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
         found = [path for path in shown if (path / PARAMETERS_FILE).is_file()]
     except OSError as error:
-        raise Refused(f"{folder}: cannot be read ({error.strerror}).") from None
+        raise InvalidInput(f"{folder}: cannot be read ({error.strerror}).") from None
     for path in found:
         try:
             check_name("subject", path.name)
-        except Refused as error:
-            raise Refused(f"{folder}: {error}") from None
+        except InvalidInput as error:
+            raise InvalidInput(f"{folder}: {error}") from None
     return found
 
 
@@ -117,13 +118,13 @@ def read_subject(folder: Path, image_size: int, max_bad_share: float) -> Subject
         max_bad_share: the largest share of bad frames that is accepted.
 
     Raises:
-        Refused: the parameters file is missing or damaged, or too many frames are bad.
+        InvalidInput: the parameters file is missing or damaged, or too many frames are bad.
     """
     path = folder / PARAMETERS_FILE
     content = _read_json(path, dict)
     entries = content.get("frames")
     if not isinstance(entries, list) or not entries:
-        raise Refused(
+        raise InvalidInput(
             f"{path}: needs a list of frames, shape_params (100) and intrinsics (4); found "
             f"frames: {quoted(entries)}."
         )
@@ -131,7 +132,7 @@ def read_subject(folder: Path, image_size: int, max_bad_share: float) -> Subject
         shape, num_shape = read_shape(content.get("shape_params"))
         reader = _FrameReader(folder, read_intrinsics(content.get("intrinsics")), image_size)
     except ValueError as error:
-        raise Refused(f"{path}: {error}.") from None
+        raise InvalidInput(f"{path}: {error}.") from None
     subject = SubjectRecord(folder, shape, [])
     reader.read_all(entries, _read_skip(folder), subject)
     subject.leave_out(wild_expressions(subject.frames))
@@ -147,13 +148,13 @@ def read_subject(folder: Path, image_size: int, max_bad_share: float) -> Subject
 
 
 def check_bad_share(subject: SubjectRecord, max_bad_share: float) -> None:
-    """Raises Refused when more of a subject's frames are bad than is acceptable."""
+    """Raises InvalidInput when more of a subject's frames are bad than is acceptable."""
     total = len(subject.frames) + len(subject.bad)
     if not total:
-        raise Refused(f"{subject.folder}: skip.json leaves out all {subject.skipped} frames.")
+        raise InvalidInput(f"{subject.folder}: skip.json leaves out all {subject.skipped} frames.")
     if not subject.frames or len(subject.bad) > max_bad_share * total:
         first, reason = next(iter(subject.bad.items()))
-        raise Refused(
+        raise InvalidInput(
             f"{subject.folder}: {len(subject.bad)} of {total} frames are bad (frame {first}: "
             f"{reason}); repair them or list them in skip.json."
         )
@@ -211,7 +212,7 @@ def _read_skip(folder: Path) -> set[str]:
             raise ValueError
         return {frame_name(name) for name in content}
     except ValueError:
-        raise Refused(
+        raise InvalidInput(
             f"{path}: has to be frames' names with the reason of each, or a list of names, found "
             f"{quoted(content)}."
         ) from None
@@ -221,4 +222,4 @@ def _read_json(path: Path, kinds: type | tuple[type, ...]) -> Any:
     try:
         return read_json(path, kinds, allow_nan=True)
     except FileNotFoundError:
-        raise Refused(f"{path}: is missing; is this the folder of a capture?") from None
+        raise InvalidInput(f"{path}: is missing; is this the folder of a capture?") from None

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.latent import CATEGORIES, category_of
 from pegasus_runtime.documents import read_json
-from pegasus_runtime.errors import Refused
-from trainer.config.schema import DataConfig
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.model.latent import CATEGORIES, category_of
+from trainer.config.training import DataConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
     FrameRecord,
@@ -22,9 +22,9 @@ from trainer.data.capture_folder import (
     learned_folders,
     pair_folders,
 )
-from trainer.data.look_over import look_over
+from trainer.data.frame_checks import check_frames
+from trainer.data.images import PictureCache, Pictures
 from trainer.data.pairs import worn_by
-from trainer.data.pictures import PictureCache, Pictures
 
 _MOST_CLASSES = 256
 """that a picture of bytes can tell apart"""
@@ -44,12 +44,12 @@ class TrainingFrame:
         """Its decoded pictures.
 
         Raises:
-            Refused: they cannot be read any more.
+            InvalidInput: they cannot be read any more.
         """
         try:
             return self.prefetch().result()
         except ValueError as error:
-            raise Refused(
+            raise InvalidInput(
                 f"{self.folder}: {error}; repair it or list frame {self.record.name} in skip.json, "
                 "then go on with the same command."
             ) from None
@@ -97,7 +97,7 @@ def load_capture(config: DataConfig) -> Capture:
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        Refused: there is no subject in it, the source is missing, or too many frames are bad.
+        InvalidInput: there is no subject in it, the source is missing, or too many frames are bad.
     """
     folder = Path(config.folder)
     if not config.folder or not folder.is_dir():
@@ -105,7 +105,7 @@ def load_capture(config: DataConfig) -> Capture:
     folders = learned_folders(config)
     _check_names(folder, [path.name for path in folders], config.source)
     cache = PictureCache(config.image_size, config.memory_gb)
-    subjects = [look_over(path, config.image_size, cache) for path in folders]
+    subjects = [check_frames(path, config.image_size, cache) for path in folders]
     training: dict[str, list[TrainingFrame]] = {}
     held_out: dict[str, list[TrainingFrame]] = {}
     for subject in subjects:
@@ -115,7 +115,7 @@ def load_capture(config: DataConfig) -> Capture:
         kept = [f for i, f in enumerate(frames) if every and i % every == every - 1]
         learned = [f for i, f in enumerate(frames) if not (every and i % every == every - 1)]
         if not learned:
-            raise Refused(
+            raise InvalidInput(
                 f"{subject.folder}: no frame is left to learn from; set data.held_out_every to 0 "
                 "or give more frames."
             )
@@ -139,13 +139,13 @@ def _load_pairs(
         raise FileNotFoundError(f"data.pairs = {config.pairs}: no such folder.")
     chosen = [p for p in pair_folders(folder) if set(worn_by(p.name)) <= set(attribute_names)]
     if not chosen:
-        raise Refused(
+        raise InvalidInput(
             f"data.pairs = {folder}: holds no folder NAME+NAME of two attributes that are learned "
             f"({', '.join(attribute_names) or 'none is'})."
         )
     pairs = {}
     for path in chosen:
-        subject = look_over(path, config.image_size, cache)
+        subject = check_frames(path, config.image_size, cache)
         check_bad_share(subject, config.max_bad_share)
         pairs[path.name] = [TrainingFrame(r, path, cache) for r in subject.frames]
     return pairs
@@ -153,12 +153,12 @@ def _load_pairs(
 
 def _check_names(folder: Path, names: list[str], source: str) -> None:
     if not names:
-        raise Refused(f"{folder}: holds no subject (a folder with {PARAMETERS_FILE}).")
+        raise InvalidInput(f"{folder}: holds no subject (a folder with {PARAMETERS_FILE}).")
     if source not in names:
-        raise Refused(f"{folder}: has no subject {source!r}; it has {', '.join(names)}.")
+        raise InvalidInput(f"{folder}: has no subject {source!r}; it has {', '.join(names)}.")
     for name in names:
         if name != source and (category_of(name) not in CATEGORIES or "_" not in name):
-            raise Refused(
+            raise InvalidInput(
                 f"{folder / name}: the name must be CATEGORY_NAME with one of the categories "
                 f"{', '.join(CATEGORIES)}."
             )
@@ -195,5 +195,5 @@ def _part_names(folder: Path) -> tuple[str, ...]:
         return ()
     names = read_json(path, list)
     if len(names) > _MOST_CLASSES or not all(isinstance(name, str) for name in names):
-        raise Refused(f"{path}: expected a list of {_MOST_CLASSES} part names at most.")
+        raise InvalidInput(f"{path}: expected a list of {_MOST_CLASSES} part names at most.")
     return tuple(names)

@@ -13,7 +13,7 @@ import torch
 from pegasus_runtime.head import load_free_head
 from pegasus_runtime.head.skinning import pose_joints
 from trainer.data.capture_folder import FrameRecord
-from trainer.data.pictures import Pictures
+from trainer.data.images import Pictures
 
 _EVERY = 8
 """of the head's vertices one is looked at"""

@@ -6,10 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.memory import free_memory_bytes
-from trainer.config.schema import TrainingConfig
-from trainer.data.pictures import BYTES_PER_PIXEL, PictureCache
+from trainer.config.training import TrainingConfig
+from trainer.data.images import BYTES_PER_PIXEL, PictureCache
 from trainer.data.preflight_report import Report
 
 _SESSION_BYTES = 2 << 30
@@ -29,7 +29,7 @@ def check_device(config: TrainingConfig, report: Report) -> None:
 
     try:
         device = choose_device(config.device)
-    except Refused as error:
+    except InvalidInput as error:
         report.refuse(str(error), "Set the device to auto or cpu.")
         return
     if device.type == "cuda":
@@ -97,7 +97,7 @@ def check_room(config: TrainingConfig, num_frames: int, out: Path, report: Repor
 
 
 def _run_bytes(config: TrainingConfig) -> int:
-    """Checkpoints (parameters with two moments), previews and the diary."""
+    """Checkpoints (parameters with two moments), previews and the event log."""
     if config.model.kind == "surfels":
         numbers = _NUMBERS_PER_SURFEL * config.points.maximum
     else:

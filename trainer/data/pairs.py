@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pegasus_runtime.avatar.latent import CATEGORIES, category_of
+from pegasus_runtime.model.latent import CATEGORIES, category_of
 
 _BETWEEN = "+"
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pegasus_runtime.avatar.avatar import PublishedAvatar
-from pegasus_runtime.avatar.latent import CATEGORIES, category_of
-from pegasus_runtime.avatar.library import load_avatar
-from pegasus_runtime.errors import Refused
-from trainer.config.schema import TrainingConfig
+from pegasus_runtime.avatar.io import load_avatar
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.model.latent import CATEGORIES, category_of
+from trainer.config.training import TrainingConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
     SubjectRecord,
@@ -19,9 +19,9 @@ from trainer.data.capture_folder import (
     learned_folders,
     subject_folders,
 )
-from trainer.data.look_over import look_over
+from trainer.data.frame_checks import check_frames
+from trainer.data.images import PictureCache
 from trainer.data.machine_check import check_device, check_room
-from trainer.data.pictures import PictureCache
 from trainer.data.preflight_report import Report
 from trainer.engine.resume import load_configured_head
 
@@ -54,7 +54,7 @@ def _check_data(config: TrainingConfig, report: Report) -> int:
         return 0
     try:
         found = subject_folders(folder)
-    except Refused as error:
+    except InvalidInput as error:
         report.refuse(str(error), "Then look again.")
         return 0
     report.subjects = [path.name for path in found]
@@ -99,7 +99,7 @@ def check_head(config: TrainingConfig, report: Report) -> None:
     """The head that is set opens."""
     try:
         load_configured_head(config)
-    except (Refused, OSError) as error:
+    except (InvalidInput, OSError) as error:
         fix = "Choose the generic_model.pkl that the videos were tracked with, or leave it empty."
         report.refuse(str(error), fix)
 
@@ -111,7 +111,7 @@ def check_start(config: TrainingConfig, report: Report) -> None:
     fix = "Choose the .avatar file of an earlier training, or leave the field empty."
     try:
         earlier = load_avatar(Path(config.start_from))
-    except (Refused, OSError) as error:
+    except (InvalidInput, OSError) as error:
         report.refuse(str(error), fix)
         return
     is_published = isinstance(earlier, PublishedAvatar)
@@ -150,8 +150,8 @@ def _check_subject(
 ) -> int:
     cache = PictureCache(config.data.image_size, _CACHE_GB)
     try:
-        subject = look_over(folder, config.data.image_size, cache)
-    except Refused as error:
+        subject = check_frames(folder, config.data.image_size, cache)
+    except InvalidInput as error:
         report.refuse(str(error), "Track this subject's video again, or move its folder away.")
         return 0
     report.notes += subject.notes
@@ -182,5 +182,5 @@ def _report_bad(subject: SubjectRecord, config: TrainingConfig, report: Report) 
         )
     try:
         check_bad_share(subject, config.data.max_bad_share)
-    except Refused as error:
+    except InvalidInput as error:
         report.refuse(str(error), "The reasons are below.")

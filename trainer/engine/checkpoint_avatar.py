@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from trainer.config.loading import load_config
-from trainer.config.schema import TrainingConfig
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import load_capture
 from trainer.engine.checkpoints import read_newest
 from trainer.engine.models import saved_state
@@ -26,14 +26,14 @@ def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
 
     Raises:
         FileNotFoundError: there is no such run, or its head or data have gone.
-        Refused: the run has no checkpoint yet, or its settings are no longer those of it.
+        InvalidInput: the run has no checkpoint yet, or its settings are no longer those of it.
     """
     config = load_config(
         TrainingConfig, run_dir / "config.yaml", [f"head={head}"] if head is not None else []
     )
     saved = read_newest(run_dir)
     if saved is None:
-        raise Refused(f"{run_dir}: has saved nothing yet; wait for the first checkpoint.")
+        raise InvalidInput(f"{run_dir}: has saved nothing yet; wait for the first checkpoint.")
     avatar_head = load_configured_head(config)
     refuse_other_run(saved, config, avatar_head)
     capture = load_capture(config.data)

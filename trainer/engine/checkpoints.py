@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file, replace_folder
 from pegasus_runtime.run_lock import find_owner
 
@@ -48,7 +48,7 @@ class Checkpoints:
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            Refused: it is damaged; with "auto", all are.
+            InvalidInput: it is damaged; with "auto", all are.
         """
         if resume == "none":
             return None
@@ -61,7 +61,7 @@ class Checkpoints:
         """Write a checkpoint and drop those that are not kept any more; its folder.
 
         Raises:
-            Refused: it cannot be written; older checkpoints are as they were.
+            InvalidInput: it cannot be written; older checkpoints are as they were.
         """
         path = _path(self._run_dir, step)
         with suppress(FileExistsError):
@@ -85,7 +85,7 @@ class Checkpoints:
         try:
             folder.rename(aside)
         except OSError as error:
-            raise Refused(f"{folder}: cannot be put aside ({error.strerror}).") from None
+            raise InvalidInput(f"{folder}: cannot be put aside ({error.strerror}).") from None
 
     def _newest(self) -> dict[str, Any] | None:
         paths = list_checkpoints(self._run_dir)
@@ -93,14 +93,14 @@ class Checkpoints:
         for path in reversed(paths):
             try:
                 state = load_checkpoint(path)
-            except (Refused, FileNotFoundError) as error:
+            except (InvalidInput, FileNotFoundError) as error:
                 damage = damage or str(error)
                 continue
             if damage:
                 self._say(f"{damage} Going on from {path.name}.")
             return state
         if paths:
-            raise Refused(
+            raise InvalidInput(
                 f"{paths[0].parent}: none of the {len(paths)} checkpoints can be read; put a copy "
                 "back, or start over with --resume none, which keeps them."
             )
@@ -117,7 +117,7 @@ def read_newest(run_dir: Path, patience_s: float = 60.0) -> dict[str, Any] | Non
     long as it is there, it is waited for.
 
     Raises:
-        Refused: no checkpoint can be read.
+        InvalidInput: no checkpoint can be read.
     """
     end = time.monotonic() + patience_s
     while True:
@@ -126,7 +126,7 @@ def read_newest(run_dir: Path, patience_s: float = 60.0) -> dict[str, Any] | Non
             state = Checkpoints(run_dir, 1, lambda _: None).restore("auto")
             if state is not None or is_last:
                 return state
-        except Refused:
+        except InvalidInput:
             if is_last:
                 raise
         time.sleep(_POLL_S)
@@ -158,7 +158,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        Refused: it is damaged.
+        InvalidInput: it is damaged.
     """
     file = path / _STATE_FILE
     if not file.is_file():
@@ -167,7 +167,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(file, map_location="cpu", weights_only=True)
         state["step"] = int(state["step"])
     except Exception as error:
-        raise Refused(f"{file}: damaged checkpoint ({type(error).__name__}).") from None
+        raise InvalidInput(f"{file}: damaged checkpoint ({type(error).__name__}).") from None
     return dict(state)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pegasus_runtime.errors import Refused, quoted
+from pegasus_runtime.errors import InvalidInput, quoted
 from trainer.data.dataset import Capture
 
 _SAME_EXPRESSION = 1e-4
@@ -30,7 +30,7 @@ def refuse_other_data(saved: dict[str, Any], capture: Capture, folder: str) -> N
         folder: of the data.
 
     Raises:
-        Refused: what is other than it was.
+        InvalidInput: what is other than it was.
     """
     now = data_facts(capture)
     changes = []
@@ -50,7 +50,7 @@ def refuse_other_data(saved: dict[str, Any], capture: Capture, folder: str) -> N
         changes.append("the mean of its expressions was another one")
     if changes:
         more = f" and {len(changes) - 3} changes more" if len(changes) > 3 else ""
-        raise Refused(
+        raise InvalidInput(
             f"{folder}: the data are not those that this run was begun with: "
             f"{', '.join(changes[:3])}{more}; put them back, or train in another folder."
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.engine.ranks import Ranks
+from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import SurfelSet
 
 _FAINTEST = 0.03
@@ -37,9 +37,9 @@ class SurfelStatistics:
         frames = torch.ones_like(values[:, :1])
         self.own = self.own + torch.cat([values.abs(), frames], dim=1)
 
-    def share(self, ranks: Ranks) -> None:
+    def share(self, group: ProcessGroup) -> None:
         """Let all processes know what each has counted since the last time."""
-        self.values = self.values + ranks.add_up(self.own)
+        self.values = self.values + group.all_reduce_sum(self.own)
         self.own = torch.zeros_like(self.own)
 
     @property

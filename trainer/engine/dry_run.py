@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from pegasus_runtime.head import Head
 from pegasus_runtime.memory import peak_memory_mb
-from trainer.config.schema import TrainingConfig
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
-from trainer.engine.batch import Batch
+from trainer.engine.accumulate import Batch
+from trainer.engine.distributed import ProcessGroup
 from trainer.engine.models import new_state
-from trainer.engine.ranks import Ranks
 from trainer.engine.train_state import TrainContext
 
 _WARM_STEPS, _TIMED_STEPS = 1, 2
@@ -27,27 +27,29 @@ class Estimate:
     """peak so far"""
 
 
-def dry_run(config: TrainingConfig, capture: Capture, head: Head, ranks: Ranks) -> list[Estimate]:
+def dry_run(
+    config: TrainingConfig, capture: Capture, head: Head, group: ProcessGroup
+) -> list[Estimate]:
     """Time steps with as many points as at the beginning and as at the end of a training."""
     counts = sorted({config.points.initial, config.points.maximum})
-    return [_measure(config, capture, head, ranks, count) for count in counts]
+    return [_measure(config, capture, head, group, count) for count in counts]
 
 
 def _measure(
-    config: TrainingConfig, capture: Capture, head: Head, ranks: Ranks, count: int
+    config: TrainingConfig, capture: Capture, head: Head, group: ProcessGroup, count: int
 ) -> Estimate:
     sized = replace(config, points=replace(config.points, initial=count, maximum=count))
-    context = TrainContext(sized, capture, head, ranks.device)
+    context = TrainContext(sized, capture, head, group.device)
     state = new_state(context)
-    batch = Batch(context, state, ranks)
+    batch = Batch(context, state, group)
     began = 0.0
     for step in range(_WARM_STEPS + _TIMED_STEPS):
         if step == _WARM_STEPS:
             began = time.perf_counter()
-        batch.gather(step, 0.0, False)
-        state.descend()
+        batch.accumulate_gradients(step, 0.0, False)
+        state.optimizer_step()
     seconds = (time.perf_counter() - began) / _TIMED_STEPS
-    return Estimate(state.num_points, seconds, peak_memory_mb(ranks.device))
+    return Estimate(state.num_points, seconds, peak_memory_mb(group.device))
 
 
 def total_seconds(config: TrainingConfig, estimates: list[Estimate]) -> float:

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.avatar.latent import category_of
+from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.session import Session
-from trainer.config.schema import LossConfig
+from trainer.config.training import LossConfig
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.pairs import worn_by
-from trainer.engine.perceptual_distance import (
+from trainer.engine.lpips import (
     MIN_SIDE,
     PerceptualDistance,
     find_perceptual_distance,
 )
-from trainer.losses.pictures import make_targets
+from trainer.losses.image import make_targets
 
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2

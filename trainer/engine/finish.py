@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.files import replace_file
-from trainer.config.schema import TrainingConfig
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 from trainer.engine.evaluation import above_singles, evaluate, evaluate_pairs
 from trainer.engine.summary import summarise

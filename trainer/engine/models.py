@@ -20,7 +20,7 @@ def saved_state(context: TrainContext, saved: dict[str, Any]) -> TrainState:
     """A training as a checkpoint has it.
 
     Raises:
-        Refused: the checkpoint is of another model.
+        InvalidInput: the checkpoint is of another model.
     """
     if context.config.model.kind == "published":
         return PublishedState.of(context, saved)

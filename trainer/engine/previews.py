@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.train_state import TrainState
@@ -55,6 +55,6 @@ def save_picture(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
 
     done, encoded = cv2.imencode(".png", np.ascontiguousarray(rgb[:, :, ::-1]))
     if not done:
-        raise Refused(f"{path}: the picture could not be encoded.")
+        raise InvalidInput(f"{path}: the picture could not be encoded.")
     with replace_file(path) as partial:
         partial.write_bytes(encoded.tobytes())

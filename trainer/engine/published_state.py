@@ -16,19 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from pegasus_runtime.avatar.avatar import PublishedAvatar
-from pegasus_runtime.avatar.networks import CodedNetworks
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.deform.canonical_head import make_canonical_head
-from pegasus_runtime.deform.surface import PosedHead, evaluate_surface, pose_surface, prepare_pose
+from pegasus_runtime.deform.surface import JointPose, evaluate_surface, pose_surface, prepare_pose
 from pegasus_runtime.drawing import point_colours
+from pegasus_runtime.head.canonical import make_canonical_head
+from pegasus_runtime.model.networks import ConditionedNetworks
 from pegasus_runtime.raster import rasterize, render_points, visible_points
 from trainer.data.dataset import TrainingFrame
-from trainer.engine.ranks import Ranks
+from trainer.engine.distributed import ProcessGroup
 from trainer.engine.train_state import TrainContext, cosine_share
 from trainer.init.published_start import start_avatar, untrained_avatar
-from trainer.losses.features import find_feature_loss
-from trainer.losses.pictures import CHANNELS, make_targets, over_white, picture_losses
-from trainer.losses.points import eikonal, eikonal_samples, head_targets, supervise_deformer
+from trainer.losses.geometry import eikonal, eikonal_samples, head_targets, supervise_deformer
+from trainer.losses.image import CHANNELS, composite_over_white, image_losses, make_targets
+from trainer.losses.perceptual import find_feature_loss
 
 _GROWTH_SEED = 7_368_787
 _POINTS, _LATENTS = "points", "latents"
@@ -121,14 +121,14 @@ class PublishedState:
         """Losses of a frame, and which points (N,) it showed."""
         config, capture = self._context.config.losses, self._context.capture
         code, head = self._code(frame), self._posed(frame)
-        networks = self._module.networks.at(code)
+        networks = self._module.networks.condition(code)
         shown, seen = self._find_shown(frame.record.camera, self._frozen(code), head)
         bends = step % config.normals_every == 0
         channels, sdf = self._draw(frame.record.camera, networks, head, shown, bends)
         targets = make_targets(frame.pictures, capture.part_names, config, self.device)
-        losses = picture_losses(channels, targets)
+        losses = image_losses(channels, targets)
         if self._features:
-            losses["vgg"] = self._features(over_white(channels), targets.rgb)
+            losses["vgg"] = self._features(composite_over_white(channels), targets.rgb)
         losses["sdf"] = sdf.square().mean()
         losses |= self._losses_of_some(networks, generator)
         losses["latent"] = code.square().mean()
@@ -154,7 +154,7 @@ class PublishedState:
             base = 0.0 if waits else float(getattr(rates, group["name"]))
             group["lr"] = base * share * self.rate_scale
 
-    def descend(self) -> bool:
+    def optimizer_step(self) -> bool:
         """One step of Adam; False, with nothing changed, where the gradients are not finite."""
         params = [p for p in self._module.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
@@ -165,9 +165,9 @@ class PublishedState:
         self._optimiser.step()
         return True
 
-    def share(self, ranks: Ranks) -> None:
+    def share(self, group: ProcessGroup) -> None:
         """Add up what all processes have seen."""
-        self._seen = ranks.any_of(self._seen)
+        self._seen = group.all_reduce_any(self._seen)
 
     @torch.no_grad()
     def change_points(self, step: int) -> None:
@@ -214,7 +214,7 @@ class PublishedState:
         networks = self._frozen(self._code(frame))
         shown, _ = self._find_shown(camera, networks, head)
         channels, _ = self._draw(camera, networks, head, shown, False)
-        return over_white(channels), channels["normal"]
+        return composite_over_white(channels), channels["normal"]
 
     def snapshot(self) -> dict[str, Any]:
         """Everything a later run needs."""
@@ -263,18 +263,18 @@ class PublishedState:
         return self._module.codes.compose(worn)
 
     @torch.no_grad()
-    def _frozen(self, code: Tensor) -> CodedNetworks:
-        return self._module.networks.at(code)
+    def _frozen(self, code: Tensor) -> ConditionedNetworks:
+        return self._module.networks.condition(code)
 
     @torch.no_grad()
-    def _posed(self, frame: TrainingFrame) -> PosedHead:
+    def _posed(self, frame: TrainingFrame) -> JointPose:
         expression = torch.from_numpy(frame.record.expression).to(self.device)
         pose = torch.from_numpy(frame.record.pose).to(self.device)
         return prepare_pose(self._head, self._canonical, expression, pose, self._shape)
 
     @torch.no_grad()
     def _find_shown(
-        self, camera: Camera, networks: CodedNetworks, head: PosedHead
+        self, camera: Camera, networks: ConditionedNetworks, head: JointPose
     ) -> tuple[Tensor, Tensor]:
         """Indices (M,) of the points a picture depends on, and which (N,) it shows at all."""
         points = self._module.points.detach()
@@ -290,7 +290,11 @@ class PublishedState:
         return self._radius / self._avatar.radius * self._avatar.radius_in(camera)
 
     def _pose(
-        self, points: Tensor, networks: CodedNetworks, head: PosedHead, appearance: bool = True
+        self,
+        points: Tensor,
+        networks: ConditionedNetworks,
+        head: JointPose,
+        appearance: bool = True,
     ) -> tuple[Tensor, Tensor | None, Any]:
         """Posed points, normals (N, 3) and what the geometry network says of stored points."""
         deformer = self._module.networks.deformer
@@ -304,8 +308,8 @@ class PublishedState:
     def _draw(
         self,
         camera: Camera,
-        networks: CodedNetworks,
-        head: PosedHead,
+        networks: ConditionedNetworks,
+        head: JointPose,
         shown: Tensor,
         bends: bool,
     ) -> tuple[dict[str, Tensor], Tensor]:
@@ -334,7 +338,7 @@ class PublishedState:
         return dict(zip(CHANNELS, parts, strict=True)), geometry.sdf
 
     def _losses_of_some(
-        self, networks: CodedNetworks, generator: torch.Generator
+        self, networks: ConditionedNetworks, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Losses on a random few of all points."""
         count = min(self._context.config.losses.num_samples, self.num_points)

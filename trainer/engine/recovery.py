@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from trainer.engine.checkpoints import Checkpoints
 from trainer.engine.train_state import TrainState
 
@@ -25,7 +25,7 @@ class Recovery:
             the number of steps that it has done, and what to tell people.
 
         Raises:
-            Refused: it did not help three times.
+            InvalidInput: it did not help three times.
         """
         broken = ", ".join(name for name, value in losses.items() if value - value != 0)
         what = (
@@ -36,7 +36,7 @@ class Recovery:
         self._furthest = max(step, self._furthest)
         saved = self._checkpoints.restore("auto")
         if self._attempts > _MAX_ATTEMPTS or saved is None:
-            raise Refused(
+            raise InvalidInput(
                 f"{what}, after {_MAX_ATTEMPTS} tries at lower rates too; lower the rates below "
                 "optimiser and go on with --resume auto."
             )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head, load_free_head, load_head
-from trainer.config.schema import TrainingConfig
 from trainer.config.settings import refuse_changes, values_of
+from trainer.config.training import TrainingConfig
 from trainer.engine.data_identity import data_facts
 from trainer.engine.train_state import TrainContext
 
@@ -35,11 +35,11 @@ def refuse_other_run(saved: dict[str, Any], config: TrainingConfig, head: Head) 
         head: to go on with.
 
     Raises:
-        Refused: settings that cannot change in a run, by name, or another head.
+        InvalidInput: settings that cannot change in a run, by name, or another head.
     """
     if saved.get("head_sha256", head.sha256) != head.sha256:
         given = config.head or "(nothing, which means the free head)"
-        raise Refused(
+        raise InvalidInput(
             f"head = {given}: is not the head that this run was begun with; give that one with "
             "--head, or train in another folder."
         )

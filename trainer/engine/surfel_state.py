@@ -9,21 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pegasus_runtime.avatar.latent import LatentCodes
 from pegasus_runtime.head import pose_head
+from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.raster import blend
 from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
 from pegasus_runtime.surfels.file import in_drawing_order
 from pegasus_runtime.surfels.pose import PosedSurfels, project_surfels
 from trainer.data.dataset import TrainingFrame
 from trainer.engine.densification import SurfelStatistics, grown, kept
-from trainer.engine.ranks import Ranks
+from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, new_networks
 from trainer.engine.train_state import TrainContext, cosine_share
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.warm_wardrobe import wardrobe_from
-from trainer.losses.features import FeatureLoss, find_feature_loss
-from trainer.losses.pictures import make_targets, over_white, picture_losses
+from trainer.losses.image import composite_over_white, image_losses, make_targets
+from trainer.losses.perceptual import FeatureLoss, find_feature_loss
 from trainer.refine.outliers import without_outliers
 
 _GROWTH_SEED = 7_368_787
@@ -133,11 +133,11 @@ class SurfelState:
         image, alpha = self._blend(posed, torch.cat(columns, dim=1), camera, targets.mask.shape)
         channels = {"rgb": image[:, :, :3], "alpha": alpha, "normal": image[:, :, 3 + _PROBES :]}
         targets.part_mask = None
-        losses = picture_losses(channels, targets)
-        error = over_white(channels) - targets.rgb
+        losses = image_losses(channels, targets)
+        error = composite_over_white(channels) - targets.rgb
         losses["square"] = error.square().mean()
         if self._features:
-            losses["vgg"] = self._features(over_white(channels), targets.rgb)
+            losses["vgg"] = self._features(composite_over_white(channels), targets.rgb)
         losses["states"] = self._state_loss(probe.sets)
         if worn is not None:
             losses["difference"] = self._difference_loss(worn)
@@ -174,7 +174,7 @@ class SurfelState:
             base = float(getattr(config.optimiser, group["name"]))
             group["lr"] = base * share * self.rate_scale
 
-    def descend(self) -> bool:
+    def optimizer_step(self) -> bool:
         """One step of Adam; what a frame did not show has no gradient and stays."""
         params = [p for p in self._cloud.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
@@ -185,10 +185,10 @@ class SurfelState:
         self._optimiser.step()
         return True
 
-    def share(self, ranks: Ranks) -> None:
+    def share(self, group: ProcessGroup) -> None:
         """Add up what all processes have noted."""
         for statistics in self.statistics.values():
-            statistics.share(ranks)
+            statistics.share(group)
 
     @torch.no_grad()
     def change_points(self, step: int) -> None:

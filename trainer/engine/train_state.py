@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.head import Head
-from trainer.config.schema import TrainingConfig
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, TrainingFrame
-from trainer.engine.ranks import Ranks
+from trainer.engine.distributed import ProcessGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +79,10 @@ class TrainState(Protocol):
     def set_rates(self, step: int, epoch: float) -> None:
         """Learning rates of a step."""
 
-    def descend(self) -> bool:
+    def optimizer_step(self) -> bool:
         """One step of the optimiser; False, with nothing changed, where a gradient is no number."""
 
-    def share(self, ranks: Ranks) -> None:
+    def share(self, group: ProcessGroup) -> None:
         """Let all processes know what each has noted."""
 
     def change_points(self, step: int) -> None:

@@ -17,23 +17,23 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.latent import category_of
-from pegasus_runtime.deform.canonical_head import CanonicalHead, make_canonical_head
-from pegasus_runtime.deform.nearest import nearest_vertices
+from pegasus_runtime.deform.nearest_vertex import nearest_vertices
 from pegasus_runtime.deform.surface import apply_rows
 from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.head.canonical import CanonicalHead, make_canonical_head
 from pegasus_runtime.head.skinning import rotation_matrices
+from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute, Difference, Wardrobe
 from pegasus_runtime.surfels.avatar import rest_corners
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles, triangle_frames
 from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
-from trainer.data.choosing import spread_views
 from trainer.data.dataset import Capture, TrainingFrame
-from trainer.stages.bare_head import BareHead
-from trainer.stages.head_samples import on_parts, sample_head
-from trainer.stages.hull import Grid, Hull, make_hull
-from trainer.stages.riding import look_up
-from trainer.stages.thin_parts import depth_of, find_thin_part
+from trainer.data.frame_sampler import spread_views
+from trainer.init.mesh_sampling import on_parts, sample_head
+from trainer.init.skin_visibility import HeadVisibility
+from trainer.init.thin_structures import depth_of, find_thin_part
+from trainer.init.tracked_head import sample_image
+from trainer.init.visual_hull import Grid, Hull, make_hull
 
 _FINER = {
     "eyes": 5.0, "eyelids": 5.0, "lips": 4.0, "eyebrows": 3.0, "mouth": 2.0, "teeth": 3.0,
@@ -121,7 +121,7 @@ class _Carver:
     def __init__(self, head: Head, capture: Capture) -> None:
         self.head, self.capture = head, capture
         self.canonical = make_canonical_head(head, capture.mean_expression)
-        self._bare = BareHead.of(head, self.canonical, capture)
+        self._bare = HeadVisibility.of(head, self.canonical, capture)
         self._grid = Grid.around(self.canonical)
         self._hulls: dict[str, Hull] = {}
 
@@ -254,7 +254,7 @@ def attribute_region(head: Head, capture: Capture, source: Surfels, name: str) -
             side = 2 * round(_DILATION * shown.shape[0]) + 1
             part = cv2.dilate(pictures.part_mask, np.ones((side, side), np.uint8))
             shown = shown | (part > 0)
-        inside, seen = look_up(torch.from_numpy(shown), projected)
+        inside, seen = sample_image(torch.from_numpy(shown), projected)
         views += facing & seen
         votes += facing & seen & inside
     region: Tensor = (votes > _MIN_REGION_SHARE * views.clamp_min(1)).nonzero()[:, 0]
@@ -277,15 +277,15 @@ def colour_surfels(
     for frame in spread_views(frames, _NUM_VIEWS):
         points, normals, projected = carried.to(frame)
         facing = _facing(frame, points, normals)
-        front, visible = look_up(depth_of(frame.record.camera, points), projected)
+        front, visible = sample_image(depth_of(frame.record.camera, points), projected)
         visible &= (facing > _MIN_FACING) & (projected[:, 2] < front + _DEPTH_TOLERANCE)
-        on_head, _ = look_up(torch.from_numpy(frame.pictures.mask), projected)
+        on_head, _ = sample_image(torch.from_numpy(frame.pictures.mask), projected)
         visible &= on_head > 250
         if frame.pictures.parts is not None:
-            part, _ = look_up(torch.from_numpy(frame.pictures.parts), projected)
+            part, _ = sample_image(torch.from_numpy(frame.pictures.parts), projected)
             visible &= (inner < 0) | (part == inner)
         share = (visible * facing.clamp_min(0) ** _SHARPNESS)[:, None]
-        colour, _ = look_up(torch.from_numpy(frame.pictures.image), projected)
+        colour, _ = sample_image(torch.from_numpy(frame.pictures.image), projected)
         total += share * colour / 255
         weight += share
     points, _, _ = carried.to(frames[0])

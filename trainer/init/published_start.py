@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import PublishedAvatar, initial_avatar
-from pegasus_runtime.avatar.latent import LatentCodes
-from pegasus_runtime.avatar.library import load_avatar
-from pegasus_runtime.avatar.sizes import NetworkSizes
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.avatar.io import load_avatar
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head
-from trainer.config.schema import TrainingConfig
+from pegasus_runtime.model.config import NetworkSizes
+from pegasus_runtime.model.latent import LatentCodes
+from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 
 _SPHERE = 0.5
@@ -29,7 +29,8 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> Publis
 
     Raises:
         FileNotFoundError: there is no such avatar.
-        Refused: it cannot be read, is of surfels, or its networks have other sizes than configured.
+        InvalidInput: it cannot be read, is of surfels, or its networks have other sizes than
+            configured.
     """
     if not config.start_from:
         generator = torch.Generator().manual_seed(config.seed)
@@ -39,12 +40,14 @@ def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> Publis
     path = Path(config.start_from)
     earlier = load_avatar(path, head)
     if not isinstance(earlier, PublishedAvatar):
-        raise Refused(f"{path}: is an avatar of surfels; start from one of the published model.")
+        raise InvalidInput(
+            f"{path}: is an avatar of surfels; start from one of the published model."
+        )
     avatar = untrained_avatar(config, capture, head, earlier.points)
     ours, theirs = vars(avatar.networks.sizes), vars(earlier.networks.sizes)
     different = [f"{name} {theirs[name]}" for name in ours if ours[name] != theirs[name]]
     if different:
-        raise Refused(f"{path}: was trained with {', '.join(different)}; configure the same.")
+        raise InvalidInput(f"{path}: was trained with {', '.join(different)}; configure the same.")
     avatar.networks.load_state_dict(earlier.networks.state_dict())
     _copy_codes(avatar.codes, earlier.codes)
     return replace(avatar, radius=earlier.radius, store=earlier.store)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from pegasus_runtime.avatar.library import load_avatar
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.avatar.io import load_avatar
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.surfels.attributes import Attribute, Wardrobe
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
@@ -21,12 +21,14 @@ def wardrobe_from(context: TrainContext) -> tuple[Wardrobe, StateNetwork, LightN
 
     Raises:
         FileNotFoundError: there is no such avatar.
-        Refused: it cannot be read, or is not of surfels.
+        InvalidInput: it cannot be read, or is not of surfels.
     """
     path = Path(context.config.start_from)
     earlier = load_avatar(path, context.head)
     if not isinstance(earlier, SurfelAvatar):
-        raise Refused(f"{path}: is an avatar of the published model; start from one of surfels.")
+        raise InvalidInput(
+            f"{path}: is an avatar of the published model; start from one of surfels."
+        )
     known = {attribute.name: attribute for attribute in earlier.wardrobe.attributes}
     generator = torch.Generator().manual_seed(context.config.seed)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.assets import asset_folder
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 VGG_FILES = ("vgg19-dcbb9e9d.pth", "vgg19.safetensors")
 ALEXNET_FILES = ("alexnet-owt-7be5be79.pth", "alexnet.safetensors")
@@ -20,7 +20,7 @@ def find_weights(names: Sequence[str]) -> tuple[Path, dict[str, Tensor]] | None:
     """The first of the files that is there, read without running anything in it.
 
     Raises:
-        Refused: it is there and cannot be read.
+        InvalidInput: it is there and cannot be read.
     """
     folder = asset_folder()
     path = next((folder / name for name in names if (folder / name).is_file()), None)
@@ -33,4 +33,6 @@ def find_weights(names: Sequence[str]) -> tuple[Path, dict[str, Tensor]] | None:
             return path, dict(load_file(path))
         return path, dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
-        raise Refused(f"{path}: cannot be read ({type(error).__name__}); fetch it again.") from None
+        raise InvalidInput(
+            f"{path}: cannot be read ({type(error).__name__}); fetch it again."
+        ) from None

@@ -10,10 +10,10 @@ from torch import Tensor
 from pegasus_runtime.head import Head
 from pegasus_runtime.surfels.attributes import Wardrobe
 from pegasus_runtime.surfels.surfels import Surfels
-from trainer.data.choosing import spread_views
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.frame_sampler import spread_views
 from trainer.init.initial_surfels import CarriedSurfels
-from trainer.stages.riding import look_up
+from trainer.init.tracked_head import sample_image
 
 _NUM_VIEWS = 40
 _MIN_INSIDE = 0.3
@@ -61,7 +61,7 @@ def _taught(head: Head, capture: Capture, surfels: Surfels, frames: list[Trainin
         mask = frame.pictures.mask
         side = 2 * round(_MARGIN * len(mask)) + 1
         near = cv2.dilate(mask, np.ones((side, side), np.uint8))
-        shown, seen = look_up(torch.from_numpy(near), projected)
+        shown, seen = sample_image(torch.from_numpy(near), projected)
         inside += seen
         on_person += seen & (shown > 127)
     taught: Tensor = inside >= _MIN_INSIDE * len(views)

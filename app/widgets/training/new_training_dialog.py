@@ -23,9 +23,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.runs.launch import command_text
+from app.runs.presets import Description
+from app.runs.settings import converted, from_yaml, set_arguments, to_yaml, with_labels
 from app.runs.slurm import is_slurm_here
-from app.state.training_form import converted, from_yaml, set_arguments, to_yaml, with_labels
-from app.state.training_kinds import Description
 from app.widgets.training.preflight_panel import PreflightPanel
 from app.widgets.training.settings_form import SettingsForm
 from app.widgets.training.slurm_box import SlurmBox

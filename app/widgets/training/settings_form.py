@@ -15,11 +15,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.training_form import Setting, converted, text_of, value_of
+from app.runs.settings import Setting, converted, text_of, value_of
 from app.widgets.activity_panel import ERROR_COLOUR
+from app.widgets.collapsible_section import CollapsibleSection
 from app.widgets.number_field import NumberField, WholeNumberField
-from app.widgets.section import Section
-from pegasus_runtime.errors import Refused
+from pegasus_runtime.errors import InvalidInput
 
 LABEL_WIDTH = 172
 """so that the fields of several forms stand in one line"""
@@ -41,7 +41,7 @@ class SettingsForm(QWidget):
         column.addLayout(self._make_rows([s for s in settings if s.is_common]))
         rest = [setting for setting in settings if not setting.is_common]
         for group in dict.fromkeys(setting.group for setting in rest):
-            section = Section(group, is_open=False)
+            section = CollapsibleSection(group, is_open=False)
             section.body.addLayout(self._make_rows([s for s in rest if s.group == group]))
             column.addWidget(section)
         column.addStretch(1)
@@ -53,7 +53,7 @@ class SettingsForm(QWidget):
             problem = ""
             try:
                 converted(setting, self._value(key))
-            except Refused as error:
+            except InvalidInput as error:
                 problem = str(error)
                 found.append(problem)
             label = self._labels[key]

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.training_kinds import TrainingPreset
+from app.runs.presets import TrainingPreset
 from app.widgets.training.settings_form import LABEL_WIDTH
 
 KEYS = ("data.folder", "data.source", "start_from", "head")

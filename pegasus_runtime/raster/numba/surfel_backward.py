@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pegasus_runtime.lanes import eight, load, store, total
-from pegasus_runtime.numba_start import inner, lowest_bit, on_all_cores, prange
+from pegasus_runtime.cpu.jit import device_function, lowest_bit, parallel_kernel, prange
+from pegasus_runtime.cpu.simd import load, splat, store, total
+from pegasus_runtime.raster.numba.binning import Counts, Floats, Numbers, tile_box
 from pegasus_runtime.raster.numba.surfel_binning import LOG2_OPACITY, NUM_FACTS, TWO_B, A, C
 from pegasus_runtime.raster.numba.surfel_cells import (
     AT_ONCE,
@@ -44,14 +45,13 @@ from pegasus_runtime.raster.numba.surfel_cells import (
     place_in_cell,
     where_not_bounded,
 )
-from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
 NUM_SUMS = 6
 """of an ellipse's pixels: h, h·dx, h·dy, h·dx², h·dx·dy and h·dy²"""
 _ONE, _TWO, _NONE, _HALF = np.float32(1.0), np.float32(2.0), np.float32(0.0), np.float32(0.5)
 
 
-@inner()
+@device_function()
 def _clear(
     pixels: Floats, box: Box, first_channel: int, image: Floats, coverage: Floats,
     grad_image: Floats, grad_coverage: Floats,
@@ -75,7 +75,7 @@ def _clear(
             pixels[place + LANES] = behind
 
 
-@inner(error_model="numpy", fastmath={"contract"})
+@device_function(error_model="numpy", fastmath={"contract"})
 def _walk_cell(
     ellipses: Floats, features: Floats, first_channel: int, entries: Numbers, box: Box,
     pixels: Floats, sums: Floats,
@@ -88,7 +88,7 @@ def _walk_cell(
     num_given = min(features.shape[1] - first_channel, 4)
     runs, found = np.empty(AT_ONCE, np.uint32), np.empty(AT_ONCE, np.int32)
     near = np.empty(AT_ONCE * np.int64(NUM_NEAR), np.float32)
-    one, nothing = eight(_ONE), eight(_NONE)
+    one, nothing = splat(_ONE), splat(_NONE)
     for start in range(0, len(entries), AT_ONCE):
         still_open = open_runs(pixels)
         if still_open == NO_RUN:
@@ -99,8 +99,8 @@ def _walk_cell(
         )
         for turn in range(np.uint64(count)):
             surfel = turn * NUM_NEAR
-            red, green = eight(near[surfel + RED]), eight(near[surfel + GREEN])
-            blue, other = eight(near[surfel + BLUE]), eight(near[surfel + OTHER])
+            red, green = splat(near[surfel + RED]), splat(near[surfel + GREEN])
+            blue, other = splat(near[surfel + BLUE]), splat(near[surfel + OTHER])
             to_red, to_green, to_blue, to_other = nothing, nothing, nothing, nothing
             h, h_x, h_y, h_xx, h_xy, h_yy = nothing, nothing, nothing, nothing, nothing, nothing
             left_over = runs[turn]
@@ -141,7 +141,7 @@ def _walk_cell(
                 colours[3] += total(to_other)
 
 
-@on_all_cores()
+@parallel_kernel()
 def draw_gradients(
     ellipses: Floats, entries: Numbers, starts: Counts, tile: int,
     features: Floats, num_workers: int, image: Floats, coverage: Floats, grad_image: Floats,
@@ -175,7 +175,7 @@ def draw_gradients(
                         _walk_cell(ellipses, features, first_channel, here, cell, pixels, mine)
 
 
-@on_all_cores()
+@parallel_kernel()
 def gather_gradients(
     ellipses: Floats, entries: Numbers, sums: Floats, pixels_per_unit: np.float32,
     num_workers: int, grad_points: Floats, grad_features: Floats, grad_conics: Floats,

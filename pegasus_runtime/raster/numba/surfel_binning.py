@@ -14,10 +14,8 @@ import numba
 import numpy as np
 import torch
 
-from pegasus_runtime.numba_start import njit, on_all_cores, prange
-from pegasus_runtime.raster.numba.workspace import workspace
-from pegasus_runtime.raster.numba_sort import sort_tiles
-from pegasus_runtime.raster.numba_tiles import (
+from pegasus_runtime.cpu.jit import njit, parallel_kernel, prange
+from pegasus_runtime.raster.numba.binning import (
     Counts,
     Floats,
     Numbers,
@@ -25,6 +23,8 @@ from pegasus_runtime.raster.numba_tiles import (
     fill_tiles,
     reserve_entries,
 )
+from pegasus_runtime.raster.numba.sorting import sort_tiles
+from pegasus_runtime.raster.numba.workspace import workspace
 from pegasus_runtime.raster.torch_surfels import FARTHEST_Q, SMALLEST_ALPHA, THINNEST
 
 CELL_BITS = 4
@@ -97,7 +97,7 @@ def _tile_bits(boxes: Numbers, image_size: tuple[int, int]) -> int:
     return bits
 
 
-@on_all_cores(error_model="numpy")
+@parallel_kernel(error_model="numpy")
 def place_surfels(
     points: Floats, conics: Floats, log2_opacities: Floats, height: int, width: int,
     num_workers: int, ellipses: Floats, boxes: Numbers,
@@ -166,7 +166,7 @@ def _count_tiles(boxes: Numbers, bits: int) -> int:
     return total
 
 
-@on_all_cores()
+@parallel_kernel()
 def count_entries(
     boxes: Numbers, bits: int, tiles_across: int, spans: Spans, places: Counts
 ) -> None:

@@ -1,6 +1,6 @@
 """Cells of 16 × 16 pixels, cut into runs of eight, and which of them a surfel reaches.
 
-As in `numba_image`: a cell's 32 runs are the bits of one number, those of its left half first.
+As in `forward`: a cell's 32 runs are the bits of one number, those of its left half first.
 What is known of a run's pixels lies side by side, eight numbers each: what still passes through
 each of them, then as many facts as the loop that uses them has.
 """
@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pegasus_runtime.lanes import (
+from pegasus_runtime.cpu.jit import device_function, njit
+from pegasus_runtime.cpu.simd import (
     NUM_LANES,
     any_less,
-    eight,
     load,
     power_of_two,
     root,
+    splat,
     store,
     where_less,
     which_less,
 )
-from pegasus_runtime.numba_start import inner, njit
+from pegasus_runtime.raster.numba.binning import Floats, Numbers
 from pegasus_runtime.raster.numba.surfel_binning import (
     CELL_BITS,
     COLUMN,
@@ -38,7 +39,6 @@ from pegasus_runtime.raster.numba.surfel_binning import (
     A,
     C,
 )
-from pegasus_runtime.raster.numba_tiles import Floats, Numbers
 from pegasus_runtime.raster.torch_surfels import LARGEST_ALPHA, OPAQUE
 
 CELL, LANES = 1 << CELL_BITS, NUM_LANES
@@ -107,41 +107,41 @@ def alpha_in_run(
     in_half = np.int32(run) & np.int32(CELL - 1)
     first_column = np.int32(box[2]) + ((np.int32(run) >> np.int32(CELL_BITS)) * np.int32(LANES))
     dy = np.float32(np.int32(box[0]) + in_half) - near[surfel + ROW]
-    dx = load(_COUNTING, _START) + eight(np.float32(first_column) - near[surfel + COLUMN])
-    slope = eight(near[surfel + A]) * dx + eight(near[surfel + TWO_B] * dy)
-    q = slope * dx + eight(near[surfel + C] * dy * dy)
-    log2_alpha = eight(near[surfel + LOG2_OPACITY]) - eight(_HALF_LOG2_E) * q
-    nothing = eight(_NONE)
+    dx = load(_COUNTING, _START) + splat(np.float32(first_column) - near[surfel + COLUMN])
+    slope = splat(near[surfel + A]) * dx + splat(near[surfel + TWO_B] * dy)
+    q = slope * dx + splat(near[surfel + C] * dy * dy)
+    log2_alpha = splat(near[surfel + LOG2_OPACITY]) - splat(_HALF_LOG2_E) * q
+    nothing = splat(_NONE)
     passed = load(pixels, np.uint64(run) * RUN)
     # q may be a little below zero, but never below what closes a pixel.
-    end_q = where_less(eight(_OPAQUE), passed, eight(near[surfel + END_Q]), eight(-_FAR))
+    end_q = where_less(splat(_OPAQUE), passed, splat(near[surfel + END_Q]), splat(-_FAR))
     alpha = where_less(q, end_q, power_of_two(log2_alpha), nothing)
-    return alpha, dx, eight(dy), passed
+    return alpha, dx, splat(dy), passed
 
 
 @njit(cache=True, nogil=True, inline="always")
 def bounded(alpha: Lanes) -> Lanes:
     """No alpha is larger than the largest."""
-    return where_less(alpha, eight(_MOST), alpha, eight(_MOST))
+    return where_less(alpha, splat(_MOST), alpha, splat(_MOST))
 
 
 @njit(cache=True, nogil=True, inline="always")
 def where_not_bounded(alpha: Lanes, values: Lanes) -> Lanes:
     """Values where alpha is not bounded, 0 elsewhere: gradients end where it is."""
-    return where_less(alpha, eight(_MOST), values, eight(_NONE))
+    return where_less(alpha, splat(_MOST), values, splat(_NONE))
 
 
-@inner()
+@device_function()
 def open_runs(pixels: Floats) -> Runs:
     """The runs with a pixel to which something is still added."""
-    runs, opaque = NO_RUN, eight(_OPAQUE)
+    runs, opaque = NO_RUN, splat(_OPAQUE)
     for run in range(NUM_RUNS):
         passed = load(pixels, np.uint64(run) * RUN)
         runs |= BIT << np.uint32(run) if any_less(opaque, passed) else NO_RUN
     return runs
 
 
-@inner(error_model="numpy", fastmath={"contract"})
+@device_function(error_model="numpy", fastmath={"contract"})
 def find_runs(
     ellipses: Floats, features: Floats, first_channel: int, entries: Numbers, box: Box,
     wanted: Runs, runs: NDArray[np.uint32], found: Numbers, near: Floats,
@@ -164,9 +164,9 @@ def find_runs(
         near: (`AT_ONCE` · NUM_NEAR,) out, the facts of an ellipse and four channels.
     """
     count = np.uint64(0)
-    nothing, half_run = eight(_NONE), eight(_HALF_RUN)
-    upper_rows = load(_COUNTING, _START) + eight(np.float32(box[0]))
-    lower_rows = upper_rows + eight(_ROWS_AT_ONCE)
+    nothing, half_run = splat(_NONE), splat(_HALF_RUN)
+    upper_rows = load(_COUNTING, _START) + splat(np.float32(box[0]))
+    lower_rows = upper_rows + splat(_ROWS_AT_ONCE)
     middle = np.float32(box[2]) + _MIDDLE_OF_RUN
     given = np.uint64(min(max(features.shape[1] - first_channel, 0), 4))
     for turn in range(np.uint64(len(entries))):
@@ -174,11 +174,11 @@ def find_runs(
         fact, here = surfel * _FACTS, count * NUM_NEAR
         store(near, here, load(ellipses, fact))
         store(near, here + _LAST_FACTS, load(ellipses, fact + _LAST_FACTS))
-        to_middle = eight(near[here + COLUMN] - middle)
-        row, slant = eight(near[here + ROW]), eight(near[here + SLANT])
-        girth2, narrowing = eight(near[here + GIRTH2]), eight(near[here + NARROWING])
+        to_middle = splat(near[here + COLUMN] - middle)
+        row, slant = splat(near[here + ROW]), splat(near[here + SLANT])
+        girth2, narrowing = splat(near[here + GIRTH2]), splat(near[here + NARROWING])
         # What rounding may have taken where an ellipse ends.
-        rounding = girth2 * eight(_ROUNDING)
+        rounding = girth2 * splat(_ROUNDING)
         reached = NO_RUN
         for rows, shift in ((upper_rows, np.uint32(0)), (lower_rows, np.uint32(LANES))):
             dy = rows - row
@@ -186,7 +186,7 @@ def find_runs(
             reach = root(where_less(nothing, width2, width2, nothing) + rounding) + half_run
             reach2 = where_less(nothing, width2, reach * reach, nothing)
             to_left = to_middle + slant * dy
-            to_right = to_left - eight(_ROWS_AT_ONCE)
+            to_right = to_left - splat(_ROWS_AT_ONCE)
             reached |= which_less(to_left * to_left, reach2) << shift
             reached |= which_less(to_right * to_right, reach2) << (shift + _RIGHT_HALF)
         reached &= wanted

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pegasus_runtime.lanes import eight, load, store, where_less
-from pegasus_runtime.numba_start import inner, lowest_bit, on_all_cores, prange
+from pegasus_runtime.cpu.jit import device_function, lowest_bit, parallel_kernel, prange
+from pegasus_runtime.cpu.simd import load, splat, store, where_less
+from pegasus_runtime.raster.numba.binning import Counts, Floats, Numbers, tile_box
 from pegasus_runtime.raster.numba.surfel_cells import (
     AT_ONCE,
     BIT,
@@ -34,12 +35,11 @@ from pegasus_runtime.raster.numba.surfel_cells import (
     open_runs,
     place_in_cell,
 )
-from pegasus_runtime.raster.numba_tiles import Counts, Floats, Numbers, tile_box
 
 _ONE, _NONE = np.float32(1.0), np.float32(0.0)
 
 
-@inner()
+@device_function()
 def _clear(pixels: Floats, box: Box) -> None:
     """Let everything through a cell's pixels, and nothing through those beyond the image."""
     pixels[:] = _NONE
@@ -48,7 +48,7 @@ def _clear(pixels: Floats, box: Box) -> None:
             pixels[place_in_cell(row, column)] = _ONE
 
 
-@inner(error_model="numpy", fastmath={"contract"})
+@device_function(error_model="numpy", fastmath={"contract"})
 def _blend_cell(
     ellipses: Floats, features: Floats, first_channel: int, entries: Numbers, box: Box,
     pixels: Floats,
@@ -70,8 +70,8 @@ def _blend_cell(
         )
         for turn in range(np.uint64(count)):
             surfel = turn * NUM_NEAR
-            red, green = eight(near[surfel + RED]), eight(near[surfel + GREEN])
-            blue, other = eight(near[surfel + BLUE]), eight(near[surfel + OTHER])
+            red, green = splat(near[surfel + RED]), splat(near[surfel + GREEN])
+            blue, other = splat(near[surfel + BLUE]), splat(near[surfel + OTHER])
             left_over = runs[turn]
             while left_over != NO_RUN:
                 run = np.uint64(lowest_bit(left_over))
@@ -86,7 +86,7 @@ def _blend_cell(
                 store(pixels, place + FOURTH, load(pixels, place + FOURTH) + weight * other)
 
 
-@inner()
+@device_function()
 def _write_cell(
     pixels: Floats, box: Box, first_channel: int, image: Floats, coverage: Floats
 ) -> None:
@@ -107,7 +107,7 @@ def _write_cell(
                     image[row, column, first_channel + channel] = value
 
 
-@on_all_cores()
+@parallel_kernel()
 def draw_surfels(
     ellipses: Floats, entries: Numbers, starts: Counts, tile: int,
     features: Floats, num_workers: int, image: Floats, coverage: Floats,
@@ -140,7 +140,7 @@ def draw_surfels(
                         _write_cell(pixels, cell, first_channel, image, coverage)
 
 
-@inner(error_model="numpy", fastmath={"contract"})
+@device_function(error_model="numpy", fastmath={"contract"})
 def _weigh_cell(
     ellipses: Floats, entries: Numbers, box: Box, pixels: Floats, weights: Floats
 ) -> None:
@@ -157,7 +157,7 @@ def _weigh_cell(
         count = find_runs(ellipses, no_features, 0, here, box, still_open, runs, found, near)
         for turn in range(np.uint64(count)):
             surfel = turn * NUM_NEAR
-            largest = eight(_NONE)
+            largest = splat(_NONE)
             left_over = runs[turn]
             while left_over != NO_RUN:
                 run = np.uint64(lowest_bit(left_over))
@@ -171,7 +171,7 @@ def _weigh_cell(
             weights[entry] = max(weights[entry], lanes.max())
 
 
-@on_all_cores()
+@parallel_kernel()
 def weigh_surfels(
     ellipses: Floats, entries: Numbers, starts: Counts, tile: int, num_workers: int,
     height: int, width: int, weights: Floats,
@@ -194,7 +194,7 @@ def weigh_surfels(
                     _weigh_cell(ellipses, here, cell, pixels, mine)
 
 
-@on_all_cores()
+@parallel_kernel()
 def gather_weights(
     entries: Numbers, entry_weights: Floats, num_workers: int, weights: Floats
 ) -> None:

@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from pegasus_runtime.raster.torch_surfels import centres_in_pixels, find_drawn
 from pegasus_runtime.raster.triton import surfel_kernels
+from pegasus_runtime.raster.triton.support import launch, to_device
 from pegasus_runtime.raster.triton.surfel_kernels import NUM_SUMS
-from pegasus_runtime.raster.triton_support import launch, to_device
 
 _SIDE = 16
 """of a block that one program draws, and of the smallest bin, in pixels"""

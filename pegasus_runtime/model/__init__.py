@@ -1,0 +1,1 @@
+"""The networks of an avatar and its latent code, in plain torch."""

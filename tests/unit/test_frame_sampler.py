@@ -1,0 +1,54 @@
+"""Which frames a training looks at, where most of them look at the face."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pegasus_runtime.camera import Camera
+from trainer.config.training import DataConfig
+from trainer.data.frame_sampler import choose_frame, sampling_weights, spread_views
+
+SIDES = (95.0, -110.0, 178.0)
+YAWS = (*np.linspace(-20, 20, 60), SIDES[0], *np.linspace(-20, 20, 60), *SIDES[1:])
+
+
+@pytest.fixture
+def frames() -> Any:
+    cameras = [Camera.orbit((0, 0, 0), 4, yaw_deg=yaw) for yaw in YAWS]
+    return [SimpleNamespace(record=SimpleNamespace(camera=camera)) for camera in cameras]
+
+
+def _yaws(frames: Any, chosen: Any) -> set[float]:
+    return {YAWS[frames.index(frame)] for frame in chosen}
+
+
+def test_the_few_views_from_the_side_are_among_those_chosen(frames: Any) -> None:
+    chosen = spread_views(frames, 12)
+    places = [frames.index(frame) for frame in chosen]
+    assert len(chosen) == 12 and places == sorted(places)
+    assert set(SIDES) <= _yaws(frames, chosen)
+    assert spread_views(frames, 500) == frames
+
+
+def test_balance_gives_every_side_its_share(frames: Any) -> None:
+    side = [YAWS.index(yaw) for yaw in SIDES]
+    alike, halfway, balanced = (sampling_weights(frames, b) for b in (0.0, 0.5, 1.0))
+    assert np.allclose(alike, 1 / len(frames))
+    assert alike[side].sum() < 0.03 < halfway[side].sum() < balanced[side].sum()
+    # Three sides alone, and the front: those 40° across count for a little more than one.
+    assert 0.5 < balanced[side].sum() < 0.75
+    assert balanced.sum() == pytest.approx(1)
+
+
+def test_a_balanced_training_sees_the_sides(frames: Any) -> None:
+    capture: Any = SimpleNamespace(attribute_names=(), source="source", training={"source": frames})
+    config = DataConfig(view_balance=1.0)
+    seen = [choose_frame(capture, config, 3, step) for step in range(200)]
+    assert seen == [choose_frame(capture, config, 3, step) for step in range(200)]
+    assert set(SIDES) <= _yaws(frames, seen)
+    share = sum(YAWS[frames.index(frame)] in SIDES for frame in seen) / len(seen)
+    assert 0.4 < share < 0.8

@@ -1,0 +1,63 @@
+"""Which frames are looked at: in a step of the training, and where only some views are needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainer.config.training import DataConfig
+from trainer.data.dataset import Capture, TrainingFrame
+
+_BESIDE_DEG = 20.0
+"""views closer together than this show about the same side of the head"""
+
+
+def choose_frame(capture: Capture, config: DataConfig, seed: int, step: int) -> TrainingFrame:
+    """The frame of a step: the same for the same seed and step, whatever happened before.
+
+    The source person comes up with the configured share; attributes share the rest evenly,
+    however many frames each has.
+    """
+    random = np.random.default_rng((seed, step))
+    names = capture.attribute_names
+    subject = capture.source
+    if names and random.random() >= config.source_share:
+        subject = names[int(random.integers(len(names)))]
+    frames = capture.training[subject]
+    if not config.view_balance:
+        return frames[int(random.integers(len(frames)))]
+    return frames[int(random.choice(len(frames), p=sampling_weights(frames, config.view_balance)))]
+
+
+def sampling_weights(frames: list[TrainingFrame], balance: float) -> NDArray[np.float64]:
+    """How often each frame comes up, (F,) with the sum 1.
+
+    Most videos look at the face, and the few views from the side teach little by their number. A
+    frame with n views beside it counts n⁻ᵇ: with b = 1 all sides come up alike.
+    """
+    looks = _looks(frames)
+    beside = (looks @ looks.T > np.cos(np.radians(_BESIDE_DEG))).sum(dim=1).numpy()
+    counted = beside.astype(np.float64) ** -balance
+    shares: NDArray[np.float64] = counted / counted.sum()
+    return shares
+
+
+def spread_views(frames: list[TrainingFrame], count: int) -> list[TrainingFrame]:
+    """Up to ``count`` frames that look from as many sides as there are, in their order.
+
+    Each one chosen is the farthest from those before (Gonzalez 1985).
+    """
+    if len(frames) <= count:
+        return frames
+    looks = _looks(frames)
+    chosen, apart = [0], torch.full((len(frames),), torch.inf)
+    while len(chosen) < count:
+        apart = torch.minimum(apart, (looks - looks[chosen[-1]]).norm(dim=1))
+        chosen.append(int(apart.argmax()))
+    return [frames[index] for index in sorted(chosen)]
+
+
+def _looks(frames: list[TrainingFrame]) -> torch.Tensor:
+    """(F, 3) unit directions in which the frames' cameras look."""
+    return torch.stack([torch.from_numpy(frame.record.camera.rotation[:, 2]) for frame in frames])

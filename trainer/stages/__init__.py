@@ -1,1 +1,0 @@
-"""What is trained, and from what it starts."""

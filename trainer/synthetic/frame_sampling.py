@@ -1,0 +1,114 @@
+"""How the made-up person moves and from where each frame is taken."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_runtime.camera import Camera
+
+FloatArray = npt.NDArray[np.float32]
+LOOK_AT = (0.0, 0.0, 0.03)
+"""the centre of the pictures, in head units (metres × 4)"""
+DISTANCE = 4.3
+FIELD_OF_VIEW_DEG = 19.0
+_PAIRED = {
+    "smile": 0.9,
+    "blink": 1.0,
+    "brow outer up": 1.0,
+    "brow down": 1.0,
+    "mouth frown": 0.7,
+    "eye squint": 0.8,
+    "eye wide": 0.9,
+    "mouth dimple": 0.6,
+    "mouth stretch": 0.6,
+    "mouth upper up": 0.6,
+    "mouth lower down": 0.6,
+    "nose sneer": 0.6,
+}
+_SINGLE = {
+    "brow inner up": 1.0,
+    "mouth pucker": 0.9,
+    "mouth funnel": 0.7,
+    "mouth left": 0.6,
+    "mouth right": 0.6,
+    "cheek puff": 0.6,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FrameParameters:
+    """One frame's exact parameters."""
+
+    expression: FloatArray
+    """(50,)"""
+    pose: FloatArray
+    """(15,) axis-angle of the joints in radians"""
+    camera: Camera
+
+
+def still_frame_parameters(image_size: int) -> FrameParameters:
+    """The person from the front, at rest."""
+    camera = Camera.orbit(
+        LOOK_AT, DISTANCE, fov_deg=FIELD_OF_VIEW_DEG, image_size=(image_size, image_size)
+    )
+    return FrameParameters(np.zeros(50, np.float32), np.zeros(15, np.float32), camera)
+
+
+def draw_frame_parameters(
+    seed: int, subject: str, frame: int, image_size: int, expression_names: tuple[str, ...]
+) -> FrameParameters:
+    """The parameters of a frame, from (seed, subject, frame) alone."""
+    random = np.random.default_rng([seed, zlib.crc32(subject.encode()), frame])
+    camera = _draw_camera(random, image_size)
+    pose = _draw_pose(random)
+    return FrameParameters(_draw_expression(random, expression_names), pose, camera)
+
+
+def _draw_camera(random: np.random.Generator, image_size: int) -> Camera:
+    everywhere = random.random() < 0.25
+    yaw_deg = random.uniform(-180, 180) if everywhere else random.uniform(-40, 40)
+    return Camera.orbit(
+        LOOK_AT,
+        DISTANCE * random.uniform(0.97, 1.06),
+        yaw_deg=yaw_deg,
+        pitch_deg=random.uniform(-15, 20),
+        fov_deg=FIELD_OF_VIEW_DEG,
+        image_size=(image_size, image_size),
+    )
+
+
+def _draw_pose(random: np.random.Generator) -> FloatArray:
+    pose = np.zeros((5, 3), np.float32)
+    pose[0] = random.uniform(-0.05, 0.05, 3)
+    pose[1] = random.uniform(-0.12, 0.12, 3)
+    if random.random() < 0.6:
+        pose[2, 0] = random.uniform(0.0, 0.3)
+    gaze = random.uniform(-0.25, 0.25, 2)
+    pose[3:, :2] = gaze * np.array([0.6, 1.0])
+    return pose.reshape(15)
+
+
+def _draw_expression(random: np.random.Generator, names: tuple[str, ...]) -> FloatArray:
+    expression = np.zeros(len(names), np.float32)
+    if random.random() < 0.15:
+        return expression
+    actions = {**_PAIRED, **_SINGLE}
+    for action in random.choice(sorted(actions), size=random.integers(1, 4), replace=False):
+        strength = random.uniform(0.25, 1.0) * actions[action]
+        _apply(expression, names, str(action), strength, random.uniform(-0.12, 0.12))
+    return expression
+
+
+def _apply(
+    expression: FloatArray, names: tuple[str, ...], action: str, strength: float, tilt: float
+) -> None:
+    if action in names:
+        expression[names.index(action)] = strength
+        return
+    for side, factor in (("left", 1 + tilt), ("right", 1 - tilt)):
+        if f"{action} {side}" in names:
+            expression[names.index(f"{action} {side}")] = strength * factor

@@ -1,0 +1,222 @@
+"""The made-up person: a head of fixed identity, what is on it, and each attribute's changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head import Head
+from trainer.data.pairs import worn_by
+from trainer.synthetic import hair, wearables
+from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, MeshPart, SkullRadiusMap
+
+EXTRA_PARTS = ("hair", "hat", "glasses", "clothes")
+_HEAD_JOINT = 1
+_OUTER = ("skin", "scalp", "neck", "eyebrows")
+
+
+@dataclass(frozen=True)
+class _Bump:
+    """A smooth local push of the face, in head units."""
+
+    centre: tuple[float, float, float]
+    reach: tuple[float, float, float]
+    widen: float
+    up: float
+    out: float
+
+
+_FACE_Z = 0.34
+"""bumps act on what lies in front of this, not on the inside of the mouth"""
+_BUMPS = {
+    "nose_button": (
+        _Bump((0, -0.12, 0.47), (0.055, 0.055, 0.055), 0.2, 0.030, -0.018),
+        _Bump((0, -0.03, 0.44), (0.05, 0.05, 0.05), 0.0, 0.0, -0.024),
+    ),
+    "nose_aquiline": (
+        _Bump((0, -0.13, 0.48), (0.05, 0.05, 0.05), -0.12, -0.028, 0.016),
+        _Bump((0, -0.035, 0.44), (0.042, 0.042, 0.042), 0.0, 0.0, 0.032),
+    ),
+    "mouth_full": (
+        _Bump((0, -0.222, 0.45), (0.055, 0.022, 0.055), 0.1, 0.010, 0.022),
+        _Bump((0, -0.290, 0.43), (0.055, 0.026, 0.055), 0.1, -0.012, 0.026),
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """A head with everything on it, posed as one mesh."""
+
+    head: Head
+    """the free head with the pieces' vertices appended"""
+    shape: FloatArray
+    """(100,) the person's identity"""
+    rest: FloatArray
+    """(V, 3) where the colour of each vertex is looked up"""
+    coordinates: FloatArray
+    """(V, 3) coordinates of the pieces, 0 on the head"""
+    face_part: IndexArray
+    """(F,) index into part_names"""
+    face_style: IndexArray
+    """(F,)"""
+    face_object: IndexArray
+    """(F,) 1 where a whole piece is the replaced attribute"""
+    attribute: str
+    """the folder's name"""
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """Names of the parts on the pictures."""
+        return self.head.part_names
+
+
+@lru_cache(maxsize=2)
+def make_person(head: Head, seed: int, attribute: str) -> Person:
+    """The same person for every attribute or pair of them, with that replaced."""
+    shape = _draw_identity(seed)
+    morphed = replace(head, template=head.template + _morph(head.template, attribute))
+    own = morphed.template + morphed.identity_directions @ torch.from_numpy(shape)
+    pieces = _pieces(head, seed, attribute)
+    extended, parts, styles, objects = _extend(morphed, own, pieces)
+    rest = np.concatenate([head.template.numpy(), *[piece.vertices for piece in pieces]])
+    flat = np.zeros((head.num_vertices, 3), np.float32)
+    coordinates = np.concatenate([flat, *[_padded_coordinates(piece) for piece in pieces]])
+    return Person(
+        extended,
+        shape,
+        rest.astype(np.float32),
+        coordinates.astype(np.float32),
+        parts,
+        styles,
+        objects,
+        attribute,
+    )
+
+
+def _padded_coordinates(piece: MeshPart) -> FloatArray:
+    """(N, 3): pieces without a hairline are far from it."""
+    missing = 3 - piece.coordinates.shape[1]
+    return np.pad(piece.coordinates, ((0, 0), (0, missing)), constant_values=1.0)
+
+
+def _draw_identity(seed: int) -> FloatArray:
+    shape = np.zeros(100, np.float32)
+    shape[:12] = np.random.default_rng([seed, 1]).normal(size=12) * 0.55
+    return shape
+
+
+@lru_cache(maxsize=2)
+def _bare(head: Head, seed: int) -> tuple[FloatArray, SkullRadiusMap]:
+    """The person's own vertices (V, 3) before any attribute, and the skull below the hair."""
+    shape = torch.from_numpy(_draw_identity(seed))
+    vertices = (head.template + head.identity_directions @ shape).numpy()
+    labels = _labels(head).numpy()
+    wanted = [head.part_names.index(name) for name in _OUTER]
+    return vertices, SkullRadiusMap(vertices, head.faces.numpy(), np.isin(labels, wanted))
+
+
+def _pieces(head: Head, seed: int, attribute: str) -> list[MeshPart]:
+    vertices, skull = _bare(head, seed)
+    pieces = [wearables.collar(vertices[_neck_rim(head)])]
+    worn = worn_by(attribute)
+    hats = [name for name in worn if name in wearables.HATS]
+    locks = _hair(worn, skull)
+    for name in hats:
+        locks = [wearables.tucked_under(lock, name, skull) for lock in locks]
+    pieces += locks
+    for name in hats:
+        pieces += wearables.hat(name, skull)
+    if "eyeglasses_round" in worn:
+        pieces += wearables.glasses()
+    return pieces
+
+
+def _hair(worn: tuple[str, ...], skull: SkullRadiusMap) -> list[MeshPart]:
+    if "hair_bob" in worn:
+        return hair.bob_hair(skull)
+    return [hair.curly_hair(skull) if "hair_curly" in worn else hair.short_hair(skull)]
+
+
+def _neck_rim(head: Head) -> IndexArray:
+    """The vertices at which the neck is cut."""
+    faces = head.faces.numpy()
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    every, count = np.unique(edges, axis=0, return_counts=True)
+    border = np.unique(every[count == 1])
+    rim: IndexArray = border[_labels(head).numpy()[border] == head.part_names.index("neck")]
+    return rim
+
+
+def _morph(template: Tensor, attribute: str) -> Tensor:
+    """Local displacement (V, 3) of the head at rest."""
+    total = torch.zeros_like(template)
+    for name in worn_by(attribute):
+        for bump in _BUMPS.get(name, ()):
+            total = total + _displacement(template, bump)
+    return total
+
+
+def _displacement(template: Tensor, bump: _Bump) -> Tensor:
+    scaled = (template - torch.tensor(bump.centre)) / torch.tensor(bump.reach)
+    weight = torch.exp(-0.5 * (scaled**2).sum(dim=1)) * (template[:, 2] > _FACE_Z)
+    across = weight * bump.widen * template[:, 0]
+    return torch.stack([across, weight * bump.up, weight * bump.out], dim=1)
+
+
+def _labels(head: Head) -> Tensor:
+    if head.part_labels is None:
+        raise ValueError("the head has no part labels")
+    return head.part_labels
+
+
+def _extend(
+    head: Head, own: Tensor, pieces: list[MeshPart]
+) -> tuple[Head, IndexArray, IndexArray, IndexArray]:
+    names = (*head.part_names, *EXTRA_PARTS)
+    extra = sum(len(piece.vertices) for piece in pieces)
+    starts = np.cumsum([head.num_vertices, *[len(piece.vertices) for piece in pieces]])
+    weights = [_weights(head, own, piece) for piece in pieces]
+    faces = [head.faces.numpy(), *[p.faces + s for p, s in zip(pieces, starts, strict=False)]]
+    corner_labels = np.sort(_labels(head).numpy()[head.faces.numpy()], axis=1)
+    parts = [corner_labels[:, 1], *[np.full(len(p.faces), names.index(p.part)) for p in pieces]]
+    styles = [0 * corner_labels[:, 0], *[np.full(len(p.faces), p.style) for p in pieces]]
+    objects = [0 * corner_labels[:, 0], *[np.full(len(p.faces), p.is_attribute) for p in pieces]]
+    vertices = torch.from_numpy(np.concatenate([piece.vertices for piece in pieces]))
+    extended = replace(
+        head,
+        template=torch.cat([head.template, vertices]),
+        faces=torch.from_numpy(np.concatenate(faces)),
+        identity_directions=_padded(head.identity_directions, extra),
+        expression_directions=_padded(head.expression_directions, extra),
+        pose_directions=_padded(head.pose_directions, extra),
+        joint_regressor=_padded(head.joint_regressor.T, extra).T.contiguous(),
+        skinning_weights=torch.cat([head.skinning_weights, *weights]),
+        part_labels=None,
+        part_names=names,
+        uv=None,
+        uv_faces=None,
+    )
+    part, style, replaced = (np.concatenate(p).astype(np.int64) for p in (parts, styles, objects))
+    return extended, part, style, replaced
+
+
+def _padded(values: Tensor, extra: int) -> Tensor:
+    return torch.cat([values, values.new_zeros(extra, *values.shape[1:])])
+
+
+def _weights(head: Head, own: Tensor, piece: MeshPart) -> Tensor:
+    """Hair and cloth follow the nearest scalp or neck smoothly; all else the head's joint."""
+    rigid = torch.zeros(len(piece.vertices), head.skinning_weights.shape[1])
+    under = {"hair": "scalp", "clothes": "neck"}.get(piece.part)
+    if under is None:
+        rigid[:, _HEAD_JOINT] = 1.0
+        return rigid
+    chosen = _labels(head) == head.part_names.index(under)
+    distance = torch.cdist(torch.from_numpy(piece.vertices), own[chosen])
+    near = torch.softmax(-((distance / 0.06) ** 2), dim=1)
+    return near @ head.skinning_weights[chosen]
