@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,25 @@ from trainer.config.settings import (
 )
 
 Config = TypeVar("Config", bound=Settings)
+
+
+_RETIRED = (
+    "warm_start_steps", "model.tangent_precision", "points.fill_gaps", "points.line_skin",
+    "optimiser.shading", "optimiser.deformer", "optimiser.directions", "optimiser.geometry",
+)  # fmt: skip
+"""Settings of earlier versions that nothing reads any more: files that have them still open."""
+
+
+def _drop_retired(values: dict[str, Any]) -> list[str]:
+    """Take settings of earlier versions out of a configuration; which there were."""
+    found = []
+    for key in _RETIRED:
+        section, _, last = key.rpartition(".")
+        inner = values.get(section) if section else values
+        if isinstance(inner, dict) and last in inner:
+            del inner[last]
+            found.append(key)
+    return found
 
 
 def load_config(
@@ -49,6 +69,8 @@ def load_config(
             raise InvalidInput(f"{path}: expected keys and values.")
     for setting in settings:
         _apply(kind, values, setting)
+    for key in _drop_retired(values):
+        print(f"{key}: is no longer used, and left out", file=sys.stderr)
     try:
         return build(kind, values)
     except InvalidSettings as error:
