@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,16 +32,13 @@ _RETIRED = (
 """Settings of earlier versions that nothing reads any more: files that have them still open."""
 
 
-def _drop_retired(values: dict[str, Any]) -> list[str]:
-    """Take settings of earlier versions out of a configuration; which there were."""
-    found = []
+def _drop_retired(values: dict[str, Any]) -> None:
+    """Take settings of earlier versions out of a configuration."""
     for key in _RETIRED:
         section, _, last = key.rpartition(".")
         inner = values.get(section) if section else values
-        if isinstance(inner, dict) and last in inner:
-            del inner[last]
-            found.append(key)
-    return found
+        if isinstance(inner, dict):
+            inner.pop(last, None)
 
 
 def load_config(
@@ -69,8 +65,7 @@ def load_config(
             raise InvalidInput(f"{path}: expected keys and values.")
     for setting in settings:
         _apply(kind, values, setting)
-    for key in _drop_retired(values):
-        print(f"{key}: is no longer used, and left out", file=sys.stderr)
+    _drop_retired(values)
     try:
         return build(kind, values)
     except InvalidSettings as error:
