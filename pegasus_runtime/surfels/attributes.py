@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.model.latent import category_of
-from pegasus_runtime.surfels.binding import triangle_frames
+from pegasus_runtime.surfels.binding import place_on_triangles
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 
 _HIDING, _HIDDEN = "hat", "hair"
@@ -264,9 +264,9 @@ def rest_surfels(surfels: Surfels, corners: Tensor) -> tuple[Tensor, Tensor]:
 
     Normals point away from the triangle on which a surfel rides.
     """
-    frames = triangle_frames(corners)[surfels.triangle]
-    foot = (corners[surfels.triangle] * surfels.barycentric[:, :, None]).sum(dim=1)
-    points = foot + (frames @ surfels.offset[:, :, None])[:, :, 0]
+    points, frames = place_on_triangles(
+        corners, surfels.triangle, surfels.barycentric, surfels.offset
+    )
     normals = (frames @ rotation_matrices(surfels.rotation))[:, :, 2]
     outward = (normals * frames[:, :, 2]).sum(dim=1, keepdim=True)
     return points, torch.where(outward < 0, -normals, normals)

@@ -29,6 +29,22 @@ def triangle_frames(corners: Tensor) -> Tensor:
     return torch.stack([along, torch.linalg.cross(normal, along), normal], dim=2)
 
 
+def place_on_triangles(
+    corners: Tensor, triangle: Tensor, barycentric: Tensor, offset: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Points (N, 3) bound to triangles whose corners (F, 3, 3) are given, and frames (N, 3, 3).
+
+    Args:
+        corners: of the posed head.
+        triangle: (N,)
+        barycentric: (N, 3)
+        offset: (N, 3) in the triangle's frame.
+    """
+    frames = triangle_frames(corners)[triangle]
+    foot = (corners[triangle] * barycentric[:, :, None]).sum(dim=1)
+    return foot + (frames @ offset[:, :, None])[:, :, 0], frames
+
+
 @dataclass(frozen=True, eq=False)
 class Binding:
     """Where points sit on a head: triangle, barycentric weights and offset in its frame."""

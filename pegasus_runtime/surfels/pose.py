@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pegasus_runtime.head.model import NUM_POSE_FEATURES
 from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.parameters import NUM_EXPRESSIONS
-from pegasus_runtime.surfels.binding import triangle_frames
+from pegasus_runtime.surfels.binding import place_on_triangles
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 
 LOW_PASS = 0.1
@@ -91,14 +91,13 @@ def pose_surfels(surfels: Surfels, vertices: Tensor, faces: Tensor, states: Tens
         states: (R,) from `StateNetwork`.
     """
     corners = vertices[faces]
-    frames = triangle_frames(corners)[surfels.triangle]
-    foot = (corners[surfels.triangle] * surfels.barycentric[:, :, None]).sum(dim=1)
     offset = surfels.offset + torch.einsum("r,nrc->nc", states, surfels.offset_states)
     colour = surfels.colour + torch.einsum("r,nrc->nc", states, surfels.colour_states)
     opacity = surfels.opacity + surfels.opacity_states @ states
+    points, frames = place_on_triangles(corners, surfels.triangle, surfels.barycentric, offset)
     axes = frames @ rotation_matrices(surfels.rotation)
     return PosedSurfels(
-        points=foot + (frames @ offset[:, :, None])[:, :, 0],
+        points=points,
         tangents=axes[:, :, :2] * surfels.log_radius.exp()[:, None, :],
         normals=axes[:, :, 2],
         albedo=torch.sigmoid(colour),
