@@ -20,6 +20,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_LIMIT = 32 << 20
 """the largest that glibc accepts; larger values are ignored without a word"""
 _TRIM_LIMIT = 1 << 30
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 def keep_freed_memory() -> None:
@@ -49,8 +50,41 @@ def new_picture(*shape: int) -> Tensor:
 
 
 def free_memory_bytes() -> int:
-    """Memory that processes may still take."""
-    return int(psutil.virtual_memory().available)
+    """Memory that this process may still take: of the machine, its container and its own limit."""
+    return max(min(int(psutil.virtual_memory().available), _left_by_limit(), _left_by_group()), 0)
+
+
+def _left_by_limit() -> int:
+    """What ``ulimit -v`` leaves."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return limit - int(psutil.Process().memory_info().vms)
+
+
+def _left_by_group() -> int:
+    """What the control groups of a container or a queue leave, which the system's own count hides.
+
+    Pictures that the system has read for the group are given up when memory is asked for.
+    """
+    left = sys.maxsize
+    with suppress(OSError, ValueError, IndexError):
+        own = Path("/proc/self/cgroup").read_text("utf-8").rpartition("0::")[2].strip()
+        place = _GROUPS / own.lstrip("/")
+        for group in (place, *place.parents):
+            if not group.is_relative_to(_GROUPS):
+                break
+            with suppress(OSError, ValueError):
+                limit = int((group / "memory.max").read_text("ascii"))
+                taken = int((group / "memory.current").read_text("ascii"))
+                facts = (group / "memory.stat").read_text("ascii")
+                cached = re.search(r"^inactive_file (\d+)$", facts, re.MULTILINE)
+                left = min(left, limit - taken + (int(cached[1]) if cached else 0))
+    return left
 
 
 def peak_memory_mb(device: torch.device) -> int | None:

@@ -17,9 +17,10 @@ from rich.console import Console
 from pegasus_runtime.memory import keep_freed_memory
 from pegasus_runtime.run_lock import hold
 from trainer.config.loading import load_config, to_yaml, with_absolute_paths
-from trainer.config.settings import InvalidSettings
+from trainer.config.settings import InvalidSettings, settings_of
 from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture, load_capture
+from trainer.data.memory_check import refuse_too_little_memory, unused_settings
 from trainer.engine.distributed import ProcessGroup, init_process_group
 from trainer.engine.resume import load_configured_head
 
@@ -93,9 +94,17 @@ def run_train(options: argparse.Namespace) -> int:
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         # What takes no time comes first, so that nobody waits for a refusal.
         group.local_batch_size(config.batch_size)
+        known = {each.key for each in settings_of(TrainingConfig)}
+        given = (setting.partition("=")[0] for setting in options.settings)
+        named = [key for key in given if key in known]
+        refuse_too_little_memory(config, group.device, named)
         head = load_configured_head(config)
         capture = load_capture(config.data)
-        say(_describe(capture))
+        # One line with what the capture is: a refusal that follows is seen at a glance.
+        unused = unused_settings(config, named)
+        aside = f"; not used by {config.model.kind}: {', '.join(unused)}" if unused else ""
+        first, *others = _describe(capture).splitlines()
+        say("\n".join([first + aside, *others]))
         if options.dry_run:
             estimates = dry_run(config, capture, head, group)
             console.print(to_yaml(config), markup=False)

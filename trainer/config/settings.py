@@ -26,6 +26,7 @@ _KINDS: dict[Any, tuple[str, str]] = {
     dict[str, float]: ("float", "map"),
 }
 _SETTING = "setting"
+_MODELS = ("surfels", "published")
 _MAX_LISTED = 6
 
 
@@ -51,6 +52,12 @@ class Setting:
     is_path: bool
     suggestions: tuple[str, ...]
     """that a form offers, where others can be typed"""
+
+    @property
+    def only_for(self) -> str:
+        """The one model that uses it, which is the one that its help speaks of; empty for all."""
+        named = [model for model in _MODELS if f"{model}:" in self.help]
+        return named[0] if len(named) == 1 else ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, the default among them."""

@@ -10,13 +10,12 @@ from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.memory import free_memory_bytes
 from trainer.config.training import TrainingConfig
 from trainer.data.images import BYTES_PER_PIXEL, PictureCache
+from trainer.data.memory_check import num_learned, refuse_too_little_memory
 from trainer.data.preflight_report import Report
 
 _SESSION_BYTES = 2 << 30
 _GAIN, _USED_CORES = 0.77, 8
 """so many cores more than one are worth cores ** _GAIN; more than that were not tried"""
-_NUMBERS_PER_SURFEL = 70
-"""that are learned, eight states of seven among them"""
 _GPU_SPEED = 25
 """against one core"""
 
@@ -44,6 +43,10 @@ def check_device(config: TrainingConfig, report: Report) -> None:
         why = "no NVIDIA card answers" if built else "this Python has no CUDA"
         report.notes.append(f"Training on the processor ({why}): it works, but takes longer.")
     report.seconds = _estimate(config, report.num_gpus)
+    try:
+        refuse_too_little_memory(config, device)
+    except InvalidInput as error:
+        report.refuse(str(error), "Then look again.")
 
 
 def _estimate(config: TrainingConfig, num_gpus: int) -> float:
@@ -98,12 +101,6 @@ def check_room(config: TrainingConfig, num_frames: int, out: Path, report: Repor
 
 def _run_bytes(config: TrainingConfig) -> int:
     """Checkpoints (parameters with two moments), previews and the event log."""
-    if config.model.kind == "surfels":
-        numbers = _NUMBERS_PER_SURFEL * config.points.maximum
-    else:
-        model = config.model
-        numbers = model.geometry_depth * model.geometry_width**2 + 3 * config.points.maximum
-        numbers += model.deformer_depth * model.deformer_width**2 * 60 + 200_000
-    checkpoint = 12 * numbers
+    checkpoint = 12 * num_learned(config, config.points.maximum)
     previews = config.steps // config.preview_every * 700_000
     return (config.keep_checkpoints + 2) * checkpoint + previews + 1000 * config.steps
