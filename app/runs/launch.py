@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.runs.run import Run, Status
-from app.runs.supervisor import PROCESS_FILE, REQUEST_FILE, send
+from app.runs.supervisor import PROCESS_FILE, send
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.run_lock import find_owner
+from pegasus_runtime.run_request import KILL, PAUSE, STOP, ask, forget_request
 
 ROOT = Path(__file__).resolve().parents[2]
 """where the trainer can be imported from"""
@@ -119,31 +120,34 @@ def pause(run: Run) -> None:
     A process that is only held would keep the memory of the graphics card, break the connection
     between several, and be lost with the machine; Windows cannot hold one. So a pause is a stop.
     """
-    _request(run, "pause")
+    _request(run, PAUSE)
 
 
 def stop(run: Run) -> None:
     """Save and end."""
-    _request(run, "stop")
+    _request(run, STOP)
 
 
 def stop_now(run: Run) -> None:
     """End without saving."""
-    _request(run, "kill")
+    _request(run, KILL)
 
 
 def _request(run: Run, wanted: str) -> None:
-    with replace_file(run.folder / REQUEST_FILE) as partial:
-        partial.write_text(wanted, "utf-8")
-    facts = run.process_facts()
-    if facts and facts.process.is_alive and not facts.guard.is_alive:
-        send(facts.process.pid, wanted)
+    ask(run.folder, wanted)
+    facts, owner = run.process_facts(), find_owner(run.folder)
+    if facts and facts.process.is_alive:
+        if not facts.guard.is_alive:
+            send(facts.process.pid, wanted)
+    elif owner and owner.process.is_here and wanted == KILL:
+        # Started in a terminal: it looks for requests between steps, and may hang in one.
+        send(owner.process.pid, wanted)
 
 
 def _launch(run: Run, num_gpus: int) -> None:
-    for name in (REQUEST_FILE, PROCESS_FILE):
-        with suppress(OSError):
-            (run.folder / name).unlink()
+    forget_request(run.folder)
+    with suppress(OSError):
+        (run.folder / PROCESS_FILE).unlink()
     command = [sys.executable, "-m", "app.runs.supervisor", str(run.folder)]
     # A console of its own, which nobody sees: on Windows Ctrl+C comes only through one.
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)

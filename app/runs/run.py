@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from app.runs.event_reader import EVENTS_FILE, EventReader
-from app.runs.supervisor import LOG_FILE, PROCESS_FILE, REQUEST_FILE
-from pegasus_runtime.documents import read_bytes, read_json, read_yaml
+from app.runs.supervisor import LOG_FILE, PROCESS_FILE
+from pegasus_runtime.documents import read_json, read_yaml
 from pegasus_runtime.errors import InvalidInput, one_line
 from pegasus_runtime.process_identity import ProcessIdentity
 from pegasus_runtime.run_lock import Owner, find_owner
+from pegasus_runtime.run_request import KILL, PAUSE, STOP, read_request
 
 CURRENT_FILE = "current_checkpoint"
 """of the run folder; names one of its checkpoints"""
-_MAX_REQUEST_BYTES, _MAX_FACTS_BYTES = 100, 1 << 20
 _MAX_COUNT = 1_000_000_000
 _TAIL_BYTES = 20_000
 _STOPPED_BY_CTRL_C = 130
@@ -95,12 +95,10 @@ class Run:
         if facts is None:
             return self._by_lock(owner, "")
         if not facts.process.is_here and facts.exit_code is None:
-            state = self._by_lock(owner, f"on {facts.process.host}")
-            return State(state.status, state.detail, state.status is Status.RUNNING)
+            return self._by_lock(owner, f"on {facts.process.host}")
         asked = self.request()
         if facts.exit_code is None and facts.process.is_alive:
-            words = {"pause": "saving, then pausing", "stop": "saving, then stopping"}
-            return State(Status.RUNNING, words.get(asked, "stopping" if asked else ""), True)
+            return State(Status.RUNNING, _being_asked(asked), True)
         if facts.exit_code is None:
             # Its guard, while it lives, is about to write down how it ended.
             if facts.guard.is_alive:
@@ -124,10 +122,7 @@ class Run:
 
     def request(self) -> str:
         """What was last asked of it: pause, stop, kill or nothing."""
-        with suppress(OSError, InvalidInput):
-            written = read_bytes(self.folder / REQUEST_FILE, _MAX_REQUEST_BYTES).strip()
-            return written.decode("ascii", "replace")
-        return ""
+        return read_request(self.folder)
 
     def config(self) -> dict[str, Any]:
         """Its configuration as plain values; empty while there is none."""
@@ -191,10 +186,10 @@ class Run:
     def _ended(self, code: int, asked: str) -> State:
         if code == 0:
             return State(Status.FINISHED)
-        if asked == "pause" and code in (_STOPPED_BY_CTRL_C, 1, -2):
+        if asked == PAUSE and code in (_STOPPED_BY_CTRL_C, 1, -2):
             return State(Status.PAUSED, "" if self.checkpoint() else "before its first save")
         if asked or code == _STOPPED_BY_CTRL_C:
-            saved = "saved" if asked != "kill" and self.checkpoint() else "not saved"
+            saved = "saved" if asked != KILL and self.checkpoint() else "not saved"
             return State(Status.INTERRUPTED, f"stopped, {saved}")
         if code < 0:
             return State(Status.INTERRUPTED, _FROM_OUTSIDE)
@@ -205,12 +200,16 @@ class Run:
         if owner:
             here = "" if owner.process.is_here else f" on {owner.process.host}"
             words = where or f"started in a terminal{here}, process {owner.process.pid}"
-            return State(Status.RUNNING, one_line(words))
+            told = ", ".join(filter(None, (words, _being_asked(self.request()))))
+            return State(Status.RUNNING, one_line(told), True)
         if self.avatar() is not None:
             return State(Status.FINISHED, where)
         if not (self.folder / EVENTS_FILE).exists():
             job = self._slurm_job()
             return State(Status.WAITING, job) if job else State(Status.FOUND, where)
+        asked = self.request()
+        if asked in (PAUSE, STOP, KILL):
+            return self._ended(_STOPPED_BY_CTRL_C, asked)
         return State(Status.INTERRUPTED, where or "writes no more")
 
     def _count(self, key: str) -> int:
@@ -236,6 +235,12 @@ class Run:
             avatar = self.avatar()
             return avatar is not None and avatar.stat().st_mtime > moment
         return False
+
+
+def _being_asked(asked: str) -> str:
+    """What a training does about a request."""
+    words = {PAUSE: "saving, then pausing", STOP: "saving, then stopping"}
+    return words.get(asked, "stopping" if asked else "")
 
 
 _ADVICE = {

@@ -21,8 +21,9 @@ from typing import IO, Any
 import psutil
 
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
+from pegasus_runtime.run_request import KILL, SUPERVISED, read_request
 
-PROCESS_FILE, REQUEST_FILE, LOG_FILE = "process.json", "request", "run.log"
+PROCESS_FILE, LOG_FILE = "process.json", "run.log"
 _SIZE = 4096
 _POLL_S = 0.2
 
@@ -42,7 +43,7 @@ def _guard(folder: Path, command: list[str], log: IO[bytes]) -> int:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", SUPERVISED: "1"},
         start_new_session=os.name != "nt",
     )
     # After the start, which would pass it on. On Windows Ctrl+C reaches all that share a console.
@@ -64,9 +65,7 @@ def _wait(folder: Path, child: subprocess.Popen[bytes]) -> int:
     while True:
         with suppress(subprocess.TimeoutExpired):
             return child.wait(_POLL_S)
-        wanted = ""
-        with suppress(OSError):
-            wanted = (folder / REQUEST_FILE).read_text("utf-8").strip()
+        wanted = read_request(folder)
         if wanted and wanted != done:
             done = wanted
             send(child.pid, wanted)
@@ -75,7 +74,7 @@ def _wait(folder: Path, child: subprocess.Popen[bytes]) -> int:
 def send(pid: int, wanted: str) -> None:
     """Pass on a request, "pause", "stop" or "kill", to a process."""
     with suppress(OSError, psutil.NoSuchProcess):
-        if wanted == "kill":
+        if wanted == KILL:
             # torchrun puts each worker into a group of its own.
             for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
                 with suppress(psutil.NoSuchProcess):

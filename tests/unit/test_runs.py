@@ -19,6 +19,7 @@ from app.runs.run_list import RunList
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
 from pegasus_runtime.run_lock import LOCK_FILE, hold
+from trainer.engine.stop_requests import stop_requests
 
 TRAINER = """
 import json, pathlib, sys, time
@@ -214,6 +215,36 @@ def test_runs_of_others_are_judged_by_their_lock(tmp_path: Path) -> None:
     assert run.state().status is Status.INTERRUPTED
     (tmp_path / "my.avatar").touch()
     assert run.state().status is Status.FINISHED
+
+
+def test_a_training_of_a_terminal_obeys(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    (tmp_path / "events.jsonl").write_text(event(1) + "\n", "utf-8")
+    (tmp_path / "request").write_text("stop", "utf-8")
+    (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
+    with hold(tmp_path):
+        with stop_requests(tmp_path) as stop:
+            # What was asked of an earlier one counts no more.
+            assert not stop.is_set and run.state().can_be_told
+            launch.pause(run)
+            assert stop.is_set and run.state().detail.endswith("saving, then pausing")
+        with stop_requests(tmp_path) as stop:
+            launch.ask(tmp_path, "kill")
+            with pytest.raises(KeyboardInterrupt):
+                print(stop.is_set)
+        launch.pause(run)
+    assert run.state().status is Status.PAUSED
+    (tmp_path / "request").write_text("stop", "utf-8")
+    assert run.state().detail == "stopped, saved"
+
+
+def test_beside_a_supervisor_its_signal_is_what_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEGASUS_SUPERVISED", "1")
+    launch.ask(tmp_path, "pause")
+    with stop_requests(tmp_path) as stop:
+        assert not stop.is_set and (tmp_path / "request").exists()
 
 
 GARBAGE = (

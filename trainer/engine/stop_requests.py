@@ -1,4 +1,4 @@
-"""Ctrl+C and the signals of a queue: what is being done is saved first."""
+"""Ctrl+C, signals of a queue, a request in the run folder: what is being done is saved first."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from pegasus_runtime.run_request import (
+    KILL,
+    PAUSE,
+    STOP,
+    forget_request,
+    is_supervised,
+    read_request,
+)
 
 _NOTICE = b"stopping as soon as the preparation is saved; Ctrl+C again stops at once\n"
 _ASKS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -20,20 +30,35 @@ _signals: list[int] = []
 
 
 def was_interrupted() -> bool:
-    """Whether a person at a keyboard has asked this process, rather than a queue."""
+    """Whether a person has asked this process, rather than a queue."""
     return signal.SIGINT in _signals
 
 
 class StopRequests:
     """Whether this process was asked to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """Also look for requests in a run folder, unless a supervisor passes them on."""
         self._asked, self._is_preparing = threading.Event(), True
         self._before: dict[int, Any] = {}
+        self._folder = None if is_supervised() else folder
+        if self._folder:
+            forget_request(self._folder)
 
     @property
     def is_set(self) -> bool:
-        """Whether to stop after what is being done now."""
+        """Whether to stop after what is being done now.
+
+        Raises:
+            KeyboardInterrupt: somebody wants it to end without saving.
+        """
+        if self._folder and not self._asked.is_set():
+            asked = read_request(self._folder)
+            if asked == KILL:
+                raise KeyboardInterrupt
+            if asked in (PAUSE, STOP):
+                _signals.append(signal.SIGINT)
+                self._asked.set()
         return self._asked.is_set()
 
     def take_all(self) -> None:
@@ -70,7 +95,7 @@ class StopRequests:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._is_preparing and number == signal.SIGINT:
-            if self.is_set:
+            if self._asked.is_set():
                 raise KeyboardInterrupt
             with suppress(OSError):
                 os.write(2, _NOTICE)
@@ -79,9 +104,12 @@ class StopRequests:
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequests]:
-    """Listen to signals; threads other than the main one cannot, and are never asked."""
-    requests = StopRequests()
+def stop_requests(folder: Path | None = None) -> Iterator[StopRequests]:
+    """Listen to signals, and to requests in a run folder that this process holds.
+
+    Threads other than the main one get no signals.
+    """
+    requests = StopRequests(folder)
     if threading.current_thread() is not threading.main_thread():
         requests.take_all = lambda: None  # type: ignore[method-assign]
         yield requests

@@ -70,7 +70,7 @@ def train(
         the avatar in NAME.avatar; to processes other than the first, as the last step left it.
 
     Raises:
-        Interrupted: after Ctrl+C or SIGTERM; a checkpoint was saved first.
+        Interrupted: after Ctrl+C, SIGTERM or a request of the editor; a checkpoint was saved first.
         InvalidInput: another process trains in the folder, the losses stay no numbers, the folder
             cannot be written, or there are more processes than frames.
     """
@@ -100,7 +100,7 @@ def _learn(
 ) -> Avatar:
     """All steps; the avatar that they lead to."""
     checkpoints = Checkpoints(run_dir, config.keep_checkpoints, say)
-    with stop_requests() as stop:
+    with stop_requests(run_dir if group.is_first else None) as stop:
         context = TrainContext(config, capture, head, group.device)
         state, first = _begin(context, run_dir, checkpoints, resume, group)
         stop.take_all()
