@@ -13,18 +13,9 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
+from tests.factories import published_avatar
 
 ATTRIBUTES = ("hair_curly", "hair_long", "hat_beanie", "nose_wide")
-_SIZES = pr.NetworkSizes(
-    num_frequencies=2,
-    geometry_width=32,
-    geometry_depth=3,
-    geometry_skip=0,
-    deformer_width=16,
-    deformer_depth=2,
-    shading_width=16,
-    shading_depth=1,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +35,7 @@ def _collect_here() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def small_avatar() -> pr.Avatar:
     """Points on the head's vertices; the codes reach the colour, so that attributes are seen."""
-    head = pr.load_free_head()
-    avatar = pr.initial_avatar(
-        head, head.template, 0.03, attribute_names=ATTRIBUTES, sizes=_SIZES, name="small"
-    )
+    avatar = published_avatar(ATTRIBUTES, every=1, radius=0.03)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         # More than this in the deformer would tear the head apart.

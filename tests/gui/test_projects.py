@@ -15,11 +15,11 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-import pegasus_runtime as pr
 from app.state.controls import JAW_OPEN
 from app.state.display import Display
 from app.state.face import AppliedAttribute
 from app.widgets.message_dialog import MessageDialog
+from tests.factories import published_avatar
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,8 +140,7 @@ def test_an_avatar_that_is_gone_is_located(qtbot, window, project, tmp_path, mon
     kept, avatar = window.editor.document.snapshot, window.editor.document.avatar.path
     moved = tmp_path / "moved.avatar"
     avatar.rename(moved)
-    bald = pr.initial_avatar(pr.load_free_head(), pr.load_free_head().template[::40], 0.1)
-    bald.save(tmp_path / "bald.avatar")
+    published_avatar(every=40).save(tmp_path / "bald.avatar")
     window.projects.close()
     window.projects.open(str(project))
     qtbot.waitUntil(lambda: window.projects.question is not None, timeout=30_000)
@@ -159,8 +158,7 @@ def test_an_avatar_that_is_gone_is_located(qtbot, window, project, tmp_path, mon
 
 
 def test_what_another_avatar_lacks_is_said(qtbot, window, project, tmp_path):
-    bald = pr.initial_avatar(pr.load_free_head(), pr.load_free_head().template[::40], 0.1)
-    bald.save(window.editor.document.avatar.path)
+    published_avatar(every=40).save(window.editor.document.avatar.path)
     window.projects.close()
     window.projects.open(str(project))
     answer(qtbot, window, "Open with it")

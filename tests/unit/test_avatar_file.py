@@ -13,29 +13,12 @@ from safetensors.torch import load_file, save_file
 
 import pegasus_runtime as pr
 from pegasus_runtime.avatar.file import read_header
-
-SIZES = pr.NetworkSizes(
-    num_frequencies=2,
-    geometry_width=8,
-    geometry_depth=2,
-    geometry_skip=0,
-    deformer_width=8,
-    deformer_depth=2,
-    shading_width=8,
-)
+from tests.factories import published_avatar
 
 
 @pytest.fixture(scope="module")
 def avatar() -> pr.Avatar:
-    points = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) - 0.5
-    return pr.initial_avatar(
-        pr.load_free_head(),
-        points,
-        0.05,
-        sizes=SIZES,
-        attribute_names=["hair_a", "hat_b"],
-        name="somebody",
-    )
+    return published_avatar(["hair_a", "hat_b"], every=99, name="somebody")
 
 
 @pytest.fixture

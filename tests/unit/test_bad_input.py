@@ -14,16 +14,12 @@ import pegasus_runtime as pr
 from pegasus_runtime.parameters import MAX_COEFFICIENT, MAX_ROTATION_RAD
 from pegasus_runtime.passes import PASSES
 from pegasus_runtime.raster import render_points
+from tests.factories import published_avatar
 
 
 @pytest.fixture(scope="module")
 def avatar() -> pr.Avatar:
-    head = pr.load_free_head()
-    sizes = pr.NetworkSizes(
-        num_frequencies=1, geometry_width=8, geometry_depth=2, geometry_skip=0,
-        deformer_width=8, deformer_depth=2, shading_width=8,
-    )  # fmt: skip
-    return pr.initial_avatar(head, head.template[::9], 0.05, sizes=sizes)
+    return published_avatar()
 
 
 def _is_finite(frame: pr.Frame) -> bool:
@@ -135,9 +131,7 @@ def _wrong_calls(avatar: pr.Avatar, session: pr.Session) -> dict[str, Callable[[
 
 
 def test_values_of_wrong_kinds_are_refused_in_one_line(avatar: pr.Avatar) -> None:
-    dressed = pr.initial_avatar(
-        avatar.head, avatar.points, 0.05, sizes=avatar.networks.sizes, attribute_names=["hair_a"]
-    )
+    dressed = published_avatar(["hair_a"])
     session = pr.Session(dressed, "cpu")
     for says, call in _wrong_calls(dressed, session).items():
         with pytest.raises(pr.InvalidInput) as refusal:

@@ -18,28 +18,12 @@ from app.commands.face_options import face_parameters
 from app.commands.name_suggestions import find_name
 from app.commands.picture_options import read_background, read_view, view_camera
 from pegasus_runtime import Avatar, InvalidInput
-
-SIZES = pr.NetworkSizes(
-    geometry_width=64,
-    geometry_depth=3,
-    geometry_skip=0,
-    deformer_width=16,
-    deformer_depth=2,
-    shading_width=16,
-    shading_depth=1,
-)
+from tests.factories import published_avatar
 
 
 @pytest.fixture(scope="module")
 def avatar() -> Avatar:
-    head = pr.load_free_head()
-    return pr.initial_avatar(
-        head,
-        head.template[::23].contiguous(),
-        0.05,
-        sizes=SIZES,
-        attribute_names=("hair_curly", "hair_short", "hat_cap"),
-    )
+    return published_avatar(("hair_curly", "hair_short", "hat_cap"), every=23)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import torch
 
 import pegasus_runtime as pr
 from pegasus_runtime.passes import PASSES
+from tests.factories import published_avatar
 
 STORE = torch.tensor([[-0.2, -0.1, -0.3], [0.2, 0.2, 0.1]])
 NUM_WAITING = 400
@@ -20,15 +21,8 @@ NUM_WAITING = 400
 @pytest.fixture(scope="module")
 def bare() -> pr.Avatar:
     """An avatar without a store."""
-    head = pr.load_free_head()
-    sizes = pr.NetworkSizes(
-        num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0,
-        deformer_width=16, deformer_depth=2, shading_width=8,
-    )  # fmt: skip
-    made = pr.initial_avatar(head, head.template[::3], 0.06, sizes=sizes, attribute_names=["hat_a"])
-    torch.manual_seed(1)
+    made = published_avatar(["hat_a"], every=3, radius=0.06, blendshapes=0.02)
     with torch.no_grad():
-        torch.nn.init.normal_(made.networks.deformer.blendshapes.weight, std=0.02)
         made.networks.deformer.offset.weight.zero_()
         made.networks.deformer.offset.bias.zero_()
     low, high = STORE

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import pegasus_runtime as pr
 from app.controllers.avatar_loader import Preloader, loader_with_head
 from app.controllers.live_view import LiveView
 from app.rendering.render_loop import RenderLoop
@@ -24,6 +23,7 @@ from app.state.preferences import Preferences
 from app.state.view import DISTANCE_RANGE, FOV_RANGE_DEG, MAX_OFFSET, MAX_PITCH_DEG, View
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.frame import Frame
+from tests.factories import published_avatar
 
 
 class SlowSession:
@@ -184,18 +184,12 @@ def test_what_is_loaded_early_is_loaded_once_and_may_fail():
     assert Preloader(load, "demo")("other") == "OTHER"
 
 
-def _small_avatar() -> pr.Avatar:
-    head = pr.load_free_head()
-    sizes = pr.NetworkSizes(num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0)
-    return pr.initial_avatar(head, head.template[::9], 0.1, sizes=sizes)
-
-
 def test_the_same_picture_is_asked_for_once_until_it_fails():
     document = Document()
     live = LiveView(document, dispatch=lambda function: function())
     asked: list[object] = []
     live.loop = SimpleNamespace(submit=asked.append, open=lambda avatar: None)
-    document.open(_small_avatar())
+    document.open(published_avatar())
     assert len(asked) == 1
     live.request()
     live.set_size(512, 512)

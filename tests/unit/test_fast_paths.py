@@ -20,23 +20,15 @@ from pegasus_runtime.model.shading import Shading
 from pegasus_runtime.passes import PASSES
 from pegasus_runtime.raster import bands
 from tests.evaluation_counter import count_evaluated
+from tests.factories import published_avatar
 
 
 @pytest.fixture(scope="module")
 def avatar() -> pr.Avatar:
     """Random networks that bend, turn and colour what they are given."""
-    head = pr.load_free_head()
-    sizes = pr.NetworkSizes(
-        num_frequencies=2, geometry_width=24, geometry_depth=3, geometry_skip=0,
-        deformer_width=16, deformer_depth=2, shading_width=32,
-    )  # fmt: skip
-    made = pr.initial_avatar(
-        head, head.template[::2], 0.05, sizes=sizes, attribute_names=["hair_a"]
-    )
+    made = published_avatar(["hair_a"], every=2, blendshapes=0.02)
     torch.manual_seed(3)
-    with torch.no_grad():
-        for layer in (made.networks.deformer.blendshapes, made.networks.deformer.skinning):
-            torch.nn.init.normal_(layer.weight, std=0.02)
+    torch.nn.init.normal_(made.networks.deformer.skinning.weight, std=0.02)
     return made
 
 

@@ -24,6 +24,7 @@ import pegasus_runtime as pr
 from pegasus_runtime.avatar.file import read_header
 from pegasus_runtime.head import load_head, load_landmarks, write_head
 from pegasus_runtime.head.head_file import HEADER_KEY
+from tests.factories import published_avatar
 
 MAX_SECONDS = 30.0
 """Of one file, on a machine that does much else."""
@@ -121,16 +122,8 @@ def _try(read: Callable[[], Any], seed: int) -> bool:
 
 @pytest.fixture(scope="module")
 def avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sizes = pr.NetworkSizes(
-        num_frequencies=1, geometry_width=8, geometry_depth=2, geometry_skip=0,
-        deformer_width=8, deformer_depth=2, shading_width=8,
-    )  # fmt: skip
-    head = pr.load_free_head()
-    made = pr.initial_avatar(
-        head, head.template[::99], 0.05, sizes=sizes, attribute_names=["hair_a", "hat_b"]
-    )
     path = tmp_path_factory.mktemp("fuzz") / "a.avatar"
-    made.save(path)
+    published_avatar(["hair_a", "hat_b"], every=99).save(path)
     return path
 
 

@@ -26,9 +26,9 @@ from app.state.project import read_project
 from app.state.records import Vocabulary
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.errors import InvalidInput
+from tests.factories import published_avatar
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZES = pr.NetworkSizes(num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0)
 DEAD = "host~0~1.0~"
 """How the name of a journal starts that no process of this machine can own any more."""
 
@@ -36,10 +36,7 @@ DEAD = "host~0~1.0~"
 @pytest.fixture(scope="module")
 def avatar(tmp_path_factory) -> pr.Avatar:
     path = tmp_path_factory.mktemp("avatar") / "small.avatar"
-    head = pr.load_free_head()
-    pr.initial_avatar(
-        head, head.template[::40].contiguous(), 0.05, sizes=SIZES, attribute_names=("hair_curly",)
-    ).save(path)
+    published_avatar(("hair_curly",), every=40).save(path)
     return pr.load_avatar(path)
 
 

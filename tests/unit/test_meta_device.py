@@ -12,7 +12,7 @@ import pegasus_runtime as pr
 from pegasus_runtime import session
 from pegasus_runtime.head import load_free_head
 from pegasus_runtime.passes import PASSES
-from tests.factories import SIDE, write_small_capture
+from tests.factories import SIDE, published_avatar, write_small_capture
 from tests.meta_device import ELSEWHERE, elsewhere
 from trainer.config.training import (
     DataConfig,
@@ -60,9 +60,7 @@ def test_a_whole_training_keeps_to_its_device(
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_drags_keep_to_their_device(monkeypatch: pytest.MonkeyPatch, exact: bool) -> None:
-    head = pr.load_free_head()
-    sizes = pr.NetworkSizes(geometry_width=16, geometry_depth=2, geometry_skip=0)
-    avatar = pr.initial_avatar(head, head.template, 0.05, sizes=sizes, attribute_names=["hair_a"])
+    avatar = published_avatar(["hair_a"], every=1)
     avatar.store = torch.tensor([[-0.1] * 3, [0.1] * 3])
     params, camera = avatar.neutral(), avatar.default_camera((20, 30))
     monkeypatch.setattr(session, "choose_device", lambda _name: ELSEWHERE)

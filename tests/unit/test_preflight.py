@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import pegasus_runtime as pr
+from tests.factories import published_avatar
 from trainer.config.training import ModelConfig, PointConfig, TrainingConfig
 from trainer.data.machine_check import check_device
 from trainer.data.preflight import check_processes, check_start
@@ -22,13 +23,12 @@ def problems(report: Report) -> str:
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An avatar with the sizes that are usual for a processor."""
-    head = pr.load_free_head()
     usual = ModelConfig()
     names = ("num_frequencies", "geometry_width", "geometry_depth", "geometry_skip")
     names += ("deformer_width", "deformer_depth", "shading_width")
     sizes = pr.NetworkSizes(**{name: getattr(usual, name) for name in names})
     path = tmp_path_factory.mktemp("earlier") / "earlier.avatar"
-    pr.initial_avatar(head, head.template, 0.03, sizes=sizes).save(path)
+    published_avatar(sizes=sizes).save(path)
     return path
 
 

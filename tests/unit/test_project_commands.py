@@ -19,19 +19,13 @@ from app.state.view import View
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.export.backdrop import Backdrop
 from pegasus_runtime.export.display import to_picture
-
-SIZES = pr.NetworkSizes(num_frequencies=2, geometry_width=16, geometry_depth=2, geometry_skip=0)
+from tests.factories import published_avatar
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> tuple[Path, pr.Avatar, Snapshot]:
     folder = tmp_path_factory.mktemp("project")
-    head = pr.load_free_head()
-    avatar = pr.initial_avatar(
-        head, head.template[::23].contiguous(), 0.05, sizes=SIZES,
-        attribute_names=("hair_curly", "hat_cap"), name="small",
-    )  # fmt: skip
-    avatar.save(folder / "small.avatar")
+    published_avatar(("hair_curly", "hat_cap"), every=23).save(folder / "small.avatar")
     avatar = pr.load_avatar(folder / "small.avatar")
     face = Face.of(avatar.neutral()).with_pose({6: 0.3}).with_expression({0: 1.5})
     face = face.wearing("hair", AppliedAttribute("hair_curly", 0.7))
@@ -97,8 +91,7 @@ def test_another_avatar_is_said_and_none_is_refused_in_one_line(project, tmp_pat
     assert run(["render", str(lonely), "--out", str(tmp_path / "o.png")]) == 2
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and "its avatar 'small' is not at" in line
-    bald = pr.initial_avatar(avatar.head, avatar.points, 0.05, sizes=SIZES, attribute_names=())
-    bald.save(tmp_path / "small.avatar")
+    published_avatar().save(tmp_path / "small.avatar")
     render(lonely, tmp_path / "o.png")
     notes = capsys.readouterr().err.splitlines()
     assert len(notes) == 2 and "is not the avatar that lonely.pegasus.yaml was made" in notes[0]

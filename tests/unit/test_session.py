@@ -9,30 +9,12 @@ import torch
 import pegasus_runtime as pr
 from pegasus_runtime.deform import renderer
 from tests.evaluation_counter import count_evaluated
+from tests.factories import published_avatar
 
 
 @pytest.fixture(scope="module")
 def avatar() -> pr.Avatar:
-    head = pr.load_free_head()
-    made = pr.initial_avatar(
-        head,
-        head.template[::3],
-        0.06,
-        sizes=pr.NetworkSizes(
-            num_frequencies=2,
-            geometry_width=16,
-            geometry_depth=2,
-            geometry_skip=0,
-            deformer_width=16,
-            deformer_depth=2,
-            shading_width=8,
-        ),
-        attribute_names=["hair_a"],
-    )
-    torch.manual_seed(1)
-    with torch.no_grad():
-        torch.nn.init.normal_(made.networks.deformer.blendshapes.weight, std=0.02)
-    return made
+    return published_avatar(["hair_a"], every=3, radius=0.06, blendshapes=0.02)
 
 
 @pytest.fixture

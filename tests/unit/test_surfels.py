@@ -16,18 +16,17 @@ from pegasus_runtime.head import Head, pose_head
 from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.passes import PASSES
 from pegasus_runtime.surfels.attributes import (
-    CHANGED,
     Attribute,
     Difference,
     Wardrobe,
     outside_shell,
 )
-from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
+from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles, triangle_frames
 from pegasus_runtime.surfels.codes import lay_out_codes
-from pegasus_runtime.surfels.file import in_drawing_order
-from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork, pose_surfels, project_surfels
-from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels, new_surfels
+from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
+from pegasus_runtime.surfels.surfels import NUM_STATES, new_surfels
+from tests.factories import surfel_avatar, surfels_on
 
 NAMES = ("hair_long", "hat_cap", "nose_big", "nose_small")
 
@@ -37,52 +36,9 @@ def head() -> Head:
     return pr.load_free_head()
 
 
-def surfels_on(head: Head, count: int, seed: int = 0) -> Surfels:
-    """Surfels all over the head, a little off its skin, of chance turns and colours."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def chance(*size: int) -> Tensor:
-        return torch.randn(*size, generator=generator)
-
-    triangle = torch.randint(len(head.faces), (count,), generator=generator)
-    barycentric = torch.rand(count, 3, generator=generator) + 0.05
-    barycentric /= barycentric.sum(dim=1, keepdim=True)
-    surfels = new_surfels(triangle, barycentric, 0.01 * chance(count, 3), chance(count, 3), 0.03)
-    return replace(
-        surfels,
-        colour=chance(count, 3),
-        offset_states=0.005 * chance(count, NUM_STATES, 3),
-        colour_states=0.3 * chance(count, NUM_STATES, 3),
-        opacity_states=0.3 * chance(count, NUM_STATES),
-    )
-
-
-def attribute_on(head: Head, name: str, num_source: int, seed: int) -> Attribute:
-    generator = torch.Generator().manual_seed(seed)
-    region = torch.randperm(num_source, generator=generator)[:200].sort().values
-    none = Difference.none(len(region))
-    changes = {n: 0.05 * torch.randn(getattr(none, n).shape, generator=generator) for n in CHANGED}
-    return Attribute(name, region, Difference(**changes), surfels_on(head, 150, seed))
-
-
 @pytest.fixture(scope="module")
-def avatar(head: Head) -> SurfelAvatar:
-    torch.manual_seed(0)
-    states, light = StateNetwork(), LightNetwork()
-    torch.nn.init.normal_(light.layers[-1].weight, std=0.1)
-    attributes = tuple(attribute_on(head, n, 3000, i) for i, n in enumerate(NAMES))
-    shape = torch.zeros(100)
-    wardrobe = Wardrobe(surfels_on(head, 3000), attributes, rest_corners(head, shape))
-    codes = LatentCodes(NAMES).requires_grad_(False)
-    return SurfelAvatar(
-        name="test",
-        head=head,
-        wardrobe=in_drawing_order(wardrobe, codes),
-        states=states.requires_grad_(False),
-        light=light.requires_grad_(False),
-        codes=codes,
-        canonical_expression=torch.zeros(50),
-    )
+def avatar() -> SurfelAvatar:
+    return surfel_avatar(NAMES)
 
 
 def moved(avatar: SurfelAvatar) -> pr.Parameters:

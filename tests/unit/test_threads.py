@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pegasus_runtime as pr
+from tests.factories import published_avatar
 
 _PROGRAM = """
 import sys, threading
@@ -38,11 +38,7 @@ for drawn in beside:
 
 def test_two_threads_draw_at_once_with_the_plain_pool(tmp_path: Path) -> None:
     """Without OpenMP numba has no other pool, and this one ends a program that enters it twice."""
-    head = pr.load_free_head()
-    avatar = pr.initial_avatar(
-        head, head.template, 0.05, sizes=pr.NetworkSizes(deformer_width=16, deformer_depth=2)
-    )
-    avatar.save(tmp_path / "small.avatar")
+    published_avatar(every=1).save(tmp_path / "small.avatar")
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(tmp_path / "small.avatar")],
         env=os.environ | {"NUMBA_THREADING_LAYER": "workqueue"},

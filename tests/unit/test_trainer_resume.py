@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 import pegasus_runtime as pr
-from pegasus_runtime.head import load_free_head
 from pegasus_runtime.head.head_file import write_head
-from tests.factories import SIDE, write_small_capture
+from tests.factories import SIDE, other_head, write_small_capture
 from trainer.cli import main
 
 SETTINGS = {
@@ -35,9 +33,8 @@ def sets(**settings: object) -> list[str]:
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A head that is not the free one."""
-    free = load_free_head()
     path = tmp_path_factory.mktemp("head") / "own.head"
-    write_head(replace(free, template=free.template * 1.01), path)
+    write_head(other_head(), path)
     return path
 
 
