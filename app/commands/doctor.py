@@ -35,6 +35,7 @@ def doctor(_options: argparse.Namespace) -> int:
         ("threads", _threads),
         ("free head", _free_head),
         ("demo avatar", _demo),
+        ("face models", _face_models),
     ]
     for name, check in checks:
         _print_line(name, *_guarded(check))
@@ -154,6 +155,17 @@ def _demo() -> _Check:
 
     avatar = load_avatar("demo")
     return True, f"{avatar.num_points:,} points, {len(avatar.attribute_names)} attributes"
+
+
+def _face_models() -> _Check:
+    """What `python -m trainer preprocess` looks at videos with."""
+    from importlib.resources import files
+
+    import cv2
+
+    folder = files("resources") / "models"
+    found = sorted(p.name for p in folder.iterdir() if p.name.endswith((".task", ".tflite")))
+    return bool(found), f"{', '.join(found) or 'reinstall'} in OpenCV {cv2.__version__}"
 
 
 def optional_models() -> list[tuple[str, bool, str]]:

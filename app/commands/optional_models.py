@@ -47,4 +47,10 @@ OPTIONAL_MODELS = (
         "LPIPS in the evaluation of a training; it works without",
         "weights/v0.1/alex.pth of the PerceptualSimilarity program, under this name",
     ),
+    OptionalModel(
+        "hair matte",
+        ("hair_segmentation.tflite",),
+        "hair in videos of yourself; without it hair is told by matte and colour",
+        "mediapipe/models of MediaPipe's repository",
+    ),
 )

@@ -65,19 +65,34 @@ def require_encoder(name: str) -> None:
 
 
 def start_ffmpeg(command: list[str], complaints: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start it with a pipe to its input.
+    """Start it with a pipe to its input, to encode.
 
     It is kept from a terminal's Ctrl+C: who has started it stops it, and removes what it wrote.
 
     Raises:
         InvalidInput: it cannot be run.
     """
+    return _start(command, subprocess.PIPE, subprocess.DEVNULL, complaints)
+
+
+def start_decoder(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start it with pipes from its output and from what it says, to decode.
+
+    Raises:
+        InvalidInput: it cannot be run.
+    """
+    return _start(command, subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
+
+
+def _start(
+    command: list[str], stdin: int, stdout: int, stderr: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
             | getattr(subprocess, "CREATE_NO_WINDOW", 0),

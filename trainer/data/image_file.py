@@ -36,19 +36,24 @@ _SCAN, _END = 0xDA, b"\xff\xd9"
 
 @dataclass(frozen=True, eq=False)
 class PictureFile:
-    """A picture that is whole, square and not too large, still encoded."""
+    """A picture that is whole and not too large, still encoded."""
 
     label: str
     """how messages call it: its folder and name"""
     raw: bytes
-    side: int
+    width: int
+    height: int
     has_alpha: bool
     has_palette: bool
     is_png: bool
 
     @classmethod
-    def read(cls, path: Path) -> PictureFile:
+    def read(cls, path: Path, square: bool = True) -> PictureFile:
         """Look at a file without decoding it.
+
+        Args:
+            path: of the file.
+            square: whether it has to be.
 
         Raises:
             ValueError: it is not there, no PNG or JPEG picture, cut off, too large or not square.
@@ -72,11 +77,22 @@ class PictureFile:
                 raise ValueError(
                     f"has {width:,}×{height:,} pixels, more than {MAX_PIXELS:,}; reduce it"
                 )
-            if width != height:
+            if square and width != height:
                 raise ValueError(f"is {width}×{height}, not square")
         except ValueError as error:
             raise ValueError(f"{label} {error}") from None
-        return cls(label, raw, width, alpha, palette, raw.startswith(_PNG_START))
+        return cls(label, raw, width, height, alpha, palette, raw.startswith(_PNG_START))
+
+    @property
+    def side(self) -> int:
+        """Of a square picture, in pixels."""
+        return self.width
+
+    def upright(self) -> Bytes:
+        """(H, W, 3) RGB in its own size, as it is to be shown; ValueError as `colour`."""
+        import cv2
+
+        return self._decode(cv2.IMREAD_COLOR)[:, :, ::-1].copy()
 
     def colour(self, size: int) -> Bytes:
         """(size, size, 3) RGB; ValueError when it cannot be decoded."""
@@ -142,7 +158,9 @@ class PictureFile:
             pixels: Any = cv2.imdecode(np.frombuffer(self.raw, np.uint8), flag)
         except cv2.error:
             pixels = None
-        if pixels is None or pixels.shape[:2] != (self.side, self.side):
+        # A JPEG may be turned when it is decoded.
+        sizes = ((self.height, self.width), (self.width, self.height))
+        if pixels is None or pixels.shape[:2] not in sizes:
             raise ValueError(f"{self.label} cannot be decoded")
         return np.asarray(pixels)
 
