@@ -6,7 +6,9 @@ import argparse
 import errno
 import json
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     try:
-        return _run(options, given)
+        with _threads_told_once():
+            return _run(options, given)
     except (InvalidInput, FileNotFoundError) as error:
         print(f"trainer: {one_line(str(error), 2000)}", file=sys.stderr)
         return 2
@@ -45,6 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("trainer: interrupted", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _threads_told_once() -> Iterator[None]:
+    """A disk that fails a thread is told where the thread is asked for its work, and only there.
+
+    TensorBoard writes on one of its own, and raises again at the next event.
+    """
+    before = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):
+            before(args)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _explain(error: Exception, out: object) -> str:

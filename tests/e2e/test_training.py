@@ -99,3 +99,19 @@ def test_killed_at_any_moment_the_run_folder_is_sound(tmp_path: Path) -> None:
     assert steps == list(range(1, done + 3))
     left = [path.name for path in run.rglob("*") if path.name.startswith(".")]
     assert not left and not (run / "training.lock").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_under_the_events_is_one_line_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    capture = write_small_capture(tmp_path / "capture", {"source": 4})
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "events.jsonl").symlink_to("/dev/full")
+    asked = _command(capture, run, steps="3")
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    told = [line for line in done.stderr.splitlines() if line.startswith("trainer:")]
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert len(told) == 1 and "No space left on device; free some space" in told[0]
+    (run / "events.jsonl").unlink()
+    subprocess.run(asked, cwd=ROOT, check=True, timeout=120, capture_output=True)
+    assert len((run / "events.jsonl").read_text("utf-8").splitlines()) == 3

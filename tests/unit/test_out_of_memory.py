@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,3 +60,20 @@ def test_an_output_without_a_name_is_refused(out: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as ended:
         trainer.main(["train", "--out", out])
     assert ended.value.code == 2 and "is empty; name a folder" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_once_whichever_thread_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def run(options: argparse.Namespace) -> int:
+        writer = threading.Thread(target=_raise, args=(full,))
+        writer.start()
+        writer.join()
+        raise full
+
+    monkeypatch.setattr("trainer.commands.run_train", run)
+    assert trainer.main(["train", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "No space left" in said and "last checkpoint" in said
