@@ -12,7 +12,6 @@ from app.rendering.request import Picture, Pixels, on_host
 from app.state.app_dirs import home_folder
 from app.state.controls import Gaze, attribute_title, readable
 from app.state.export_settings import ExportSettings
-from app.state.face import AppliedAttribute
 from app.state.jobs import Job
 from app.state.project import AvatarNotFound, OtherAvatar
 from app.state.view import View
@@ -24,6 +23,7 @@ from pegasus_runtime.files import suggested_name
 from pegasus_runtime.head.expression_ranges import expression_ranges
 from pegasus_runtime.head.gaze_range import gaze_range
 from pegasus_runtime.head.mouth_closing import mouth_closing
+from pegasus_runtime.parameters import AttributeBlend
 
 
 class Bindings:
@@ -133,7 +133,7 @@ class Bindings:
         if job.cancellable:
             self.window.activity_dock.show()
 
-    def _wear(self, category: str, wear: AppliedAttribute | None) -> None:
+    def _wear(self, category: str, wear: AttributeBlend | None) -> None:
         worn = attribute_title(wear.name) if wear else "source"
         self.editor.document.wear(category, wear, f"{readable(category)}: {worn}")
 

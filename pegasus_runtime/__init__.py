@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "AttributeBlend": "model.latent",
+    "AttributeBlend": "parameters",
     "Avatar": "avatar.avatar",
     "Camera": "camera",
     "Fragments": "raster",
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from pegasus_runtime.frame import Frame
     from pegasus_runtime.head import Head, load_free_head, load_head
     from pegasus_runtime.model.config import NetworkSizes
-    from pegasus_runtime.model.latent import AttributeBlend
-    from pegasus_runtime.parameters import Parameters
+    from pegasus_runtime.parameters import AttributeBlend, Parameters
     from pegasus_runtime.raster import Fragments, blend, composite, rasterize
     from pegasus_runtime.session import Session
 

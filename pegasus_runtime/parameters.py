@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,17 @@ MAX_LATENT = 1_000.0
 FloatArray = npt.NDArray[np.float32]
 
 
+class AttributeBlend(NamedTuple):
+    """An attribute and how much of it: 0 is the source person, 1 the attribute, more is beyond."""
+
+    name: str
+    strength: float = 1.0
+
+
+Choice = str | tuple[str, float]
+"""What is worn of one category: a name, or an `AttributeBlend`, which a plain pair also is."""
+
+
 def _zeros(size: int) -> Any:
     return field(default_factory=lambda: np.zeros(size, np.float32))
 
@@ -39,8 +50,8 @@ class Parameters:
     """(15,) axis-angle in radians: root, neck, jaw, left eye, right eye"""
     shape: FloatArray = _zeros(NUM_IDENTITIES)
     """(100,) coefficients of the head's identity directions"""
-    attributes: dict[str, Any] = field(default_factory=dict)
-    """category → attribute name, (name, strength) or `AttributeBlend`"""
+    attributes: dict[str, Choice] = field(default_factory=dict)
+    """category → attribute name, or `AttributeBlend`: name and strength"""
     latent: FloatArray | None = None
     """(369,) latent code; wins over attributes when set"""
 

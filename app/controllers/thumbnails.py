@@ -15,12 +15,13 @@ from app.rendering.renderer import Renderer
 from app.rendering.request import Pixels
 from app.state.app_dirs import cache_folder
 from app.state.document import Document
-from app.state.face import AppliedAttribute, Face
+from app.state.face import Face
 from app.state.signal import Signal
 from app.state.view import View
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.files import replace_file
+from pegasus_runtime.parameters import AttributeBlend
 
 SIDE = 144
 """Pixels; twice what a gallery shows, for screens with two pixels a point."""
@@ -49,7 +50,7 @@ class Thumbnails:
         view, neutral = View.framing(avatar), self._document.neutral
         for name in names:
             category = name.partition("_")[0]
-            face = neutral.wearing(category, AppliedAttribute(name)) if name else neutral
+            face = neutral.wearing(category, AttributeBlend(name)) if name else neutral
             self._live.loop.submit_background(partial(self._make, avatar, name, face, view))
 
     def _make(self, avatar: Avatar, name: str, face: Face, view: View, renderer: Renderer) -> None:

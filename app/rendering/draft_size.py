@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.state.face import AppliedAttribute
+from pegasus_runtime.parameters import AttributeBlend
 
 BUDGET_S = 0.08
 LEAST_POINTS = 6_000
@@ -16,7 +16,7 @@ _STEP = 2
 latent code above all, is found again."""
 _ROOM = 0.8
 _FAST_IN_A_ROW = 3
-_Worn = Mapping[str, AppliedAttribute]
+_Worn = Mapping[str, AttributeBlend]
 
 
 class DraftSize:

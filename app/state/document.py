@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from app.state.display import Display, display_label
 from app.state.export_settings import ExportSettings
-from app.state.face import AppliedAttribute, Face
+from app.state.face import Face
 from app.state.history import Entry, History, Part
 from app.state.signal import Signal
 from app.state.view import View, view_label
+from pegasus_runtime.parameters import AttributeBlend
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar
@@ -149,7 +150,7 @@ class Document:
         face = self._with_lips_closed(self.face.with_pose(values))
         self._change(face, label, f"pose {sorted(values)}")
 
-    def wear(self, category: str, wear: AppliedAttribute | None, label: str) -> None:
+    def wear(self, category: str, wear: AttributeBlend | None, label: str) -> None:
         """Put an attribute on, change its strength, or take it off (None)."""
         key = f"wear {category} {wear.name if wear else ''}"
         self._change(self.face.wearing(category, wear), label, key)

@@ -11,19 +11,13 @@ from pegasus_runtime.parameters import (
     NUM_EXPRESSIONS,
     NUM_IDENTITIES,
     NUM_POSE,
+    AttributeBlend,
+    Choice,
     Parameters,
 )
 
 MAX_STRENGTH = 1.5
 """How far the strength of an attribute can be pushed; above 1 it is exaggerated."""
-
-
-@dataclass(frozen=True)
-class AppliedAttribute:
-    """An attribute that is worn, and how much: 0 is the source person, 1 the attribute."""
-
-    name: str
-    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class Face:
     pose: tuple[float, ...] = (0.0,) * NUM_POSE
     """axis-angle in radians: root, neck, jaw, left eye, right eye"""
     shape: tuple[float, ...] = (0.0,) * NUM_IDENTITIES
-    attributes: Mapping[str, AppliedAttribute] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeBlend] = field(default_factory=dict)
     """category → what is worn; a category that is missing shows the source person"""
 
     @classmethod
@@ -52,7 +46,7 @@ class Face:
         """The same with some numbers of the pose (radians) changed."""
         return replace(self, pose=_replaced(self.pose, values))
 
-    def wearing(self, category: str, wear: AppliedAttribute | None) -> Face:
+    def wearing(self, category: str, wear: AttributeBlend | None) -> Face:
         """The same with another attribute of one category; None takes it off."""
         attributes = {k: v for k, v in self.attributes.items() if k != category}
         if wear is not None:
@@ -63,8 +57,8 @@ class Face:
         """What the runtime renders."""
         vectors = (self.expression, self.pose, self.shape)
         expression, pose, shape = (np.asarray(v, np.float32) for v in vectors)
-        attributes = {c: (w.name, w.strength) for c, w in self.attributes.items()}
-        return Parameters(expression, pose, shape, dict(attributes))
+        attributes: dict[str, Choice] = dict(self.attributes)
+        return Parameters(expression, pose, shape, attributes)
 
 
 def _replaced(old: tuple[float, ...], values: Mapping[int, float]) -> tuple[float, ...]:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.state.display import BACKGROUNDS, PASS_TITLES, Display
-from app.state.face import AppliedAttribute, Face
+from app.state.face import Face
 from app.state.view import FOV_RANGE_DEG, MAX_PITCH_DEG, View
 from pegasus_runtime.errors import InvalidInput, quoted
-from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_POSE, POSE_JOINTS
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_POSE, POSE_JOINTS, AttributeBlend
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar
@@ -276,8 +276,8 @@ def _read_named(
 
 def _read_attributes(
     parts: Mapping[str, Any], names: Vocabulary, where: str, reading: FaceReading
-) -> dict[str, AppliedAttribute]:
-    found: dict[str, AppliedAttribute] = {}
+) -> dict[str, AttributeBlend]:
+    found: dict[str, AttributeBlend] = {}
     for category, value in _mapping(parts.get("attributes"), f"{where}.attributes").items():
         wear = _read_wear(value, f"{where}.attributes.{_shown(category)}")
         known = names.attributes.get(category, ())
@@ -285,18 +285,18 @@ def _read_attributes(
         if full is None:
             reading.unknown.setdefault("attributes", {})[category] = value
         else:
-            found[category] = AppliedAttribute(full, wear.strength)
+            found[category] = AttributeBlend(full, wear.strength)
     return found
 
 
-def _read_wear(value: Any, where: str) -> AppliedAttribute:
+def _read_wear(value: Any, where: str) -> AttributeBlend:
     values = {"name": value} if isinstance(value, str) else value
     values = read_keys(values, ("name", "strength"), where)
     name = values.get("name")
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"{where}: {quoted(name)} is not the name of an attribute.")
     limit = MAX_STRENGTH
-    return AppliedAttribute(
+    return AttributeBlend(
         name, read_number(values.get("strength", 1.0), f"{where}.strength", -limit, limit)
     )
 

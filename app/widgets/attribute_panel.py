@@ -10,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.state.controls import attribute_title, readable
-from app.state.face import MAX_STRENGTH, AppliedAttribute
+from app.state.face import MAX_STRENGTH, AttributeBlend
 from app.widgets.collapsible_section import CollapsibleSection, scrolling_column
 from app.widgets.gallery import Gallery, Tile, to_image
 from app.widgets.slider_row import SliderRow
@@ -24,7 +24,7 @@ class CategorySection(CollapsibleSection):
     """One category: the source person and its attributes, and a strength."""
 
     worn = Signal(str, object)
-    """category and `AppliedAttribute`, or None for the source person"""
+    """category and `AttributeBlend`, or None for the source person"""
     gesture_ended = Signal()
 
     def __init__(self, category: str, names: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class CategorySection(CollapsibleSection):
         self.strength.gesture_ended.connect(self.gesture_ended)
         self.set_worn(None)
 
-    def set_worn(self, wear: AppliedAttribute | None) -> None:
+    def set_worn(self, wear: AttributeBlend | None) -> None:
         """Show what is worn without telling anybody."""
         self._name = wear.name if wear else SOURCE
         self.gallery.set_chosen(self._name)
@@ -57,12 +57,12 @@ class CategorySection(CollapsibleSection):
     def _on_chosen(self, name: str) -> None:
         # Another look keeps the strength that was set, unless it was none at all.
         strength = self.strength.value() if self._name and self.strength.value() > 0 else 1.0
-        self.worn.emit(self.category, AppliedAttribute(name, strength) if name else None)
+        self.worn.emit(self.category, AttributeBlend(name, strength) if name else None)
         self.gesture_ended.emit()
 
     def _on_strength(self, value: float) -> None:
         if self._name:
-            self.worn.emit(self.category, AppliedAttribute(self._name, value))
+            self.worn.emit(self.category, AttributeBlend(self._name, value))
 
 
 class AttributePanel(QWidget):
@@ -105,7 +105,7 @@ class AttributePanel(QWidget):
         self.set_categories({})
         self._empty.hide()
 
-    def set_worn(self, attributes: Mapping[str, AppliedAttribute]) -> None:
+    def set_worn(self, attributes: Mapping[str, AttributeBlend]) -> None:
         """Show what is worn."""
         for category, section in self.sections.items():
             section.set_worn(attributes.get(category))

@@ -8,7 +8,6 @@ of a named attribute such as ``hair_curly``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_number
 from pegasus_runtime.names import check_names
+from pegasus_runtime.parameters import AttributeBlend, Choice
 
 CATEGORIES = (
     "identity",
@@ -35,18 +35,6 @@ INITIAL_DEVIATION = 0.25
 MAX_CATEGORIES = 48
 """The latent code grows with their square."""
 MAX_STRENGTH = 10.0
-
-
-@dataclass(frozen=True)
-class AttributeBlend:
-    """An attribute and how much of it: 0 is the source person, 1 the attribute, more is beyond."""
-
-    name: str
-    strength: float = 1.0
-
-
-Choice = str | AttributeBlend | tuple[str, float]
-"""What a caller may say for one category."""
 
 
 def category_of(attribute: str) -> str:
@@ -164,9 +152,7 @@ class LatentCodes(nn.Module):
 
 
 def _as_blend(category: str, choice: Any) -> AttributeBlend:
-    if isinstance(choice, tuple | list) and len(choice) == 2:
-        choice = AttributeBlend(*choice)
-    blend = AttributeBlend(choice) if isinstance(choice, str) else choice
-    if not isinstance(blend, AttributeBlend) or not isinstance(blend.name, str):
-        raise InvalidInput(f"{category} {quoted(choice)}: give a name, or a name and a strength.")
-    return blend
+    given = (choice,) if isinstance(choice, str) else choice
+    if isinstance(given, tuple | list) and 1 <= len(given) <= 2 and isinstance(given[0], str):
+        return AttributeBlend(*given)
+    raise InvalidInput(f"{category} {quoted(choice)}: give a name, or a name and a strength.")

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from app.state.controls import JAW_OPEN
 from app.state.display import Display
-from app.state.face import AppliedAttribute
 from app.widgets.message_dialog import MessageDialog
+from pegasus_runtime.parameters import AttributeBlend
 from tests.factories import published_avatar
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def work(window) -> None:
     """Something of every kind, by what the panels emit."""
     document = window.editor.document
-    window.attributes.worn.emit("hair", AppliedAttribute("hair_curly", 0.7))
+    window.attributes.worn.emit("hair", AttributeBlend("hair_curly", 0.7))
     window.expression.changed.emit({0: 1 / 3, 7: -0.1}, "Expression")
     window.pose.changed.emit(JAW_OPEN.values(17.0), "Jaw")
     document.set_view(document.view.orbited(0.1234, 0.05).zoomed(1.3))

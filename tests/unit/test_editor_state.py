@@ -18,11 +18,11 @@ from app.rendering.render_loop import RenderLoop
 from app.rendering.request import RenderRequest
 from app.state.controls import JAW_OPEN, combined_controls
 from app.state.document import Document
-from app.state.face import AppliedAttribute
 from app.state.preferences import Preferences
 from app.state.view import DISTANCE_RANGE, FOV_RANGE_DEG, MAX_OFFSET, MAX_PITCH_DEG, View
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.frame import Frame
+from pegasus_runtime.parameters import AttributeBlend
 from tests.factories import published_avatar
 
 
@@ -88,7 +88,7 @@ def test_a_drag_is_one_entry_and_two_drags_are_two():
 
 def test_a_new_change_forgets_what_was_undone():
     document = Document()
-    document.wear("hair", AppliedAttribute("hair_curly"), "Hair")
+    document.wear("hair", AttributeBlend("hair_curly"), "Hair")
     document.undo()
     document.set_pose({6: 0.1}, "Jaw")
     assert document.history.redo_label is None and document.face.attributes == {}
@@ -102,7 +102,7 @@ def test_setting_the_same_value_is_no_change():
 
 def test_face_becomes_the_runtimes_parameters():
     document = Document()
-    document.wear("hair", AppliedAttribute("hair_curly", 0.5), "Hair")
+    document.wear("hair", AttributeBlend("hair_curly", 0.5), "Hair")
     document.set_pose({6: 0.2}, "Jaw")
     parameters = document.face.parameters()
     assert parameters.attributes == {"hair": ("hair_curly", 0.5)}

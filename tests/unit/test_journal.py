@@ -19,13 +19,13 @@ from app.controllers.autosave import Autosave
 from app.state.app_dirs import state_folder
 from app.state.display import Display
 from app.state.document import Document
-from app.state.face import AppliedAttribute
 from app.state.jobs import Activity
 from app.state.journal import State, find_recoveries, line_of, new_journal, read_journal
 from app.state.project import read_project
 from app.state.records import Vocabulary
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.parameters import AttributeBlend
 from tests.factories import published_avatar
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,7 @@ def change(document: Document, rng: random.Random) -> None:
         document.set_pose({rng.randrange(15): rng.uniform(-1, 1)}, "Pose")
     elif kind == 1:
         strength = rng.uniform(0, 1.5)
-        document.wear("hair", rng.choice([None, AppliedAttribute("hair_curly", strength)]), "Hair")
+        document.wear("hair", rng.choice([None, AttributeBlend("hair_curly", strength)]), "Hair")
     elif kind == 2:
         document.set_view(document.view.orbited(rng.random(), rng.random() - 0.5))
     elif kind == 3:

@@ -15,7 +15,7 @@ import yaml
 from app.state.display import Display
 from app.state.document import Snapshot
 from app.state.export_settings import ExportSettings
-from app.state.face import AppliedAttribute, Face
+from app.state.face import Face
 from app.state.project import (
     AvatarNotFound,
     OtherAvatar,
@@ -30,6 +30,7 @@ from app.state.view import View
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.parameters import AttributeBlend
 
 NAMES = tuple(f"look {i}" for i in range(48)) + ("smile: left", "- 7 #")
 SHAPES = tuple(f"shape {i + 1}" for i in range(100))
@@ -67,8 +68,8 @@ def wild_snapshot(seed: int) -> Snapshot:
             tuple(number() for _ in range(15)),
             tuple(number() for _ in range(100)),
             {
-                "hair": AppliedAttribute("hair_curly", number()),
-                "hat": AppliedAttribute("hat_beanie"),
+                "hair": AttributeBlend("hair_curly", number()),
+                "hat": AttributeBlend("hat_beanie"),
             },
         ),
         view,
@@ -98,7 +99,7 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path, seed):
 
 def test_a_project_is_read_by_people_and_by_name(tmp_path):
     face = Face(shape=(0.125,) * 100).with_expression({48: 0.75}).with_pose({6: 0.25})
-    face = face.wearing("hair", AppliedAttribute("hair_curly", 0.5))
+    face = face.wearing("hair", AttributeBlend("hair_curly", 0.5))
     path, _ = saved(tmp_path, Snapshot(face, View(), Display()))
     content = yaml.safe_load(path.read_text())
     assert content["version"] == 1
@@ -114,8 +115,8 @@ def test_a_project_is_read_by_people_and_by_name(tmp_path):
 
 def test_what_another_avatar_does_not_have_is_told_and_kept(tmp_path):
     face = Face(shape=(0.125,) * 100).with_expression({48: 0.75, 2: 0.5})
-    face = face.wearing("hair", AppliedAttribute("hair_curly")).wearing(
-        "hat", AppliedAttribute("hat_beanie", 0.5)
+    face = face.wearing("hair", AttributeBlend("hair_curly")).wearing(
+        "hat", AttributeBlend("hat_beanie", 0.5)
     )
     path, _ = saved(tmp_path, Snapshot(face, View(), Display()))
     bald = avatar_at(tmp_path / "bald.avatar", names=NAMES[:48] + ("a", "b"), attributes=())
@@ -124,7 +125,7 @@ def test_what_another_avatar_does_not_have_is_told_and_kept(tmp_path):
     assert reading.missing == [
         "expression smile: left", "attribute hair_curly", "attribute hat_beanie"
     ]  # fmt: skip
-    chosen = kept.face.wearing("hair", AppliedAttribute("hair_new"))
+    chosen = kept.face.wearing("hair", AttributeBlend("hair_new"))
     record = face_record(chosen, Vocabulary.of(bald), reading.unknown)
     assert record["expression"] == {"smile: left": 0.75, "look 2": 0.5}
     assert record["attributes"]["hair"]["name"] == "hair_new"

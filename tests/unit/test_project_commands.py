@@ -13,12 +13,13 @@ import pegasus_runtime as pr
 from app.commands.command_line import run
 from app.state.display import Display
 from app.state.document import Snapshot
-from app.state.face import AppliedAttribute, Face
+from app.state.face import Face
 from app.state.project import save_project
 from app.state.view import View
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.export.backdrop import Backdrop
 from pegasus_runtime.export.display import to_picture
+from pegasus_runtime.parameters import AttributeBlend
 from tests.factories import published_avatar
 
 
@@ -28,7 +29,7 @@ def project(tmp_path_factory) -> tuple[Path, pr.Avatar, Snapshot]:
     published_avatar(("hair_curly", "hat_cap"), every=23).save(folder / "small.avatar")
     avatar = pr.load_avatar(folder / "small.avatar")
     face = Face.of(avatar.neutral()).with_pose({6: 0.3}).with_expression({0: 1.5})
-    face = face.wearing("hair", AppliedAttribute("hair_curly", 0.7))
+    face = face.wearing("hair", AttributeBlend("hair_curly", 0.7))
     view = replace(View.framing(avatar), yaw_deg=30.0, reach=0.2)
     kept = Snapshot(face, view, Display("normal", "colour", (1.0, 0.0, 0.0)))
     path = folder / "a.pegasus.yaml"

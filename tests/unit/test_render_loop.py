@@ -13,10 +13,10 @@ from app.rendering.draft_size import LEAST_POINTS
 from app.rendering.render_loop import RenderLoop
 from app.rendering.request import Picture, RenderRequest
 from app.state.document import Document
-from app.state.face import AppliedAttribute
 from app.state.view import View
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.frame import Frame
+from pegasus_runtime.parameters import AttributeBlend
 
 NUM_POINTS = 100_000
 
@@ -65,7 +65,7 @@ def test_a_full_picture_gives_way_and_the_last_value_is_drawn_in_full(num_change
     loop.open(SimpleNamespace(num_points=NUM_POINTS))  # type: ignore[arg-type]
     face = Document().face
     for number in range(num_changes):
-        worn = face.wearing("hair", AppliedAttribute("hair_curly", number / 10))
+        worn = face.wearing("hair", AttributeBlend("hair_curly", number / 10))
         loop.submit(RenderRequest(worn, View(), (8, 8), "rgb", number))
         _wait(lambda number=number: state.started == number + 1)
     state.go = True
@@ -125,7 +125,7 @@ def _drag(machine: Any, num_changes: int) -> list[int]:
     machine.pictures.clear()
     face = Document().face
     for number in range(num_changes):
-        worn = face.wearing("hair", AppliedAttribute("hair_curly", number / 100))
+        worn = face.wearing("hair", AttributeBlend("hair_curly", number / 100))
         machine.loop.submit(RenderRequest(worn, View(), (8, 8), "rgb", number))
         _wait(lambda n=number: any(p.request.generation == n for p in tuple(machine.pictures)))
     _wait(lambda: not machine.pictures[-1].is_draft)
