@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +69,12 @@ def import_reference(
     facts = _read_meta(meta)
     model, inputs = read_checkpoint(model_path), read_checkpoint(input_path)
     state = plain_state(model, model_path, "model_state_dict")
-    try:
+    with _said_of(model_path, folder):
         codes = _import_codes(inputs, facts, input_path)
         networks = _import_networks(state, codes.latent_size)
         expression = state["deformer_network.FLAMEServer.canonical_exp"].reshape(50).float()
         points = _points(state["pc.points"])
         radius = check_number("radius", model["radius"], MIN_RADIUS, MAX_RADIUS)
-    except InvalidInput as error:
-        raise (
-            error if str(folder) in str(error) else InvalidInput(f"{model_path}: {error}")
-        ) from None
-    except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise InvalidInput(
-            f"{model_path}: not a checkpoint of the model ({one_line(reason)})."
-        ) from None
     loaded = head if isinstance(head, Head) else load_head(head)
     require_same_head(loaded, state, model_path)
     if landmarks is not None:
@@ -98,10 +91,21 @@ def import_reference(
         provenance={"made_by": "import-reference", "epoch": _epoch(model.get("epoch"))},
         **_camera_facts(facts, meta),
     )
-    try:
+    with _said_of(model_path, folder):
         return check_avatar(avatar)
+
+
+@contextmanager
+def _said_of(path: Path, folder: Path) -> Iterator[None]:
+    """What is wrong is said of a file, unless another one in the folder is named already."""
+    try:
+        yield
     except InvalidInput as error:
-        raise InvalidInput(f"{model_path}: {error}") from None
+        named = str(folder) in str(error)
+        raise (error if named else InvalidInput(f"{path}: {error}")) from None
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise InvalidInput(f"{path}: not a checkpoint of the model ({one_line(reason)}).") from None
 
 
 def _as_path(folder: Any) -> Path:

@@ -17,15 +17,9 @@ import numpy.typing as npt
 
 from pegasus_runtime.documents import read_bytes
 from pegasus_runtime.errors import InvalidInput, one_line
+from pegasus_runtime.head.pickle_machine import Call, External, Named, Pairs
 from pegasus_runtime.head.pickled_sparse import SPARSE_NAMES, densify
-from pegasus_runtime.head.restricted_unpickler import (
-    MAX_STEPS,
-    Call,
-    External,
-    Named,
-    Pairs,
-    take_apart,
-)
+from pegasus_runtime.head.restricted_unpickler import MAX_STEPS, take_apart
 
 MAX_FILE_BYTES = 512 << 20
 MAX_ELEMENTS = 1 << 26

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.head.restricted_unpickler import Call, Pairs
+from pegasus_runtime.head.pickle_machine import Call, Pairs
 
 Array = npt.NDArray[Any]
 ToArray = Callable[[Any], Array]

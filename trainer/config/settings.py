@@ -26,6 +26,9 @@ _KINDS: dict[Any, tuple[str, str]] = {
     dict[str, float]: ("float", "map"),
 }
 _SETTING = "setting"
+MAX_STEPS = 100_000_000
+MAX_POINTS = 10_000_000
+"""Of points; both only keep typing errors out: memory and patience end long before."""
 _MODELS = ("surfels", "published")
 _MAX_LISTED = 6
 
