@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from pegasus_runtime.model.geometry import GeometryOutput
 from pegasus_runtime.passes import PASSES, pass_widths
 from pegasus_runtime.posed_surface import PosedSurface
 
-Blend = Callable[[Tensor, float, tuple[int, int]], Tensor]
-"""From points (N, 3), what radii in NDC are multiplied by, and a size: the blended (H, W, C)."""
+Blend = Callable[[Tensor, float, tuple[int, int]], dict[str, Tensor]]
+"""From points (N, 3), what radii in NDC are multiplied by, and a size: what is blended (H, W, C) by
+pass, always with alpha, and nobody else's: it is written into."""
 
 
 def point_features(
@@ -48,7 +49,20 @@ def point_features(
 
 def point_colours(albedo: Tensor, shading: Tensor) -> Tensor:
     """Colour (N, 3) of points: clamp(2 · shading · albedo, 0, 1)."""
-    return (2 * shading * albedo).clamp(0, 1)
+    if not devices.is_for_loops(albedo, shading):
+        return (2 * shading * albedo).clamp(0, 1)
+    from pegasus_runtime.cpu.image import light_up
+
+    colours = torch.empty_like(albedo)
+    flat = (values.contiguous().view(-1).numpy() for values in (albedo, shading, colours))
+    light_up(*flat)
+    return colours
+
+
+def split_passes(image: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
+    """Pictures (H, W, C) by pass, of all their columns side by side."""
+    widths = [PASSES[name].channels for name in names]
+    return dict(zip(names, image.split(widths, dim=2), strict=True))
 
 
 def draw_passes(
@@ -64,19 +78,18 @@ def draw_passes(
         points: (N, 3) as `Camera.project` gives them.
         names: passes.
         image_size: (height, width) in pixels.
-        blend: draws the columns of `pass_widths` at the points of a band.
+        blend: draws what the passes need at the points of a band.
         background: colour in 0..1, or None for none.
     """
     from pegasus_runtime.raster.bands import move_to_band, row_bands
 
     height, width = image_size
-    widths = pass_widths(names)
+    num_channels = sum(pass_widths(names).values())
     bands: list[dict[str, Tensor]] = []
-    for first, end in row_bands(image_size, sum(widths.values())):
+    for first, end in row_bands(image_size, num_channels):
         moved, scale = move_to_band(points, 1.0, image_size, first, end)
-        image = blend(moved, scale, (end - first, width))
-        images = dict(zip(widths, image.split(list(widths.values()), dim=2), strict=True))
-        finished = {name: _finish_pass(name, images, background) for name in names}
+        images = blend(moved, scale, (end - first, width))
+        finished = {name: _finish_pass(name, images, background) for name in dict.fromkeys(names)}
         if end - first == height:
             return finished
         # A picture in bands is too large to be kept on the device as a whole.
@@ -102,7 +115,7 @@ def _over(image: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
         return image + (1 - alpha) * colour
     from pegasus_runtime.cpu.image import over
 
-    finished = new_picture(*image.shape)
+    finished = image if image.is_contiguous() else new_picture(*image.shape)
     over(image.numpy(), alpha.numpy(), colour.numpy(), finished.numpy())
     return finished
 

@@ -8,7 +8,7 @@ from pegasus_runtime.devices import choose_device
 
 _LOOPS = (
     "cpu.shading_lut", "cpu.joints", "cpu.image", "cpu.projection",
-    "raster.numba.surfels", "cpu.surfel_pose",
+    "raster.numba.surfels", "cpu.surfel_pose", "cpu.surfel_wear",
 )  # fmt: skip
 
 

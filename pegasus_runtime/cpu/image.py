@@ -29,6 +29,15 @@ def over(image: Floats, alpha: Floats, colour: Floats, out: Floats) -> None:
 
 
 @parallel_kernel()
+def light_up(albedo: Floats, shading: Floats, out: Floats) -> None:
+    """As `drawing.point_colours`, all numbers in a row (N,)."""
+    for i in prange(len(out)):
+        value = np.float32(2.0) * shading[i] * albedo[i]
+        # Written so that NaN stays NaN.
+        out[i] = _NONE if value < _NONE else _ONE if value > _ONE else value
+
+
+@parallel_kernel()
 def to_bytes(values: Floats, out: Bytes) -> None:
     """Values 0 to 1 of a picture's rows (H, C) as bytes; what is no number is 0."""
     for row in prange(len(values)):

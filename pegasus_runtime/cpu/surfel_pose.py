@@ -12,9 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.cpu.jit import FASTMATH, device_function, parallel_kernel, prange
+from pegasus_runtime.cpu.simd import NUM_LANES, load, splat, store
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int32]
+NUM_MOVING = np.uint64(NUM_LANES)
+"""Numbers of a surfel that states add to: offset, colour's and opacity's logits; one is not used,
+so that they are eight."""
+OPACITY = 6
 _NONE, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _TINY = np.float32(1e-24)
 
@@ -53,10 +58,10 @@ def _sigmoid(value: np.float32) -> np.float32:
 
 @parallel_kernel(fastmath=FASTMATH, error_model="numpy")
 def pose_surfels(
-    active: Indices, triangle: Indices, barycentric: Floats, offset: Floats, axes: Floats,
-    opacity: Floats, colour: Floats, presence: Floats, residuals: Floats, states: Floats,
-    vertices: Floats, faces: Indices, frames: Floats, num_workers: int, points: Floats,
-    tangents: Floats, normals: Floats, albedo: Floats, opacities: Floats,
+    active: Indices, triangle: Indices, barycentric: Floats, moving: Floats, axes: Floats,
+    presence: Floats, residuals: Floats, states: Floats, vertices: Floats, faces: Indices,
+    frames: Floats, num_workers: int, points: Floats, tangents: Floats, normals: Floats,
+    albedo: Floats, opacities: Floats,
 ) -> None:  # fmt: skip
     """Surfels on a posed head.
 
@@ -64,13 +69,11 @@ def pose_surfels(
         active: (M,) which surfels.
         triangle: (N,)
         barycentric: (N, 3)
-        offset: (N, 3)
+        moving: (N · NUM_MOVING,) of what is worn: offset, logits of colour and opacity.
         axes: (N, 3, 3), columns: both tangents times their radii, and the unit normal, all in the
             triangle's frame.
-        opacity: (N,) logit.
-        colour: (N, 3) logit.
         presence: (N,)
-        residuals: (N, R, 7) what states add: offset, colour, opacity.
+        residuals: (N · R · NUM_MOVING,) what states add to them.
         states: (R,)
         vertices: (V, 3) of the posed head.
         faces: (F, 3)
@@ -83,19 +86,17 @@ def pose_surfels(
         opacities: (M,) out.
     """
     share = (len(active) + num_workers - 1) // num_workers
-    num_states = len(states)
+    num_states = np.uint64(len(states))
     for worker in prange(num_workers):
-        added = np.empty(7, np.float32)
+        now = np.empty(NUM_LANES, np.float32)
         for place in range(worker * share, min((worker + 1) * share, len(active))):
-            surfel = active[place]
-            added[:] = _NONE
+            surfel = np.uint64(active[place])
+            total, residual = load(moving, surfel * NUM_MOVING), surfel * num_states * NUM_MOVING
             for state in range(num_states):
-                strength = states[state]
-                for number in range(7):
-                    added[number] += strength * residuals[surfel, state, number]
-            x = offset[surfel, 0] + added[0]
-            y = offset[surfel, 1] + added[1]
-            z = offset[surfel, 2] + added[2]
+                total = total + splat(states[state]) * load(residuals, residual)
+                residual += NUM_MOVING
+            store(now, np.uint64(0), total)
+            x, y, z = now[0], now[1], now[2]
             face = triangle[surfel]
             a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
             u, v, w = barycentric[surfel, 0], barycentric[surfel, 1], barycentric[surfel, 2]
@@ -112,8 +113,8 @@ def pose_surfels(
                 normals[place, row] = (
                     p * axes[surfel, 0, 2] + q * axes[surfel, 1, 2] + r * axes[surfel, 2, 2]
                 )
-                albedo[place, row] = _sigmoid(colour[surfel, row] + added[3 + row])
-            opacities[place] = presence[surfel] * _sigmoid(opacity[surfel] + added[6])
+                albedo[place, row] = _sigmoid(now[3 + row])
+            opacities[place] = presence[surfel] * _sigmoid(now[OPACITY])
 
 
 @parallel_kernel(fastmath=FASTMATH, error_model="numpy")

@@ -30,12 +30,13 @@ from pegasus_runtime.deform.surface import (
     pose_surface,
     prepare_pose,
 )
-from pegasus_runtime.drawing import draw_passes, point_features
+from pegasus_runtime.drawing import draw_passes, point_features, split_passes
 from pegasus_runtime.frame import Frame
 from pegasus_runtime.head.canonical import make_canonical_head
 from pegasus_runtime.lru_cache import LRUCache
 from pegasus_runtime.model.geometry import GeometryOutput
 from pegasus_runtime.parameters import Parameters
+from pegasus_runtime.passes import pass_widths
 from pegasus_runtime.posed_surface import PosedSurface
 from pegasus_runtime.raster import render_features
 
@@ -107,14 +108,15 @@ class PublishedRenderer:
         projected, columns = self._view(posed, code, count, camera, names)
         radius = self._radius(camera, count)
 
-        def blend(points: Tensor, scale: float, size: tuple[int, int]) -> Tensor:
-            return render_features(
+        def blend(points: Tensor, scale: float, size: tuple[int, int]) -> dict[str, Tensor]:
+            image = render_features(
                 points,
                 columns,
                 image_size=size,
                 radius=scale * radius,
                 points_per_pixel=self.avatar.points_per_pixel,
             )
+            return split_passes(image, pass_widths(names))
 
         images = draw_passes(projected, names, camera.image_size, blend, background)
         points, normals = posed.surface.points, posed.surface.normals

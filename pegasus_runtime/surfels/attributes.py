@@ -21,7 +21,7 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.binding import place_on_triangles
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 
-_HIDING, _HIDDEN = "hat", "hair"
+_HIDING, HIDDEN = "hat", "hair"
 """categories of which the first hides what of the second lies outside its shell"""
 _SHELL_ANGLE, _SHELL_NEIGHBOURS = 0.045, 4
 """A direction is covered when so many of a hat's surfels lie within so many radians of it: twice
@@ -109,9 +109,8 @@ class Wardrobe:
 
     def add_differences(self, values: Mapping[str, Tensor], strengths: Mapping[str, float]) -> None:
         """Add what is worn to arrays of `everything`, by name, in place."""
-        worn = self.worn(strengths)
-        for attribute in worn:
-            share = strengths[attribute.name] * self._share(attribute, worn, strengths)
+        for attribute in self.worn(strengths):
+            share = strengths[attribute.name] * self.share(attribute, strengths)
             for name, array in values.items():
                 difference = getattr(attribute.difference, name)
                 change = difference * share.view(-1, *[1] * (difference.ndim - 1))
@@ -144,12 +143,10 @@ class Wardrobe:
             changed[attribute.region] = True
         return changed
 
-    def _share(
-        self, attribute: Attribute, worn: Sequence[Attribute], strengths: Mapping[str, float]
-    ) -> Tensor:
+    def share(self, attribute: Attribute, strengths: Mapping[str, float]) -> Tensor:
         """(M,) how much of an attribute's difference is left beside what else is worn."""
         share = torch.ones(len(attribute.region))
-        for hat, hair in _hiding(worn):
+        for hat, hair in _hiding(self.worn(strengths)):
             if hair is attribute:
                 claim = self._claim_of(hat)[attribute.region]
                 share = share * (1 - min(max(strengths[hat.name], 0.0), 1.0) * claim)
@@ -255,7 +252,7 @@ def _hiding(worn: Sequence[Attribute]) -> list[tuple[Attribute, Attribute]]:
         (hat, hair)
         for hat in worn
         for hair in worn
-        if category_of(hat.name) == _HIDING and category_of(hair.name) == _HIDDEN
+        if category_of(hat.name) == _HIDING and category_of(hair.name) == HIDDEN
     ]
 
 

@@ -12,7 +12,7 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.head import Head, pose_head
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
-from pegasus_runtime.surfels.codes import strengths_of, strengths_worn
+from pegasus_runtime.surfels.codes import CodeReader, strengths_worn
 from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
 
 
@@ -41,8 +41,12 @@ class SurfelAvatar(Avatar):
         points, _ = rest_surfels(self.wardrobe.everything, self.wardrobe.rest_corners)
         return points
 
+    @cached_property
+    def _code_reader(self) -> CodeReader:
+        return CodeReader(self.codes)
+
     def strengths(self, params: Parameters) -> dict[str, float]:
         """How much of each attribute parameters wear; a latent code wins over attributes."""
         if params.latent is not None:
-            return strengths_of(self.codes, torch.as_tensor(params.latent))
+            return self._code_reader(torch.as_tensor(params.latent))
         return strengths_worn(self.codes, params.attributes)

@@ -38,24 +38,37 @@ def lay_out_codes(codes: LatentCodes, wardrobe: Wardrobe) -> None:
                 codes.attributes[row] = codes.base_code(category) + place
 
 
-def strengths_of(codes: LatentCodes, latent: Tensor) -> dict[str, float]:
-    """How much of each attribute a latent code (L,) wears.
+class CodeReader:
+    """How much of each attribute latent codes wear.
 
     The least squares solution of: base + Σ strength · (code of the attribute − base) = code.
     """
-    strengths: dict[str, float] = {}
-    size = len(codes.categories) + CODE_SIZE
-    for index, category in enumerate(codes.categories):
-        names = codes.attributes_of(category)
-        if names:
-            base = codes.base_code(category).detach()
-            numbers = latent[index * size + len(codes.categories) : (index + 1) * size]
-            rows = [codes.attribute_names.index(name) for name in names]
-            directions = (codes.attributes.detach()[rows] - base).double()
-            change = (numbers.to(base) - base).double()
-            inverse = torch.linalg.pinv(directions.T, rtol=_RANK_TOLERANCE)
-            strengths |= dict(zip(names, (inverse @ change).tolist(), strict=True))
-    return {name: value for name, value in strengths.items() if abs(value) > 1e-6}
+
+    def __init__(self, codes: LatentCodes) -> None:
+        """Of codes as they are now: their pseudo-inverse is kept."""
+        self._names: list[str] = []
+        parts, rows = [], []
+        size = len(codes.categories) + CODE_SIZE
+        for index, category in enumerate(codes.categories):
+            names = codes.attributes_of(category)
+            if names:
+                base = codes.base_code(category).detach()
+                chosen = [codes.attribute_names.index(name) for name in names]
+                directions = (codes.attributes.detach()[chosen] - base).double()
+                inverse = torch.linalg.pinv(directions.T, rtol=_RANK_TOLERANCE).cpu()
+                row = torch.zeros(len(names), codes.latent_size, dtype=torch.float64)
+                row[:, index * size + len(codes.categories) : (index + 1) * size] = inverse
+                rows.append(row)
+                parts.append(inverse @ base.double().cpu())
+                self._names += names
+        none = torch.zeros(0, codes.latent_size, dtype=torch.float64)
+        self._inverse, self._base = torch.cat([none, *rows]), torch.cat([none[:, 0], *parts])
+
+    def __call__(self, latent: Tensor) -> dict[str, float]:
+        """Attribute's name → strength, of a latent code (L,)."""
+        strengths = (self._inverse @ latent.double().cpu() - self._base).tolist()
+        found = zip(self._names, strengths, strict=True)
+        return {name: value for name, value in found if abs(value) > 1e-6}
 
 
 def strengths_worn(codes: LatentCodes, attributes: Mapping[str, object]) -> dict[str, float]:

@@ -7,7 +7,7 @@
 4. In the picture it is a conic: the projection of its plane, to first order at its centre (EWA
    splatting, Zwicker et al. 2001).
 
-The compiled twin for frames without gradients is `pegasus_runtime.surfels.surfel_pose`.
+The compiled twin for frames without gradients is `pegasus_runtime.cpu.surfel_pose`.
 """
 
 from __future__ import annotations

@@ -107,6 +107,25 @@ def test_taking_everything_off_again_gives_the_same_picture(avatar: SurfelAvatar
     assert np.array_equal(session.render(params, camera)["rgb"], before)
 
 
+def test_what_is_worn_one_after_another_is_what_is_worn_at_once(avatar: SurfelAvatar) -> None:
+    session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((64, 64))
+    params = moved(avatar)
+    hats: list[dict[str, object]] = [{"hat": ("hat_cap", t)} for t in (0.5, 1.0, 0.0, -0.5)]
+    for worn in ({"hair": ("hair_long", 0.7)}, *({"hair": "hair_long"} | hat for hat in hats)):
+        params.attributes = worn  # type: ignore[assignment]
+        afresh = pr.Session(avatar, "cpu").render(params, camera)
+        assert np.array_equal(session.render(params, camera)["rgb"], afresh["rgb"])
+
+
+def test_a_pass_that_is_asked_for_twice_has_one_background(avatar: SurfelAvatar) -> None:
+    session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((64, 64))
+    once = session.render(moved(avatar), camera, ("rgb",), background=(0.2, 0.4, 0.6))
+    twice = session.render(
+        moved(avatar), camera, ("rgb", "alpha", "rgb"), background=(0.2, 0.4, 0.6)
+    )
+    assert np.array_equal(once["rgb"], twice["rgb"])
+
+
 def test_an_attribute_changes_its_region_alone_and_several_add_up(avatar: SurfelAvatar) -> None:
     wardrobe = avatar.wardrobe
     nose, hair = wardrobe.attributes[2], wardrobe.attributes[0]

@@ -65,10 +65,7 @@ def bin_surfels(
     workers = numba.get_num_threads()
     ellipses = np.empty((len(rows), NUM_FACTS), np.float32)
     boxes = np.empty((len(rows), 4), np.int32)
-    place_surfels(
-        rows, conics.numpy(), torch.log2(opacities).numpy(), height, width, workers, ellipses,
-        boxes,
-    )  # fmt: skip
+    place_surfels(rows, conics.numpy(), opacities.numpy(), height, width, workers, ellipses, boxes)
     bits = _tile_bits(boxes, image_size)
     tiles_down, tiles_across = ((size - 1 >> bits) + 1 for size in image_size)
     places = np.empty((workers, tiles_down * tiles_across), np.int64)
@@ -99,7 +96,7 @@ def _tile_bits(boxes: Numbers, image_size: tuple[int, int]) -> int:
 
 @parallel_kernel(error_model="numpy")
 def place_surfels(
-    points: Floats, conics: Floats, log2_opacities: Floats, height: int, width: int,
+    points: Floats, conics: Floats, opacities: Floats, height: int, width: int,
     num_workers: int, ellipses: Floats, boxes: Numbers,
 ) -> None:  # fmt: skip
     """Bring surfels to pixels and find the pixels they may cover.
@@ -107,7 +104,7 @@ def place_surfels(
     Args:
         points: (N, 3) float32 NDC x, y and view z.
         conics: (N, 3) float32.
-        log2_opacities: (N,) float32.
+        opacities: (N,) float32.
         height: of the image in pixels.
         width: of the image in pixels.
         num_workers: into how many shares the work is cut.
@@ -121,7 +118,7 @@ def place_surfels(
             x, y, z = np.float64(points[i, 0]), np.float64(points[i, 1]), points[i, 2]
             # In float64, for of a thin ellipse's a · c − b² float32 leaves little.
             a, b, c = np.float64(conics[i, 0]), np.float64(conics[i, 1]), np.float64(conics[i, 2])
-            log2_opacity = np.float64(log2_opacities[i])
+            log2_opacity = np.float64(np.log2(opacities[i]))
             boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = 0, 0, 0, 0
             for fact in range(NUM_FACTS):
                 ellipses[i, fact] = 0.0
