@@ -24,7 +24,7 @@ _HOME = {
     "composite": "raster",
     "import_reference": "avatar.checkpoint_import",
     "initial_avatar": "avatar.avatar",
-    "load_avatar": "avatar.io",
+    "load_avatar": "avatar_file",
     "load_free_head": "head",
     "load_head": "head",
     "rasterize": "raster",
@@ -34,7 +34,7 @@ __all__ = sorted(_HOME)
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar, initial_avatar
     from pegasus_runtime.avatar.checkpoint_import import import_reference
-    from pegasus_runtime.avatar.io import load_avatar
+    from pegasus_runtime.avatar_file import load_avatar
     from pegasus_runtime.camera import Camera
     from pegasus_runtime.errors import InvalidInput
     from pegasus_runtime.frame import Frame

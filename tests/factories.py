@@ -18,8 +18,14 @@ from pegasus_runtime.camera import Camera
 from pegasus_runtime.head import Head, load_free_head, pose_head
 from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.raster import composite, rasterize
-from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Difference, Wardrobe
-from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
+from pegasus_runtime.surfels.attributes import (
+    CHANGED,
+    Attribute,
+    Difference,
+    Wardrobe,
+    rest_corners,
+)
+from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.file import in_drawing_order
 from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels, new_surfels

@@ -108,7 +108,7 @@ def _scores(scores: Any) -> Iterator[str]:
 def _facts(avatar: str) -> dict[str, Any]:
     from importlib.resources import as_file, files
 
-    from pegasus_runtime.avatar.file import read_header
+    from pegasus_runtime.avatar_file import read_header
 
     if avatar != "demo":
         return {**read_header(avatar), "bytes": Path(avatar).stat().st_size}

@@ -45,7 +45,7 @@ class _Loaded:
 
 def load(source: str) -> Avatar:
     """The runtime's own loader, imported late because it brings torch."""
-    from pegasus_runtime.avatar.io import load_avatar
+    from pegasus_runtime.avatar_file import load_avatar
 
     return load_avatar(source)
 
@@ -59,7 +59,7 @@ def loader_with_head(head: Path | None) -> Loader:
         return load
 
     def load_with(source: str) -> Avatar:
-        from pegasus_runtime.avatar.io import load_avatar
+        from pegasus_runtime.avatar_file import load_avatar
 
         try:
             return load_avatar(source, head=head)

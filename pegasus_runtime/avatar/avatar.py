@@ -7,19 +7,30 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from pegasus_runtime.avatar.checks import (
+    MAX_DISTANCE,
+    check_magnitude,
+    check_networks,
+    check_weights,
+    common_facts,
+    published_facts,
+)
+from pegasus_runtime.avatar.contents import encode_contents
 from pegasus_runtime.camera import Camera
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.files import replace_file
 from pegasus_runtime.head.canonical import CANONICAL_JAW_ANGLE_RAD
 from pegasus_runtime.model.config import NetworkSizes
 from pegasus_runtime.model.initialisation import initialise
 from pegasus_runtime.model.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
 from pegasus_runtime.model.networks import AvatarNetworks
 from pegasus_runtime.names import check_name
-from pegasus_runtime.parameters import Parameters
+from pegasus_runtime.parameters import MAX_COEFFICIENT, Parameters
 
 if TYPE_CHECKING:
     from pegasus_runtime.head import Head
@@ -32,6 +43,9 @@ _DEFAULT_FOV_DEG = 20.0
 @dataclass(eq=False, kw_only=True)
 class Avatar(ABC):
     """A personal generative head avatar: what both models have in common."""
+
+    FILE_VERSION: ClassVar[int]
+    """of its kind of file: each is written as the first program that reads it"""
 
     name: str
     head: Head
@@ -101,14 +115,50 @@ class Avatar(ABC):
         Raises:
             InvalidInput: the folder cannot be written or the disk is full.
         """
-        from pegasus_runtime.avatar.file import write_avatar
+        try:
+            encoded = encode_contents(self.file_tensors(), self.file_header())
+            self.check()
+        except (ValueError, TypeError) as error:
+            raise InvalidInput(f"{path}: not written, {error}") from error
+        with replace_file(path) as partial:
+            partial.write_bytes(encoded)
 
-        write_avatar(self, path)
+    def file_tensors(self) -> dict[str, Tensor]:
+        """The arrays of its file."""
+        tensors = {f"codes.{name}": t for name, t in self.codes.state_dict().items()}
+        return tensors | {"canonical_expression": self.canonical_expression, "shape": self.shape}
+
+    def file_header(self) -> dict[str, Any]:
+        """What its file says of it in words and numbers."""
+        return {
+            "version": self.FILE_VERSION,
+            "name": self.name,
+            "categories": list(self.categories),
+            "source_categories": list(self.codes.source_categories),
+            "attribute_names": list(self.attribute_names),
+            "num_points": self.num_points,
+            "canonical_expression": self.canonical_expression.tolist(),
+            "head": {"name": self.head.name, "sha256": self.head.sha256},
+            "provenance": self.provenance,
+        }
+
+    def check(self) -> None:
+        """Look at all numbers, whichever file they came from.
+
+        Raises:
+            InvalidInput: one makes no picture.
+        """
+        common_facts(vars(self))
+        for name in ("canonical_expression", "shape"):
+            check_magnitude(name, getattr(self, name), MAX_COEFFICIENT)
+        check_weights("codes", self.codes)
 
 
 @dataclass(eq=False, kw_only=True)
 class PublishedAvatar(Avatar):
     """An avatar of the published model: points that networks move and colour."""
+
+    FILE_VERSION = 1
 
     networks: AvatarNetworks
     points: Tensor
@@ -133,6 +183,28 @@ class PublishedAvatar(Avatar):
     @property
     def rest_points(self) -> Tensor:
         return self.points
+
+    def file_tensors(self) -> dict[str, Tensor]:
+        networks = {f"networks.{name}": t for name, t in self.networks.state_dict().items()}
+        return super().file_tensors() | networks | {"points": self.points}
+
+    def file_header(self) -> dict[str, Any]:
+        return super().file_header() | {
+            "radius": self.radius,
+            "view_scale": self.view_scale,
+            "points_per_pixel": self.points_per_pixel,
+            "moves_points": self.moves_points,
+            "store": None if self.store is None else self.store.tolist(),
+            "canonical_jaw_rad": self.canonical_jaw_rad,
+            "sizes": vars(self.networks.sizes),
+        }
+
+    def check(self) -> None:
+        published_facts(self.file_header())
+        super().check()
+        check_magnitude("points", self.points, MAX_DISTANCE)
+        check_weights("networks", self.networks)
+        check_networks(self.networks, self.codes.compose(), self.points)
 
     def radius_in(self, camera: Camera) -> float:
         """Radius of a point in NDC as this camera sees it.

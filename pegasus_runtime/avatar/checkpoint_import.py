@@ -18,7 +18,6 @@ from pegasus_runtime.avatar.checks import (
     MAX_POINTS,
     MAX_RADIUS,
     MIN_RADIUS,
-    check_avatar,
 )
 from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import InvalidInput, one_line, quoted
@@ -92,7 +91,8 @@ def import_reference(
         **_camera_facts(facts, meta),
     )
     with _said_of(model_path, folder):
-        return check_avatar(avatar)
+        avatar.check()
+    return avatar
 
 
 @contextmanager

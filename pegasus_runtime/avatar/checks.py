@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar.avatar import Avatar, PublishedAvatar
-from pegasus_runtime.errors import InvalidInput
-from pegasus_runtime.parameters import MAX_COEFFICIENT
+from pegasus_runtime.errors import InvalidInput, quoted
+from pegasus_runtime.limits import check_number, check_whole
+from pegasus_runtime.model.networks import AvatarNetworks
+from pegasus_runtime.names import check_name
 
 MAX_POINTS = 10_000_000
 MAX_DISTANCE = 1e4
@@ -24,33 +26,54 @@ _PROBES = 16
 """How many points the networks are tried on."""
 
 
-Checked = TypeVar("Checked", bound=Avatar)
+def common_facts(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What a header alone says of an avatar of either model, of the right kinds."""
+    provenance = header["provenance"]
+    if not isinstance(provenance, dict):
+        raise InvalidInput(f"provenance = {quoted(provenance)}: expected an object.")
+    return {"name": check_name("avatar", header["name"]), "provenance": provenance}
 
 
-def check_avatar(avatar: Checked) -> Checked:
-    """Return the avatar as it is.
-
-    Raises:
-        InvalidInput: it holds a number that makes no picture.
-    """
-    limits = {
-        "canonical_expression": (avatar.canonical_expression, MAX_COEFFICIENT),
-        "shape": (avatar.shape, MAX_COEFFICIENT),
+def published_facts(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What a header alone says of an avatar of the published model, of the right kinds."""
+    view_scale, moves = header["view_scale"], header["moves_points"]
+    if not isinstance(moves, bool):
+        raise InvalidInput(f"moves_points = {quoted(moves)}: expected true or false.")
+    return {
+        "radius": check_number("radius", header["radius"], MIN_RADIUS, MAX_RADIUS),
+        "canonical_jaw_rad": check_number(
+            "canonical_jaw_rad", header["canonical_jaw_rad"], -MAX_JAW_RAD, MAX_JAW_RAD
+        ),
+        "moves_points": moves,
+        "points_per_pixel": check_whole("points_per_pixel", header["points_per_pixel"], 1, 150),
+        "view_scale": None
+        if view_scale is None
+        else check_number("view_scale", view_scale, 1e-6, 1e6),
+        "store": _store(header.get("store")),
     }
-    modules: dict[str, torch.nn.Module] = {"codes": avatar.codes}
-    if isinstance(avatar, PublishedAvatar):
-        limits["points"] = avatar.points, MAX_DISTANCE
-        modules["networks"] = avatar.networks
-    for prefix, module in modules.items():
-        limits |= {f"{prefix}.{n}": (t, MAX_WEIGHT) for n, t in module.state_dict().items()}
-    for name, (values, limit) in limits.items():
-        _check_magnitude(name, values, limit)
-    if isinstance(avatar, PublishedAvatar):
-        _check_networks(avatar)
-    return avatar
 
 
-def _check_magnitude(name: str, values: Tensor, limit: float) -> None:
+def _store(corners: Any) -> Tensor | None:
+    """The box of points that wait; files from before there was one have none."""
+    if corners is None:
+        return None
+    try:
+        low, high = corners
+        numbers = [
+            [check_number("store", number, -MAX_DISTANCE, MAX_DISTANCE) for number in corner]
+            for corner in (low, high)
+        ]
+        box = torch.tensor(numbers, dtype=torch.float32)
+    except (TypeError, ValueError):
+        box = torch.zeros(0)
+    if box.shape != (2, 3) or not bool((box[0] < box[1]).all()):
+        raise InvalidInput(
+            f"store = {quoted(corners)} is not the low and the high corner of a box."
+        )
+    return box
+
+
+def check_magnitude(name: str, values: Tensor, limit: float) -> None:
     largest = float(values.abs().max()) if values.numel() else 0.0
     if not largest <= limit:
         raise InvalidInput(
@@ -59,12 +82,17 @@ def _check_magnitude(name: str, values: Tensor, limit: float) -> None:
         )
 
 
+def check_weights(prefix: str, module: torch.nn.Module) -> None:
+    """Refuse weights that become infinities."""
+    for name, values in module.state_dict().items():
+        check_magnitude(f"{prefix}.{name}", values, MAX_WEIGHT)
+
+
 @torch.no_grad()
-def _check_networks(avatar: PublishedAvatar) -> None:
+def check_networks(networks: AvatarNetworks, code: Tensor, points: Tensor) -> None:
     """Refuse networks whose numbers are finite but grow out of bounds from layer to layer."""
-    code = avatar.codes.compose()
-    points = avatar.points[:: max(1, len(avatar.points) // _PROBES)][:_PROBES].to(code)
-    coded = avatar.networks.condition(code)
+    points = points[:: max(1, len(points) // _PROBES)][:_PROBES].to(code)
+    coded = networks.condition(code)
     deformed, seen = coded.deformer(points), coded.geometry(points)
     found = (
         deformed.hidden, deformed.skinning, coded.deformer.canonical_offset(points), seen.sdf,

@@ -1,13 +1,18 @@
-"""The tensors of an avatar file, each looked at in its list before it is read."""
+"""What an avatar file holds: tensors, each looked at before it is read or written, and a header."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pegasus_runtime.errors import InvalidInput, quoted
+
+FORMAT_NAME = "pegasus-avatar"
+HEADER_KEY = "pegasus_avatar"
 
 _FLOATS, _WHOLE = ("F16", "BF16", "F32", "F64"), ("I32", "I64")
 
@@ -56,3 +61,19 @@ class Contents:
             )
         state = {name: self.tensor(prefix + name, shape) for name, shape in shapes.items()}
         module.load_state_dict(state, assign=True)
+
+
+def encode_contents(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
+    """The bytes of an avatar file.
+
+    Raises:
+        ValueError, TypeError: a tensor holds numbers that are not finite, or the header things
+        that are not for JSON.
+    """
+    from safetensors.torch import save
+
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InvalidInput(f"{name} of the avatar holds NaN or infinity.")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(plain, {HEADER_KEY: json.dumps({"format": FORMAT_NAME, **header})})

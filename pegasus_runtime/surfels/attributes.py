@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pegasus_runtime.head import Head, pose_head
 from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.binding import place_on_triangles
@@ -254,6 +255,13 @@ def _hiding(worn: Sequence[Attribute]) -> list[tuple[Attribute, Attribute]]:
         for hair in worn
         if category_of(hat.name) == _HIDING and category_of(hair.name) == HIDDEN
     ]
+
+
+def rest_corners(head: Head, shape: Tensor) -> Tensor:
+    """(F, 3, 3) corners of a head's triangles at rest, for a person's shape (100,)."""
+    with torch.no_grad():
+        posed = pose_head(head, shape, torch.zeros(50), torch.zeros(15))
+    return posed.vertices[head.faces]
 
 
 def rest_surfels(surfels: Surfels, corners: Tensor) -> tuple[Tensor, Tensor]:

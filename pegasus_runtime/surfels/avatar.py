@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.head import Head, pose_head
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
 from pegasus_runtime.surfels.codes import CodeReader, strengths_worn
+from pegasus_runtime.surfels.file import header_of, tensors_of
 from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
-
-
-def rest_corners(head: Head, shape: Tensor) -> Tensor:
-    """(F, 3, 3) corners of a head's triangles at rest, for a person's shape (100,)."""
-    with torch.no_grad():
-        posed = pose_head(head, shape, torch.zeros(50), torch.zeros(15))
-    return posed.vertices[head.faces]
 
 
 @dataclass(eq=False, kw_only=True)
 class SurfelAvatar(Avatar):
     """An avatar of surfels bound to a head, with attributes as differences."""
+
+    FILE_VERSION = 2
 
     wardrobe: Wardrobe
     states: StateNetwork
@@ -44,6 +40,13 @@ class SurfelAvatar(Avatar):
     @cached_property
     def _code_reader(self) -> CodeReader:
         return CodeReader(self.codes)
+
+    def file_tensors(self) -> dict[str, Tensor]:
+        surfels = tensors_of(self.wardrobe, self.states, self.light)
+        return super().file_tensors() | surfels
+
+    def file_header(self) -> dict[str, Any]:
+        return super().file_header() | header_of(self.wardrobe)
 
     def strengths(self, params: Parameters) -> dict[str, float]:
         """How much of each attribute parameters wear; a latent code wins over attributes."""

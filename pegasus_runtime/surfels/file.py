@@ -14,15 +14,21 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.contents import Contents
 from pegasus_runtime.errors import InvalidInput, quoted
+from pegasus_runtime.head import Head
 from pegasus_runtime.limits import check_whole
 from pegasus_runtime.model.latent import LatentCodes
-from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Difference, Wardrobe
-from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
+from pegasus_runtime.surfels.attributes import (
+    CHANGED,
+    Attribute,
+    Difference,
+    Wardrobe,
+    rest_corners,
+    rest_surfels,
+)
 from pegasus_runtime.surfels.codes import lay_out_codes
 from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
 from pegasus_runtime.surfels.surfels import LEARNED, NUM_STATES, Surfels
 
-VERSION = 2
 MAX_SURFELS = 4_000_000
 _PRECISE = ("offset", "barycentric")
 _SHAPES: dict[str, tuple[int, ...]] = {
@@ -40,21 +46,20 @@ _LARGEST_WEIGHT = 1e3
 _TOLERANCE = 0.01
 
 
-def header_of(avatar: SurfelAvatar) -> dict[str, Any]:
+def header_of(wardrobe: Wardrobe) -> dict[str, Any]:
     """What the header says of surfels."""
     return {
-        "num_source": len(avatar.wardrobe.source),
+        "num_source": len(wardrobe.source),
         "attributes": [
             {"name": a.name, "num_region": len(a.region), "num_own": len(a.own)}
-            for a in avatar.wardrobe.attributes
+            for a in wardrobe.attributes
         ],
         "num_states": NUM_STATES,
     }
 
 
-def tensors_of(avatar: SurfelAvatar) -> dict[str, Tensor]:
+def tensors_of(wardrobe: Wardrobe, states: StateNetwork, light: LightNetwork) -> dict[str, Tensor]:
     """The arrays of a file."""
-    wardrobe = avatar.wardrobe
     everything, attributes = wardrobe.everything, wardrobe.attributes
     tensors = {"surfels.triangle": everything.triangle.int()}
     for name in (*LEARNED, "barycentric"):
@@ -66,18 +71,22 @@ def tensors_of(avatar: SurfelAvatar) -> dict[str, Tensor]:
         empty = torch.zeros(0, *_SHAPES[name])
         parts = [getattr(a.difference, name) for a in attributes]
         tensors[f"difference.{name}"] = torch.cat([empty, *parts]).half()
-    for prefix, module in (("states", avatar.states), ("light", avatar.light)):
+    for prefix, module in (("states", states), ("light", light)):
         tensors |= {f"{prefix}.{name}": t for name, t in module.state_dict().items()}
     return tensors
 
 
-def assemble(contents: Contents, header: dict[str, Any], **common: Any) -> SurfelAvatar:
-    """An avatar from a file's header and arrays.
+def read_surfels(
+    contents: Contents, header: dict[str, Any], head: Head, shape: Tensor, codes: LatentCodes
+) -> dict[str, Any]:
+    """What a `SurfelAvatar` has beyond other avatars, from a file's header and arrays.
 
     Args:
         contents: the arrays.
         header: of the file.
-        common: what both models have: name, head, codes and so on.
+        head: the head they are bound to.
+        shape: (100,) the person's head shape.
+        codes: of the attributes.
 
     Raises:
         InvalidInput: something is missing, has another shape, or lies outside of what can be drawn.
@@ -88,17 +97,15 @@ def assemble(contents: Contents, header: dict[str, Any], **common: Any) -> Surfe
         raise InvalidInput(
             f"num_points = {quoted(header['num_points'])}, but it has {total} surfels."
         )
-    if tuple(counts.names) != tuple(common["codes"].attribute_names):
+    if tuple(counts.names) != tuple(codes.attribute_names):
         raise InvalidInput("attributes: they are not those of attribute_names.")
-    head = common["head"]
     sets = _split(_surfels(contents, total, len(head.faces)), counts.num_source, *counts.num_own)
     attributes = _attributes(counts, contents, sets[1:])
-    return SurfelAvatar(
-        wardrobe=Wardrobe(sets[0], attributes, rest_corners(head, common["shape"])),
-        states=_fill(StateNetwork, contents, "states."),
-        light=_fill(LightNetwork, contents, "light."),
-        **common,
-    )
+    return {
+        "wardrobe": Wardrobe(sets[0], attributes, rest_corners(head, shape)),
+        "states": _fill(StateNetwork, contents, "states."),
+        "light": _fill(LightNetwork, contents, "light."),
+    }
 
 
 class _Counts:
@@ -198,7 +205,6 @@ def in_drawing_order(wardrobe: Wardrobe, codes: LatentCodes) -> Wardrobe:
     Surfels that are drawn together then lie together in memory, which halves a frame's misses.
     """
     from pegasus_runtime.deform.morton import morton_order
-    from pegasus_runtime.surfels.attributes import rest_surfels
 
     def order(surfels: Surfels) -> Tensor:
         points, _ = rest_surfels(surfels, wardrobe.rest_corners)

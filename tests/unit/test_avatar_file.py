@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import pegasus_runtime as pr
-from pegasus_runtime.avatar.file import read_header
+from pegasus_runtime.avatar_file import read_header
 from tests.factories import published_avatar
 
 

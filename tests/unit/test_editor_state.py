@@ -159,7 +159,7 @@ def test_a_head_that_is_given_is_tried_before_the_asset_folder(monkeypatch, tmp_
             raise InvalidInput("wrong head")
         return "from the asset folder"
 
-    monkeypatch.setattr("pegasus_runtime.avatar.io.load_avatar", refuse)
+    monkeypatch.setattr("pegasus_runtime.avatar_file.load_avatar", refuse)
     given = tmp_path / "head.pkl"
     assert loader_with_head(given)("a.avatar") == "from the asset folder"
     assert asked == [given, None]

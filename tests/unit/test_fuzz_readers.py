@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import pegasus_runtime as pr
-from pegasus_runtime.avatar.file import read_header
+from pegasus_runtime.avatar_file import read_header
 from pegasus_runtime.head import load_head, load_landmarks, write_head
 from pegasus_runtime.head.head_file import HEADER_KEY
 from tests.factories import published_avatar

@@ -222,7 +222,7 @@ def _run(config: TrainingConfig, capture: Capture, head: Head, folder: Path) -> 
 def _tensors(avatar: SurfelAvatar) -> dict[str, Tensor]:
     from pegasus_runtime.surfels.file import tensors_of
 
-    return tensors_of(avatar)
+    return tensors_of(avatar.wardrobe, avatar.states, avatar.light)
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_bit(

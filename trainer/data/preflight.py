@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pegasus_runtime.avatar.avatar import PublishedAvatar
-from pegasus_runtime.avatar.io import load_avatar
+from pegasus_runtime.avatar_file import load_avatar
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.model.latent import CATEGORIES, category_of
 from trainer.config.training import TrainingConfig

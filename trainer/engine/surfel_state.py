@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from pegasus_runtime.head import pose_head
 from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.raster import blend
-from pegasus_runtime.surfels.avatar import SurfelAvatar, rest_corners
+from pegasus_runtime.surfels.attributes import rest_corners
+from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.file import in_drawing_order
 from pegasus_runtime.surfels.pose import PosedSurfels, project_surfels
 from trainer.data.dataset import TrainingFrame

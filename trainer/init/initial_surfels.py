@@ -23,8 +23,7 @@ from pegasus_runtime.head import Head, pose_head
 from pegasus_runtime.head.canonical import CanonicalHead, make_canonical_head
 from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.model.latent import category_of
-from pegasus_runtime.surfels.attributes import Attribute, Difference, Wardrobe
-from pegasus_runtime.surfels.avatar import rest_corners
+from pegasus_runtime.surfels.attributes import Attribute, Difference, Wardrobe, rest_corners
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles, triangle_frames
 from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
 from trainer.data.dataset import Capture, TrainingFrame

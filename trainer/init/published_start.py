@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import PublishedAvatar, initial_avatar
-from pegasus_runtime.avatar.io import load_avatar
+from pegasus_runtime.avatar_file import load_avatar
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head
 from pegasus_runtime.model.config import NetworkSizes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from pegasus_runtime.avatar.io import load_avatar
+from pegasus_runtime.avatar_file import load_avatar
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.surfels.attributes import Attribute, Wardrobe
 from pegasus_runtime.surfels.avatar import SurfelAvatar
