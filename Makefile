@@ -1,5 +1,6 @@
-# make run     install into .venv and open the editor        make test    run all tests
-# make check   style, types and import rules                 make bench   time this machine
+# make run     install into .venv and open the editor        make test       run all tests
+# make check   style, types and import rules                 make test-fast  all but the slow ones
+# make bench   time this machine                             make format     mend the style
 # On a system without make see "Without make" in README.md.
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ PIP := $(PY) -m pip install --disable-pip-version-check -qq
 # version is installed first; the range then accepts what is there.
 CPU_TORCH ?= torch==2.13.0
 
-.PHONY: run test check bench format clean
+.PHONY: run test test-fast check bench format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.installed
@@ -27,6 +28,9 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@.ci/with-display $(PY) -m pytest $(TESTS)
+
+test-fast: $(VENV)/.installed-dev
+	@.ci/with-display $(PY) -m pytest -m "not slow" $(TESTS)
 
 check: $(VENV)/.installed-dev
 	@$(PY) -m ruff check .

@@ -31,7 +31,7 @@ class Bindings:
 
     def __init__(self, window: MainWindow, editor: Editor) -> None:
         self.window, self.editor = window, editor
-        self._export: ExportDialog | None = None
+        self.export_dialog: ExportDialog | None = None
         self._export_avatar: Avatar | None = None
         self._export_job: Job | None = None
         self._has_panels = False
@@ -105,23 +105,23 @@ class Bindings:
     def show_export(self) -> None:
         """The dialog of the turntable film."""
         avatar, latest = self.editor.document.avatar, self.editor.live.latest
-        if avatar is None or (self._export is not None and self._export.isVisible()):
+        if avatar is None or (self.export_dialog is not None and self.export_dialog.isVisible()):
             return
         folder = Path(self.editor.preferences.last_folder or home_folder())
-        if self._export is None or self._export_avatar is not avatar:
-            if self._export is not None:
-                self._export.deleteLater()
-            self._export = ExportDialog(folder, suggested_name(avatar.name), self.window)
+        if self.export_dialog is None or self._export_avatar is not avatar:
+            if self.export_dialog is not None:
+                self.export_dialog.deleteLater()
+            self.export_dialog = ExportDialog(folder, suggested_name(avatar.name), self.window)
             if self.editor.document.export is not None:
-                self._export.set_settings(self.editor.document.export)
-            self._export.export_asked.connect(self._start_export)
-            self._export.cancel_asked.connect(self._cancel_export)
+                self.export_dialog.set_settings(self.editor.document.export)
+            self.export_dialog.export_asked.connect(self._start_export)
+            self.export_dialog.cancel_asked.connect(self._cancel_export)
             self._export_avatar = avatar
         # What was filled in before is still there.
-        if latest is not None and not self._export.is_running:
+        if latest is not None and not self.export_dialog.is_running:
             square = _middle_square(on_host(latest.pixels))
-            self._export.set_preview(over(square, self.editor.document.display.backdrop()))
-        self._export.open()
+            self.export_dialog.set_preview(over(square, self.editor.document.display.backdrop()))
+        self.export_dialog.open()
 
     def save_picture(self, out: Path) -> None:
         """Write the picture of the viewport; PNG keeps transparency if the checker is shown."""
@@ -223,10 +223,10 @@ class Bindings:
         self.show_message("Open avatar", text, "" if known else repr(error))
 
     def _start_export(self, settings: ExportSettings) -> None:
-        if self._export is not None and self._may_replace(settings.out):
+        if self.export_dialog is not None and self._may_replace(settings.out):
             self.editor.document.set_export(settings)
             self._export_job = self.editor.exporter.film(settings)
-            self._export.show_started()
+            self.export_dialog.show_started()
 
     def _may_replace(self, out: Path) -> bool:
         from PySide6.QtWidgets import QMessageBox
@@ -236,7 +236,9 @@ class Bindings:
         yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
         question = f"{out.name} exists. Replace it?"
         # Enter, pressed once too often, keeps the old film.
-        answer = QMessageBox.question(self._export, "Export turntable", question, yes | no, no)
+        answer = QMessageBox.question(
+            self.export_dialog, "Export turntable", question, yes | no, no
+        )
         return answer == yes
 
     def _cancel_export(self) -> None:
@@ -244,17 +246,21 @@ class Bindings:
             self.editor.exporter.cancel(self._export_job)
 
     def _show_export_frame(self, job: Job, image: Pixels) -> None:
-        if self._export is not None and job is self._export_job:
-            self._export.show_progress(job)
-            self._export.set_preview(image)
+        if self.export_dialog is not None and job is self._export_job:
+            self.export_dialog.show_progress(job)
+            self.export_dialog.set_preview(image)
 
     def _end_export(self, job: Job, text: str) -> None:
-        if self._export is not None and job is self._export_job:
-            self._export.show_ended(text)
+        if self.export_dialog is not None and job is self._export_job:
+            self.export_dialog.show_ended(text)
 
     def _show_export_error(self, job: Job, error: BaseException) -> None:
-        if job is self._export_job and self._export is not None and self._is_open(self._export):
-            self._export.show_ended(str(error))
+        if (
+            job is self._export_job
+            and self.export_dialog is not None
+            and self._is_open(self.export_dialog)
+        ):
+            self.export_dialog.show_ended(str(error))
         else:
             self.show_message(job.title, str(error))
 

@@ -108,7 +108,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Work on `ELSEWHERE` within this."""
     name = "tests.engine_without_pictures"
     monkeypatch.setitem(sys.modules, name, _engine_without_pictures())
-    engines = ((name, name, frozenset({ELSEWHERE.type})), *engine._ENGINES)
-    monkeypatch.setattr(engine, "_ENGINES", engines)
+    engines = ((name, name, frozenset({ELSEWHERE.type})), *engine.ENGINES)
+    monkeypatch.setattr(engine, "ENGINES", engines)
     with _MadeUp():
         yield

@@ -160,13 +160,14 @@ def describe_upload() -> str:
     if runtime is None:
         return "through host memory: cuda-bindings is missing; pip install 'pegasus-editor[gpu]'"
     try:
-        _try_interop(runtime)
+        try_interop(runtime)
     except Exception as error:
         return f"through host memory: {error}"
     return "CUDA–OpenGL interop: pictures stay on the device"
 
 
-def _try_interop(runtime: Any) -> None:
+def try_interop(runtime: Any) -> None:
+    """Bring a picture to a texture without a window, or raise what stands in the way."""
     import platform
 
     import moderngl

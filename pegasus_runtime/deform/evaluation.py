@@ -12,7 +12,7 @@ from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.head.canonical import CanonicalHead
 from pegasus_runtime.model.networks import ConditionedNetworks
 
-_CHUNK = 4096
+POINTS_PER_CHUNK = 4096
 """points; their widest layer with its derivatives stays in a processor's cache"""
 
 
@@ -30,7 +30,7 @@ class Evaluation:
             move: apply the canonical offset.
         """
         self._networks, self._canonical, self._move = networks, canonical, move
-        self._left = list(points.split(_CHUNK))[::-1]
+        self._left = list(points.split(POINTS_PER_CHUNK))[::-1]
         self._parts: list[CanonicalSurface] = []
 
     @torch.no_grad()

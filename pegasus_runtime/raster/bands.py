@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-_MAX_NUMBERS = 16 * 2**20
+MAX_NUMBERS = 16 * 2**20
 """in the blended picture of one band, all channels"""
 
 
 def row_bands(image_size: tuple[int, int], num_channels: int) -> Iterator[tuple[int, int]]:
     """First and end row of every band of a picture (H, W)."""
     height, width = image_size
-    step = max(1, _MAX_NUMBERS // max(1, width * num_channels))
+    step = max(1, MAX_NUMBERS // max(1, width * num_channels))
     for first in range(0, height, step):
         yield first, min(first + step, height)
 

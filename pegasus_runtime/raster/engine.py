@@ -1,6 +1,6 @@
 """What a rasteriser engine provides, and the list of those there are.
 
-A new engine is a module with the functions of `Engine` and one line in `_ENGINES`.
+A new engine is a module with the functions of `Engine` and one line in `ENGINES`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pegasus_runtime.errors import InvalidInput, quoted
 
 # Name, module, and the devices "auto" takes it on; the first that imports is taken. The plain
 # torch engine is the oracle and far slower than bringing CUDA tensors to the host for numba.
-_ENGINES: tuple[tuple[str, str, frozenset[str]], ...] = (
+ENGINES: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("triton", "pegasus_runtime.raster.triton.engine", frozenset({"cuda"})),
     ("pytorch3d", "pegasus_runtime.raster.pytorch3d", frozenset({"cuda"})),
     ("numba", "pegasus_runtime.raster.numba.engine", frozenset({"cpu", "cuda", "mps"})),
@@ -86,7 +86,7 @@ def load_engine(name: str) -> Engine:
     Raises:
         InvalidInput: there is no engine of that name, or what it needs is not installed.
     """
-    modules = {known: module for known, module, _ in _ENGINES}
+    modules = {known: module for known, module, _ in ENGINES}
     if not isinstance(name, str) or name not in modules:
         known_names = ", ".join(["auto", *modules])
         raise InvalidInput(
@@ -120,7 +120,7 @@ def choose_engine(engine: str, device: torch.device, surfels: bool = False) -> s
     if engine != "auto":
         load_engine(engine)
         return engine
-    for name, _, devices in _ENGINES:
+    for name, _, devices in ENGINES:
         is_fit = device.type in devices and not (surfels and name in _DISCS_ONLY)
         if is_fit and is_available(name):
             return name
@@ -138,13 +138,13 @@ def is_available(name: str) -> bool:
 
 def available_engines() -> tuple[str, ...]:
     """The names of the engines that import here."""
-    return tuple(name for name, _, _ in _ENGINES if is_available(name))
+    return tuple(name for name, _, _ in ENGINES if is_available(name))
 
 
 def missing_engines() -> dict[str, str]:
     """The names of the engines that do not import here, and why."""
     missing = {}
-    for name, module, _ in _ENGINES:
+    for name, module, _ in ENGINES:
         try:
             importlib.import_module(module)
         except (ImportError, OSError) as error:

@@ -34,7 +34,10 @@ SETTINGS = {
     "points.grow_every": "6",
 }
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="gloo and signals as POSIX has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="gloo and signals as POSIX has them"),
+]
 
 
 @pytest.fixture(scope="module")

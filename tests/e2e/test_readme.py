@@ -47,6 +47,7 @@ def test_the_readme_has_what_is_tested() -> None:
     assert len(commands()) >= 8 and len(marked_blocks("python")) >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", commands())
 def test_command(line: str, tmp_path: Path) -> None:
     program, script, command, *options = shlex.split(line)
@@ -59,6 +60,7 @@ def test_command(line: str, tmp_path: Path) -> None:
             assert (tmp_path / options[options.index(option) + 1]).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", marked_blocks("python"))
 def test_python(block: str, tmp_path: Path) -> None:
     done = run(["-c", block], tmp_path)

@@ -17,6 +17,7 @@ import pegasus_runtime as pr
 from tests.factories import SIDE, write_small_capture
 from trainer.engine.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "steps": "400",

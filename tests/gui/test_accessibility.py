@@ -84,7 +84,7 @@ def test_everything_that_tab_reaches_has_a_name_and_the_order_of_the_eye(qtbot, 
 
 def test_tab_goes_down_the_film_dialog(qtbot, window) -> None:
     window.actions_.turntable.trigger()
-    dialog = window.binding._export
+    dialog = window.binding.export_dialog
     stops = _tab_stops(dialog)
     wanted = [dialog.format, dialog.out, dialog.browse, dialog.side, dialog.num_frames]
     wanted += [dialog.fps, dialog.background, dialog.close_button, dialog.start]
@@ -94,7 +94,7 @@ def test_tab_goes_down_the_film_dialog(qtbot, window) -> None:
 
 def test_enter_and_escape_in_the_film_dialog_lose_nothing(qtbot, window, tmp_path) -> None:
     window.actions_.turntable.trigger()
-    dialog = window.binding._export
+    dialog = window.binding.export_dialog
     asked: list[object] = []
     dialog.export_asked.disconnect()
     dialog.export_asked.connect(asked.append)
@@ -110,8 +110,8 @@ def test_enter_and_escape_in_the_film_dialog_lose_nothing(qtbot, window, tmp_pat
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
     window.actions_.turntable.trigger()
-    assert window.binding._export.settings().num_frames == 77
-    assert window.binding._export.out.text() == str(tmp_path / "film.gif")
+    assert window.binding.export_dialog.settings().num_frames == 77
+    assert window.binding.export_dialog.out.text() == str(tmp_path / "film.gif")
 
 
 def test_a_later_widget_comes_where_it_stands(qtbot, qapp) -> None:

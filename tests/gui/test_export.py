@@ -21,7 +21,7 @@ def dialog(window, full_picture, tmp_path):
     full_picture()
     window.preferences.last_folder = str(tmp_path)
     window.actions_.turntable.trigger()
-    shown = window.binding._export
+    shown = window.binding.export_dialog
     shown.format.setCurrentIndex(shown.format.findData(""))
     shown.background.setCurrentIndex(shown.background.findData(TRANSPARENT))
     shown.side.setValue(48)

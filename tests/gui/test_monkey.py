@@ -9,6 +9,7 @@ import gc
 import threading
 
 import psutil
+import pytest
 from PySide6.QtWidgets import QApplication, QDialog
 
 from tests.gui.monkey import Monkey
@@ -22,6 +23,7 @@ def _threads() -> list[str]:
     return sorted(thread.name for thread in threading.enumerate())
 
 
+@pytest.mark.slow
 def test_undo_leads_back_from_wherever_a_monkey_has_gone(
     qtbot, window, avatar_file, tmp_path, pytestconfig
 ):

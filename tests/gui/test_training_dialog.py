@@ -75,6 +75,7 @@ def ended(qtbot):
             wait_for_status(qtbot, run, Status.INTERRUPTED)
 
 
+@pytest.mark.slow
 def test_from_the_form_to_the_avatar(qtbot, window, open_window, dialog, capture, ended):
     fill(qtbot, dialog, capture)
     assert dialog.start.isEnabled() and dialog.preflight.verdict.text() == "Ready to start"
@@ -174,6 +175,7 @@ def _looks() -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_of_many_changes_one_is_looked_at(qtbot, dialog, capture):
     fill(qtbot, dialog, capture)
     most = 0
@@ -282,6 +284,7 @@ def sbatch(tmp_path, monkeypatch) -> Path:
     return folder / "sbatch"
 
 
+@pytest.mark.slow
 def test_a_training_is_handed_to_slurm(qtbot, window, sbatch, dialog, capture):
     assert dialog.submit.isVisible()
     fill(qtbot, dialog, capture, batch_size=4)

@@ -11,7 +11,6 @@ import torch
 
 import pegasus_runtime as pr
 from pegasus_runtime.deform import evaluation
-from pegasus_runtime.deform import renderer as renderer_module
 from pegasus_runtime.deform.shading_lut import MAX_ERROR, bake_shading, interpolate
 from pegasus_runtime.errors import Interrupted
 from pegasus_runtime.lru_cache import LRUCache
@@ -25,8 +24,18 @@ from tests.factories import published_avatar
 
 @pytest.fixture(scope="module")
 def avatar() -> pr.Avatar:
+    return _random_avatar(every=2)
+
+
+@pytest.fixture(scope="module")
+def dense() -> pr.Avatar:
+    """With enough points for a table of shading to pay."""
+    return _random_avatar(every=1)
+
+
+def _random_avatar(every: int) -> pr.Avatar:
     """Random networks that bend, turn and colour what they are given."""
-    made = published_avatar(["hair_a"], every=2, blendshapes=0.02)
+    made = published_avatar(["hair_a"], every=every, blendshapes=0.02)
     torch.manual_seed(3)
     torch.nn.init.normal_(made.networks.deformer.skinning.weight, std=0.02)
     return made
@@ -42,7 +51,7 @@ def _moved(avatar: pr.Avatar) -> pr.Parameters:
 def test_folded_posing_equals_the_model_as_written(
     avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "_CHUNK", 320)  # several chunks, the last not full
+    monkeypatch.setattr(evaluation, "POINTS_PER_CHUNK", 320)  # several chunks, the last not full
     params, camera = _moved(avatar), avatar.default_camera((64, 64))
     plain = pr.Session(avatar, "cpu", exact=True).render(params, camera, PASSES)
     packed = pr.Session(avatar, "cpu").render(params, camera, PASSES)
@@ -52,23 +61,20 @@ def test_folded_posing_equals_the_model_as_written(
         assert np.abs(plain[name] - packed[name]).mean() < 1e-5
 
 
-def test_a_baked_picture_is_close_to_the_exact_one(
-    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(renderer_module, "_MIN_TABLE_POINTS", 0)
-    params, camera = _moved(avatar), avatar.default_camera((96, 96))
-    exact = pr.Session(avatar, "cpu", exact=True).render(params, camera, ("rgb",))["rgb"]
-    baked = pr.Session(avatar, "cpu").render(params, camera, ("rgb",))["rgb"]
+def test_a_baked_picture_is_close_to_the_exact_one(dense: pr.Avatar) -> None:
+    params, camera = _moved(dense), dense.default_camera((96, 96))
+    exact = pr.Session(dense, "cpu", exact=True).render(params, camera, ("rgb",))["rgb"]
+    baked = pr.Session(dense, "cpu").render(params, camera, ("rgb",))["rgb"]
     squared = float(np.square(exact - baked).mean())
     assert squared < 10 ** (-48 / 10)
     assert np.abs(exact - baked).max() <= 4 / 255
 
 
-@pytest.mark.parametrize("fewest", [0, 4_300])
+@pytest.mark.parametrize("density", ["avatar", "dense"])
 def test_a_face_that_comes_back_has_the_same_picture(
-    avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch, fewest: int
+    density: str, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(renderer_module, "_MIN_TABLE_POINTS", fewest)
+    avatar: pr.Avatar = request.getfixturevalue(density)
     session, camera = pr.Session(avatar, "cpu"), avatar.default_camera((48, 48))
     first = session.render(avatar.neutral(), camera)["rgb"]
     session.render(_moved(avatar), camera)
@@ -110,7 +116,7 @@ def test_normals_that_are_no_directions_get_a_finite_shade() -> None:
 
 
 def test_interrupted_work_goes_on(avatar: pr.Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "_CHUNK", 256)
+    monkeypatch.setattr(evaluation, "POINTS_PER_CHUNK", 256)
     counted = count_evaluated(monkeypatch)
     session, params = pr.Session(avatar, "cpu"), avatar.neutral()
     camera = avatar.default_camera((32, 32))
@@ -169,7 +175,7 @@ def test_a_picture_in_bands_is_the_whole_picture(
 ) -> None:
     session, camera = pr.Session(avatar, "cpu"), avatar.default_camera(size)
     whole = session.render(avatar.neutral(), camera, PASSES)
-    monkeypatch.setattr(bands, "_MAX_NUMBERS", 7 * size[1] * 15)
+    monkeypatch.setattr(bands, "MAX_NUMBERS", 7 * size[1] * 15)
     parts = session.render(avatar.neutral(), camera, PASSES)
     for name in PASSES:
         assert parts[name].shape == whole[name].shape

@@ -214,6 +214,7 @@ def test_landmarks(golden: Path, fuzz_seeds: range, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_checkpoints(golden: Path, fuzz_seeds: range, tmp_path: Path) -> None:
     run, reference = tmp_path / "run", golden / "reference_a"
     shutil.copytree(reference / "checkpoints", run, copy_function=shutil.copy)

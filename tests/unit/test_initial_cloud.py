@@ -83,6 +83,7 @@ def _hull(head: Head, canonical: CanonicalHead, capture: Any) -> Hull:
     return make_hull(head, canonical, capture, capture.training["source"], grid, bare)
 
 
+@pytest.mark.slow
 def test_nothing_stands_before_skin_that_is_seen(head: Head, canonical: CanonicalHead) -> None:
     nose = canonical.vertices[_labels(head) == head.part_names.index("nose")]
     before = nose[nose[:, 2].argmax()][None] + torch.tensor([[0, 0, 0.1]])

@@ -241,6 +241,7 @@ while True:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.slow
 def test_killed_at_any_moment_the_project_is_whole_and_the_last_second_is_offered(avatar, tmp_path):
     rng = random.Random(7)
     for go in range(4):

@@ -41,6 +41,7 @@ def run(program: Path, **environment: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_damaged_files_are_compiled_again(program: Path, tmp_path: Path) -> None:
     keep = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(program, **keep) == "5 2.5 0"

@@ -30,6 +30,7 @@ from trainer.engine.train import train
     "model", [{}, {"kind": "published"}, {"kind": "published", "moves_points": False}]
 )
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
+@pytest.mark.slow
 def test_a_whole_training_keeps_to_its_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: dict[str, Any]
 ) -> None:

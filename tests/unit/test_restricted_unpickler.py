@@ -239,6 +239,7 @@ print("all refused")
 """
 
 
+@pytest.mark.slow
 def test_bombs_are_refused_within_a_budget(tmp_path: Path) -> None:
     """In a process of their own, with little memory and time, for they would end this one."""
     for name, program in _BOMBS.items():

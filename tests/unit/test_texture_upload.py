@@ -200,13 +200,13 @@ def test_doctor_says_which_way_pictures_go(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(texture_upload, "cuda_runtime", lambda: None)
     assert "cuda-bindings is missing" in texture_upload.describe_upload()
     monkeypatch.setattr(texture_upload, "cuda_runtime", FakeRuntime)
-    monkeypatch.setattr(texture_upload, "_try_interop", lambda _: None)
+    monkeypatch.setattr(texture_upload, "try_interop", lambda _: None)
     assert "interop" in texture_upload.describe_upload()
 
     def fail(_: object) -> None:
         raise InteropError("cudaGraphicsGLRegisterImage: cudaErrorOperatingSystem")
 
-    monkeypatch.setattr(texture_upload, "_try_interop", fail)
+    monkeypatch.setattr(texture_upload, "try_interop", fail)
     assert texture_upload.describe_upload() == (
         "through host memory: cudaGraphicsGLRegisterImage: cudaErrorOperatingSystem"
     )

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.factories import published_avatar
 
 _PROGRAM = """
@@ -36,6 +38,7 @@ for drawn in beside:
 """
 
 
+@pytest.mark.slow
 def test_two_threads_draw_at_once_with_the_plain_pool(tmp_path: Path) -> None:
     """Without OpenMP numba has no other pool, and this one ends a program that enters it twice."""
     published_avatar(every=1).save(tmp_path / "small.avatar")
