@@ -75,7 +75,7 @@ class Bindings:
         for panel in (window.attributes, window.expression, window.pose, window.scene):
             panel.gesture_ended.connect(document.end_gesture)
         window.scene.view_changed.connect(document.set_view)
-        window.scene.display_changed.connect(document.set_display)
+        window.scene.display_changed.connect(self.editor.choose_display)
         window.scene.frame_asked.connect(document.frame_head)
         window.scene.reset_asked.connect(document.reset_view)
 

@@ -76,7 +76,9 @@ class TrainingMenu:
         run, compared = shown.run, shown.compared()
         for other in [run, *compared] if run else []:
             other.events.read()
-        shown.view.show_run(run, compared)
+        if run and run.state().status is Status.FAILED:
+            self.training.learn_words()
+        shown.view.show_run(run, compared, self.training.settings)
         shown.show_states()
         follows = shown.follow.isChecked() and run and run.state().status is Status.RUNNING
         if run and follows and run.checkpoint() not in (None, self._followed):

@@ -3,7 +3,9 @@
 1. `output_file` and `output_folder` say where a name leads, and refuse what is no place for output.
    Whoever works long before it writes asks them first.
 2. `replace_file` and `replace_folder` write beside the place under a hidden name, then rename.
-3. That name tells whose it is. What a killed process has left is removed by `sweep_leftovers`,
+3. What is written is on the disk before it gets its name, and the name before the call returns: a
+   power cut leaves the old or the new, whole.
+4. That name tells whose it is. What a killed process has left is removed by `sweep_leftovers`,
    before the next write beside it and when the editor starts.
 """
 
@@ -40,6 +42,20 @@ _PARTIAL = re.compile(
 )
 _MAX_SUGGESTED = 80
 """characters of a suggested name: with an ending it fits every file system"""
+
+
+def expanded(text: str) -> Path:
+    """A path as a person typed it, with ~ replaced by the home that it means.
+
+    Raises:
+        InvalidInput: it is the home of somebody who is not known here.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InvalidInput(
+            f"{text}: no home of that name is known here; write the whole path."
+        ) from None
 
 
 def output_file(path: AnyPath) -> Path:
@@ -112,7 +128,9 @@ def replace_file(path: AnyPath) -> Iterator[Path]:
         yield partial
         if partial.exists():
             _take_permissions(target, partial)
+            _to_disk(partial)
             partial.replace(output_file(path))
+            _to_disk(target.parent)
     except OSError as error:
         raise InvalidInput(_unwritable(path, error)) from error
     finally:
@@ -138,11 +156,27 @@ def replace_folder(path: AnyPath, own: Sequence[str]) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         _take_permissions(target, partial)
+        for written in sorted(partial.rglob("*")):
+            _to_disk(written)
+        _to_disk(partial)
         _swap_folder(partial, output_folder(path, own))
+        _to_disk(target.parent)
     except OSError as error:
         raise InvalidInput(_unwritable(path, error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def append_line(path: AnyPath, line: bytes) -> None:
+    """Append to a file; the line is on the disk when this returns.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with open(path, "ab") as stream:
+        stream.write(line)
+        stream.flush()
+        _sync(stream.fileno())
 
 
 def sweep_leftovers(folder: Path) -> None:
@@ -169,6 +203,33 @@ def suggested_name(name: str) -> str:
     """A name from a file, which may hold anything, as part of a file name on every system."""
     plain = re.sub(r"[^\w .,()+-]+", "_", name).strip(" ._")[:_MAX_SUGGESTED].strip(" ._")
     return "avatar" if not plain or _is_reserved(plain) else plain
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a power cut."""
+    if path.is_dir():
+        if os.name == "nt":
+            return  # a folder cannot be opened there, and its names are in a journal
+        flags = os.O_RDONLY
+    else:
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+    try:
+        number = os.open(path, flags)
+    except PermissionError:
+        return  # made unwritable, or unreadable, by whoever wrote it
+    try:
+        _sync(number)
+    finally:
+        os.close(number)
+
+
+def _sync(number: int) -> None:
+    try:
+        os.fsync(number)
+    except OSError as error:
+        # Some network folders have no such call; what is lost is said by the other errors.
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
 
 
 def _is_own(entry: os.DirEntry[str], own: Sequence[str]) -> bool:

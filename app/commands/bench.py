@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 
-MAX_POINTS = 5_000_000
+MAX_POINTS, MAX_REPEATS = 5_000_000, 10_000
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("avatar", nargs="?", default="demo", metavar="AVATAR", help=AVATAR_HELP)
     parser.add_argument("--points", metavar="N", help="number of points (the avatar's own)")
     parser.add_argument("--size", default="512", metavar="N", help="side in pixels (512)")
-    parser.add_argument("--repeats", default=5, type=int, metavar="N", help="of each piece (5)")
+    parser.add_argument("--repeats", default="5", metavar="N", help="of each piece (5)")
     parser.add_argument(
         "--growth", action="store_true",
         help="also tables by points and by size, and whole programs (minutes)",
@@ -45,9 +46,9 @@ def add_parser(subparsers: Any) -> None:
 
 def bench(options: argparse.Namespace) -> int:
     """Measure, print and write the medians."""
-    size, num_points = read_size(options.size), _read_points(options.points)
-    if options.repeats < 1:
-        raise InvalidInput(f"--repeats {options.repeats}: give 1 or more.")
+    size, points = read_size(options.size), options.points
+    num_points = None if points is None else _read_whole("--points", points, MAX_POINTS)
+    repeats = _read_whole("--repeats", options.repeats, MAX_REPEATS)
     output_file(options.json)
     import torch
 
@@ -59,13 +60,13 @@ def bench(options: argparse.Namespace) -> int:
     if num_points is not None:
         avatar = with_num_points(avatar, num_points)
     session = pr.Session(avatar, device=options.device)
-    rounds = measure(session, avatar.default_camera((size, size)), options.repeats)
+    rounds = measure(session, avatar.default_camera((size, size)), repeats)
     report: dict[str, Any] = {
         "machine": _machine(session.device),
         "avatar": str(options.avatar),
         "points": avatar.num_points,
         "size": size,
-        "repeats": options.repeats,
+        "repeats": repeats,
         "milliseconds": medians(rounds),
         "times_faster_than_exact": {
             name: _paired_ratio(rounds["exact_frame"], rounds[name])
@@ -76,7 +77,7 @@ def bench(options: argparse.Namespace) -> int:
     if options.growth:
         from app.commands.bench_growth import measure_growth, measure_programs
 
-        report["growth"] = measure_growth(avatar, size, options.repeats, options.device)
+        report["growth"] = measure_growth(avatar, size, repeats, options.device)
         report["seconds"] = measure_programs(options)
     with replace_file(options.json) as partial:
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -91,11 +92,9 @@ def _paired_ratio(slow: list[float], fast: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(slow, fast, strict=True)), 1)
 
 
-def _read_points(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdigit() or not 1 <= int(text) <= MAX_POINTS:
-        raise InvalidInput(f"--points {text}: give a whole number from 1 to {MAX_POINTS}.")
+def _read_whole(option: str, text: str, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise InvalidInput(f"{option} {text}: give a whole number from 1 to {most}.")
     return int(text)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.commands.name_suggestions import find_name, refuse_name
+from app.commands.option_errors import said_of
 from app.state.controls import Control, combined_controls, single_controls
 from pegasus_runtime.errors import InvalidInput
 
@@ -39,19 +40,32 @@ def face_parameters(
     params = start.copy()
     worn: dict[str, Any] = {}
     for text in attributes:
-        _wear(avatar, worn, text)
+        with said_of("--attribute", text):
+            _wear(avatar, worn, text)
     params.attributes.update(worn)
     for text in expressions:
-        name, value = split_option("--expression", text, "smile=0.8")
-        moved = _expression(name, avatar.head.expression_names)
-        for index, share in moved.values(read_number("--expression", text, value)).items():
-            params.expression[index] = share
+        with said_of("--expression", text):
+            _set_expression(avatar, params, text)
     for text in poses:
-        name, value = split_option("--pose", text, "jaw=0.2,0,0")
-        joints = list(_POSE_NAMES.values())[find_name("joint", name, list(_POSE_NAMES))]
-        for joint in joints:
-            params.pose[3 * joint : 3 * joint + 3] = read_numbers("--pose", text, value, 3)
+        with said_of("--pose", text):
+            _set_pose(avatar, params, text)
     return params
+
+
+def _set_expression(avatar: Avatar, params: Parameters, text: str) -> None:
+    name, value = split_option("--expression", text, "smile=0.8")
+    moved = _expression(name, avatar.head.expression_names)
+    for index, share in moved.values(read_number("--expression", text, value)).items():
+        params.expression[index] = share
+    params.checked(avatar.codes.latent_size)
+
+
+def _set_pose(avatar: Avatar, params: Parameters, text: str) -> None:
+    name, value = split_option("--pose", text, "jaw=0.2,0,0")
+    joints = list(_POSE_NAMES.values())[find_name("joint", name, list(_POSE_NAMES))]
+    for joint in joints:
+        params.pose[3 * joint : 3 * joint + 3] = read_numbers("--pose", text, value, 3)
+    params.checked(avatar.codes.latent_size)
 
 
 def _wear(avatar: Avatar, worn: dict[str, Any], text: str) -> None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from app.commands.avatar_source import AVATAR_HELP, load_source, read_source
 from app.commands.face_options import face_parameters, read_numbers
 from app.commands.name_suggestions import refuse_name
+from app.commands.option_errors import said_of
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.export.limits import MAX_SIDE, MIN_SIDE
 from pegasus_runtime.passes import PASSES
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from pegasus_runtime.export.backdrop import Backdrop, Colour
 
 TRANSPARENT = "transparent"
-MAX_SIZE = 8192
 _MAX_PITCH_DEG = 89.0
 
 
@@ -142,7 +143,10 @@ def read_picture_options(options: argparse.Namespace, shown: Shown) -> PictureRe
     angles = None if options.view is None else read_view(options.view)
     # Everything that is quick to refuse has been; torch is loaded from here on.
     from pegasus_runtime import Session
+    from pegasus_runtime.devices import choose_device
 
+    with said_of("--device", options.device):
+        choose_device(options.device)
     avatar, kept = load_source(options.avatar, shown.project, options.head)
     start = avatar.neutral() if kept is None else kept.face.parameters()
     params = face_parameters(avatar, options.attribute, options.expression, options.pose, start)
@@ -182,8 +186,10 @@ def read_size(text: str) -> int:
     Raises:
         InvalidInput: it is not a whole number from 1 to 8192.
     """
-    if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_SIZE:
-        raise InvalidInput(f"--size {text}: give a whole number of pixels from 1 to {MAX_SIZE}.")
+    if not re.fullmatch(r"\d{1,9}", text) or not MIN_SIDE <= int(text) <= MAX_SIDE:
+        raise InvalidInput(
+            f"--size {text}: give a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}."
+        )
     return int(text)
 
 
@@ -219,6 +225,7 @@ def read_pass(text: str) -> str:
     Raises:
         InvalidInput: there is no such pass.
     """
-    if text not in PASSES:
-        refuse_name("pass", text, list(PASSES))
+    with said_of("--pass", text):
+        if text not in PASSES:
+            refuse_name("pass", text, list(PASSES))
     return text

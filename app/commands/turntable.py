@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.commands.picture_options import (
     read_size,
 )
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.export.limits import MAX_FRAMES, MIN_FPS
 
 
 def add_parser(subparsers: Any) -> None:
@@ -39,7 +41,7 @@ def turntable(options: argparse.Namespace) -> int:
 
     from pegasus_runtime.export.film import check_film, film_format
 
-    num_frames, fps = _read_frames(options.frames), _read_fps(options.fps)
+    num_frames, fps = _read_frames(options.frames), _read_fps(options.fps, options.out)
     size = read_size(options.size)
     shown = read_shown(options, can_be_transparent=film_format(options.out).carries_alpha)
     check_film(options.out, (size, size), num_frames, fps, with_alpha=shown.backdrop is None)
@@ -70,12 +72,19 @@ def turntable(options: argparse.Namespace) -> int:
 
 
 def _read_frames(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 100_000:
-        raise InvalidInput(f"--frames {text}: give a whole number from 1 to 100000.")
+    # int() of thousands of digits is refused by Python itself.
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_FRAMES:
+        raise InvalidInput(f"--frames {text}: give a whole number from 1 to {MAX_FRAMES}.")
     return int(text)
 
 
-def _read_fps(text: str) -> float:
+def _read_fps(text: str, out: str) -> float:
     from app.commands.face_options import read_number
+    from pegasus_runtime.export.film import film_format
 
-    return read_number("--fps", text, text)
+    fps, fastest = read_number("--fps", text, text), film_format(out).max_fps
+    if not MIN_FPS <= fps <= fastest:
+        raise InvalidInput(
+            f"--fps {text}: give a number from {MIN_FPS} to {fastest}, which {out} can have."
+        )
+    return fps

@@ -14,7 +14,7 @@ from app.state.journal import State, line_of, new_journal, touch
 from app.state.records import Vocabulary
 from app.state.signal import Signal
 from pegasus_runtime.errors import InvalidInput
-from pegasus_runtime.files import replace_file
+from pegasus_runtime.files import append_line, replace_file
 
 _GATHER_S = 0.25
 """Changes of so long are one line."""
@@ -128,8 +128,7 @@ class Autosave:
             self._path = new_journal()
         if is_same and self._bytes < self._limit:
             line = line_of(state, last)
-            with open(self._path, "ab") as stream:
-                stream.write(line)
+            append_line(self._path, line)
             self._bytes += len(line)
         else:
             line = line_of(state, None)

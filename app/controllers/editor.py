@@ -46,7 +46,6 @@ class Editor:
         self.avatar_loader.recovered.connect(self.autosave.supersede)
         self.document.undoes_camera = preferences.undo_camera
         self._restore_display()
-        self.document.display_changed.connect(self._keep_display)
         self.live.failed.connect(lambda error: self.activity.log(str(error), "error"))
 
     def start(self) -> None:
@@ -97,8 +96,13 @@ class Editor:
             if path is not None:
                 keep_picture(path, on_host(latest.pixels), document.display)
 
-    def _keep_display(self) -> None:
-        display, kept = self.document.display, self.preferences
+    def choose_display(self, display: Display) -> None:
+        """Show another pass or background; the background is the usual one from now on.
+
+        What a project brings, or undo brings back, is its own.
+        """
+        self.document.set_display(display)
+        self.document.usual_display, kept = display, self.preferences
         colour = list(display.colour)
         if (kept.background, kept.background_colour) != (display.background, colour):
             kept.background, kept.background_colour = display.background, colour
@@ -108,6 +112,6 @@ class Editor:
         kept = self.preferences
         if kept.background in BACKGROUNDS and len(kept.background_colour) == 3:
             red, green, blue = (min(max(float(x), 0.0), 1.0) for x in kept.background_colour)
-            self.document.set_display(
-                Display(background=kept.background, colour=(red, green, blue))
-            )
+            usual = Display(background=kept.background, colour=(red, green, blue))
+            self.document.usual_display = usual
+            self.document.set_display(usual)

@@ -12,11 +12,20 @@ from app.runs.launch import resume_run, start_run
 from app.runs.presets import Description, read_description
 from app.runs.run import Run
 from app.runs.run_list import RunList
+from app.runs.settings import Setting
 from app.runs.slurm import SlurmJob, submit_run
 from app.state.jobs import Activity
 from app.state.signal import Signal
 
 _TIMEOUT_S = 120
+
+
+def _describe() -> Description:
+    # Late, because it brings torch.
+    from pegasus_runtime.devices import choose_device
+
+    has_gpu = choose_device("auto").type == "cuda"
+    return read_description(TrainerCall(_TIMEOUT_S).ask("describe"), has_gpu)
 
 
 class TrainingController:
@@ -31,20 +40,30 @@ class TrainingController:
         self.check_failed: Signal[[str]] = Signal()
         self.exported: Signal[[Run, Path]] = Signal()
         self.runs = RunList()
+        self.settings: list[Setting] = []
+        """as the trainer describes them, once it has been asked"""
+        self._is_learning = False
         self._activity, self._dispatch = activity, dispatch
         self._look: TrainerCall | None = None
 
     def describe(self) -> None:
         """Ask for the settings and the kinds of training that there are."""
 
-        def work() -> Description:
-            # Late, because it brings torch.
-            from pegasus_runtime.devices import choose_device
+        run_in_background("settings", _describe, self.described.emit, self._failed, self._dispatch)
 
-            has_gpu = choose_device("auto").type == "cuda"
-            return read_description(TrainerCall(_TIMEOUT_S).ask("describe"), has_gpu)
+    def learn_words(self) -> None:
+        """Ask, once, for what the settings are called; messages name keys until that is known."""
+        if self._is_learning:
+            return
+        self._is_learning = True
 
-        run_in_background("settings", work, self.described.emit, self._failed, self._dispatch)
+        def done(description: Description) -> None:
+            self.settings = description.settings
+
+        def failed(error: BaseException) -> None:
+            self._activity.log(str(error), "error")
+
+        run_in_background("settings' names", _describe, done, failed, self._dispatch)
 
     def check(self, config_text: str, out: Path) -> None:
         """Ask whether it would run; of two questions the later one is answered, the other ended."""

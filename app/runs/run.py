@@ -243,11 +243,11 @@ def _being_asked(asked: str) -> str:
     return words.get(asked, "stopping" if asked else "")
 
 
-_ADVICE = {
+ADVICE = {
     "No space left": "The disk is full: free some space, then press Resume.",
     "free some space": "The run's folder cannot be written: free some space, then press Resume.",
     "out of memory": "The memory was not enough: lower points.maximum or data.image_size.",
-    "is not a number": "The learning rates are too high: halve those below optimiser, Resume.",
+    "is not a number": "The rates are too high: halve optimiser.networks and its like, Resume.",
     "CUDA devices": "That graphics card is not there: set the device to auto or cpu.",
     "frames are bad": "Repair these frames, or list them in skip.json.",
     "No module named": "The installation is incomplete: install the editor again.",
@@ -258,5 +258,5 @@ _ADVICE = {
 def advice(lines: list[str]) -> str:
     """What to try after a failure, judged by the last lines of its log."""
     text = "\n".join(lines)
-    known = (words for sign, words in _ADVICE.items() if sign in text)
+    known = (words for sign, words in ADVICE.items() if sign in text)
     return next(known, "The last lines below say why; correct that and press Resume.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,7 @@ def read_setting(described: dict[str, Any]) -> Setting:
     return Setting(**{**described, **read})
 
 
-def with_labels(text: str, settings: list[Setting]) -> str:
+def with_labels(text: str, settings: Sequence[Setting]) -> str:
     """A message of the trainer, with the form's words in the place of keys."""
     names = {setting.key: setting.name for setting in settings}
     return _KEYS_IN_WORDS.sub(lambda found: names.get(found[0], found[0]), text)

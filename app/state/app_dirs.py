@@ -9,6 +9,9 @@ from pathlib import Path
 
 import platformdirs
 
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.files import expanded
+
 _NAME = "pegasus-editor"
 _replaced: dict[Path, tempfile.TemporaryDirectory[str]] = {}
 _problems: dict[Path, str] = {}
@@ -40,15 +43,15 @@ def folder_problems() -> list[str]:
 
 def home_folder() -> Path:
     """Where dialogs start: the user's home, or the current folder if there is none."""
-    home = expanded("~")
+    home = typed_path("~")
     return home if home.is_dir() else Path.cwd()
 
 
-def expanded(text: str) -> Path:
-    """A path as typed, with ~ replaced where it names somebody's home."""
+def typed_path(text: str) -> Path:
+    """A path as typed, as it stands where its ~ means nobody: whoever uses it says that."""
     try:
-        return Path(text).expanduser()
-    except RuntimeError:
+        return expanded(text)
+    except InvalidInput:
         return Path(text)
 
 

@@ -45,7 +45,7 @@ class Document:
         self.face = Face()
         self.neutral = Face()
         self.view = View()
-        self.display = Display()
+        self.display = self.usual_display = Display()
         self.export: ExportSettings | None = None
         self.couples_mouth = True
         """Whether lips that are closed over an open jaw stay so when the jaw moves."""
@@ -63,7 +63,8 @@ class Document:
 
     def open(self, avatar: Avatar) -> None:
         """Show another avatar, neutral and framed."""
-        self._show(avatar, Snapshot(Face.of(avatar.neutral()), View.framing(avatar), self.display))
+        face, view = Face.of(avatar.neutral()), View.framing(avatar)
+        self._show(avatar, Snapshot(face, view, self._own_display))
 
     def open_project(
         self, avatar: Avatar, project: Path | None, kept: Snapshot, unknown: dict[str, Any]
@@ -73,7 +74,12 @@ class Document:
 
     def close(self) -> None:
         """Nothing is open any more."""
-        self._show(None, Snapshot(Face(), View(), self.display))
+        self._show(None, Snapshot(Face(), View(), self._own_display))
+
+    @property
+    def _own_display(self) -> Display:
+        """How it is shown now, but for what a project has brought."""
+        return self.usual_display if self.project is not None else self.display
 
     def _show(
         self,

@@ -10,6 +10,7 @@ from app.state.display import Colour, Display
 from app.state.records import read_choice, read_keys, read_number, read_numbers
 from pegasus_runtime.export.backdrop import Backdrop
 from pegasus_runtime.export.film import FILM_FORMATS, film_format
+from pegasus_runtime.export.limits import MAX_FPS, MAX_FRAMES, MAX_SIDE, MIN_FPS, MIN_SIDE
 
 VIEWPORT, TRANSPARENT = "viewport", "transparent"
 _FORMATS = {known.suffix[1:] or "png": known.suffix for known in FILM_FORMATS}
@@ -66,15 +67,15 @@ def read_export(record: Any, where: str, beside: Path) -> ExportSettings | None:
     values = read_keys(record, _KEYS, where)
     kind = read_choice(values.get("format", "mp4"), _FORMATS, f"{where}.format")
     stem = beside.name.partition(".")[0] or "film"
-    height, width = read_numbers(values.get("size", [768, 768]), 2, f"{where}.size", 4096)
+    height, width = read_numbers(values.get("size", [768, 768]), 2, f"{where}.size", MAX_SIDE)
     background = values.get("background", VIEWPORT)
     if background not in (VIEWPORT, TRANSPARENT):
         red, green, blue = read_numbers(background, 3, f"{where}.background", 1.0)
         background = (abs(red), abs(green), abs(blue))
     return ExportSettings(
         beside.with_name(f"{stem}-turntable{_FORMATS[kind]}"),
-        (max(16, int(height)), max(16, int(width))),
-        int(read_number(values.get("frames", 120), f"{where}.frames", 1, 100_000)),
-        read_number(values.get("fps", 30), f"{where}.fps", 1, 120),
+        (max(MIN_SIDE, int(height)), max(MIN_SIDE, int(width))),
+        int(read_number(values.get("frames", 120), f"{where}.frames", 1, MAX_FRAMES)),
+        read_number(values.get("fps", 30), f"{where}.fps", MIN_FPS, MAX_FPS),
         background,
     )

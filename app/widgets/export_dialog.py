@@ -22,9 +22,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.app_dirs import expanded
+from app.state.app_dirs import typed_path
 from app.state.display import Colour
-from app.state.export_settings import FILM_FORMATS, TRANSPARENT, VIEWPORT, ExportSettings
+from app.state.export_settings import (
+    FILM_FORMATS,
+    MAX_FPS,
+    MAX_FRAMES,
+    MAX_SIDE,
+    MIN_SIDE,
+    TRANSPARENT,
+    VIEWPORT,
+    ExportSettings,
+)
 from app.state.jobs import Job
 from app.widgets.activity_panel import remaining_text
 from app.widgets.gallery import to_image
@@ -73,7 +82,7 @@ class ExportDialog(QDialog):
             box.interpretText()
         side = self.side.value()
         return ExportSettings(
-            expanded(self.out.text()),
+            typed_path(self.out.text()),
             (side, side),
             self.num_frames.value(),
             self.fps.value(),
@@ -85,7 +94,7 @@ class ExportDialog(QDialog):
         self.format.setCurrentIndex(self.format.findData(settings.out.suffix.lower()))
         self.side.setValue(settings.image_size[0])
         self.num_frames.setValue(settings.num_frames)
-        self.fps.setValue(settings.fps)
+        self.fps.setValue(max(1, round(settings.fps)))
         for name, (_, background) in _BACKGROUNDS.items():
             if background == settings.background:
                 self.background.setCurrentIndex(self.background.findData(name))
@@ -142,8 +151,8 @@ class ExportDialog(QDialog):
         self.out, self.browse = QLineEdit(str(out)), QPushButton("Browse …")
         self.out.setAccessibleName("Save as")
         self.browse.setAccessibleName("Browse for where to save")
-        self.side = WholeNumberField(16, 4096, " px")
-        self.num_frames, self.fps = WholeNumberField(1, 10_000), WholeNumberField(1, 120)
+        self.side = WholeNumberField(MIN_SIDE, MAX_SIDE, " px")
+        self.num_frames, self.fps = WholeNumberField(1, MAX_FRAMES), WholeNumberField(1, MAX_FPS)
         for box, value in ((self.side, 768), (self.num_frames, 120), (self.fps, 30)):
             box.setValue(value)
         self.side.setSingleStep(64)
@@ -207,7 +216,9 @@ class ExportDialog(QDialog):
         self._on_changed()
 
     def _on_changed(self) -> None:
-        carries = FILM_FORMATS[self.format.currentIndex()].carries_alpha
+        chosen = FILM_FORMATS[self.format.currentIndex()]
+        self.fps.setMaximum(chosen.max_fps)
+        carries = chosen.carries_alpha
         index = self.background.findData(TRANSPARENT)
         model = self.background.model()
         model.item(index).setEnabled(carries)  # type: ignore[attr-defined]

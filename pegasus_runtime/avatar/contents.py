@@ -75,5 +75,7 @@ def encode_contents(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) ->
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InvalidInput(f"{name} of the avatar holds NaN or infinity.")
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies: the format has no word for tensors that are parts of one another.
+    dense = torch.contiguous_format
+    plain = {n: t.detach().cpu().clone(memory_format=dense) for n, t in tensors.items()}
     return save(plain, {HEADER_KEY: json.dumps({"format": FORMAT_NAME, **header})})

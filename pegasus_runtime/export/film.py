@@ -21,9 +21,9 @@ import numpy as np
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.export.ffmpeg import find_ffmpeg, require_encoder, start_ffmpeg
 from pegasus_runtime.export.image import Picture, encode_picture
+from pegasus_runtime.export.limits import MAX_FPS, MIN_FPS
 from pegasus_runtime.files import output_file, output_folder, replace_file, replace_folder
 
-MIN_FPS, MAX_FPS = 0.01, 240
 _OWN_NAMES = ("frame_[0-9]*.png",)
 _MAX_COMPLAINT = 500
 _SPARE_BYTES = 16 * 2**20

@@ -17,6 +17,7 @@ from pegasus_runtime.export.backdrop import WHITE, Backdrop
 from pegasus_runtime.export.display import passes_for, to_picture
 from pegasus_runtime.export.film import check_film, open_film
 from pegasus_runtime.export.image import Picture
+from pegasus_runtime.export.limits import MAX_FRAMES
 from pegasus_runtime.passes import check_passes
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pegasus_runtime.parameters import Parameters
     from pegasus_runtime.session import Session
 
-MAX_FRAMES = 100_000
 _MAX_SAMPLED_POINTS = 20_000
 OnProgress = Callable[[int, int, Picture], bool]
 

@@ -146,7 +146,8 @@ def write_head(head: Head, path: str | os.PathLike[str], source: str = "") -> No
         "license": head.license,
         "source": source,
     }
-    contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    dense = torch.contiguous_format
+    contiguous = {name: value.cpu().clone(memory_format=dense) for name, value in tensors.items()}
     with replace_file(path) as partial:
         partial.write_bytes(save(contiguous, {HEADER_KEY: json.dumps(header)}))
 

@@ -10,7 +10,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from app.state.display import Display
-from app.state.export_settings import TRANSPARENT, VIEWPORT, ExportSettings
+from app.state.export_settings import FILM_FORMATS, TRANSPARENT, VIEWPORT, ExportSettings
+from pegasus_runtime.export.limits import MAX_FRAMES, MAX_SIDE
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -117,3 +118,10 @@ def test_what_is_see_through_stays_so_where_the_format_can(qtbot, window, full_p
     for file in (tmp_path / "film" / "frame_00000.png", tmp_path / "picture.png"):
         alpha = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)[..., 3]
         assert alpha.min() == 0 and alpha.max() == 255
+
+
+def test_the_limits_are_those_of_the_commands(dialog):
+    assert (dialog.side.maximum(), dialog.num_frames.maximum()) == (MAX_SIDE, MAX_FRAMES)
+    for known in FILM_FORMATS:
+        dialog.format.setCurrentIndex(dialog.format.findData(known.suffix))
+        assert dialog.fps.maximum() == known.max_fps

@@ -86,6 +86,46 @@ def test_closed_and_opened_again_it_is_the_same_to_the_bit(
     assert second.scene.backgrounds.currentData() == "checker"
 
 
+def test_surfels_are_the_same_to_the_bit_also_after_drags(qtbot, window, open_window, tmp_path):
+    window.projects.open("demo")
+    document = window.editor.document
+    settled(qtbot, window)
+    work(window)
+    for step in range(6):
+        window.expression.changed.emit({0: step / 7, 3: step / 9}, "Expression")
+        window.pose.changed.emit(JAW_OPEN.values(3.0 * step), "Jaw")
+        document.set_view(document.view.orbited(0.05, 0.01))
+        document.end_gesture()
+        if step % 2:
+            settled(qtbot, window)
+    path = tmp_path / "demo.pegasus.yaml"
+    window.projects.save_to(path)
+    before = settled(qtbot, window)
+    window.close()
+    second = open_window()
+    second.projects.open(str(path))
+    qtbot.waitUntil(lambda: second.editor.document.project is not None, timeout=60_000)
+    second.resize(window.size())
+    assert np.array_equal(before, settled(qtbot, second))
+
+
+def test_what_a_project_is_shown_before_is_not_the_usual_background(
+    qtbot, window, open_window, project, avatar_file
+):
+    assert window.preferences.background == "checker"  # chosen in the panel
+    window.scene.display_changed.emit(Display("rgb", "white"))
+    window.projects.open(str(avatar_file))
+    answer(qtbot, window, "Discard")
+    settled(qtbot, window)
+    window.projects.open(str(project))
+    qtbot.waitUntil(lambda: window.editor.document.project is not None, timeout=30_000)
+    assert window.editor.document.display.background == "checker"
+    assert window.preferences.background == "white"
+    window.projects.open(str(avatar_file))
+    qtbot.waitUntil(lambda: window.editor.document.project is None, timeout=30_000)
+    assert window.editor.document.display.background == "white"
+
+
 def test_save_asks_for_a_name_once_and_marks_what_is_not_saved(window, tmp_path, monkeypatch):
     asked = []
     chosen = str(tmp_path / "b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,13 @@ def test_an_avatar_with_nan_is_not_written(avatar: pr.Avatar, tmp_path: Path) ->
     with pytest.raises(pr.InvalidInput, match="does not exist"):
         avatar.save(tmp_path / "missing" / "c.avatar")
     assert [p.name for p in tmp_path.iterdir()] == ["b.avatar"]
+
+
+def test_tensors_that_share_memory_are_written(avatar: pr.Avatar, tmp_path: Path) -> None:
+    both = torch.linspace(0, 0.5, 50 + avatar.shape.numel())
+    shared = replace(avatar, canonical_expression=both[:50], shape=both[: len(avatar.shape)])
+    path = tmp_path / "shared.avatar"
+    shared.save(path)
+    again = pr.load_avatar(path)
+    assert torch.equal(again.shape, shared.shape)
+    assert torch.equal(again.canonical_expression, shared.canonical_expression)

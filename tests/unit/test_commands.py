@@ -99,6 +99,8 @@ def test_a_slider_of_the_editor_is_an_expression_too(avatar: Avatar) -> None:
         ("--view", "1", "2 numbers"),
         ("--view", "0,90", "-89 to 89"),
         ("--size", "0", "1 to 8192"),
+        ("--expression", "0=5e9", "-100 to 100"),
+        ("--pose", "jaw=50,0,0", "-6.283 to 6.283"),
         ("--size", "99999", "1 to 8192"),
         ("--size", "12.5", "whole number"),
         ("--background", "white", "#rrggbb"),
@@ -120,6 +122,8 @@ def test_mistakes_in_options(
         ["render", avatar_file, "--out", str(out), "--size", "16", option, value], capsys
     )
     assert said in line and not out.exists()
+    # Of the head it is the file that is named.
+    assert line.startswith(f"pegasus-editor: {option} ") or option == "--head"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +138,10 @@ def test_mistakes_in_options(
         ["turntable", "missing.avatar", "--out", "o.avi"],
         ["turntable", "missing.avatar", "--out", "o.mp4", "--frames", "0"],
         ["turntable", "missing.avatar", "--out", "o.mp4", "--fps", "fast"],
+        ["turntable", "missing.avatar", "--out", "o.mp4", "--fps", "1000"],
+        ["turntable", "missing.avatar", "--out", "o.gif", "--fps", "60"],
+        ["turntable", "missing.avatar", "--out", "o.mp4", "--frames", "9" * 5000],
+        ["bench", "demo", "--json", "o.json", "--repeats", "many"],
         ["info", "missing.avatar"],
         ["bench", "missing.avatar", "--json", "o.json"],
         ["bench", "demo", "--json", "o.json", "--points", "-5"],
@@ -149,7 +157,9 @@ def test_mistakes_are_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    mistake(arguments, capsys)
+    line = mistake(arguments, capsys)
+    if arguments[-1][:1].isdigit() or arguments[-1] in ("fast", "many", "-5"):
+        assert line.startswith(f"pegasus-editor: {arguments[-2]} ")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import (
+    append_line,
+    expanded,
     output_file,
     output_folder,
     replace_file,
@@ -235,3 +237,37 @@ def test_a_folder_that_was_moved_aside_comes_back(tmp_path: Path) -> None:
 )
 def test_suggested_names_are_names(name: str, suggested: str) -> None:
     assert suggested_name(name) == suggested
+
+
+@posix
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_power_cut_leaves_the_old_or_the_new(
+    is_folder: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, forced, sync = tmp_path / "work", [], os.fsync
+
+    def note(number: int) -> None:
+        forced.append((os.fstat(number).st_ino, target.exists()))
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", note)
+    if is_folder:
+        with replace_folder(target, FRAMES) as partial:
+            (partial / "frame_1.png").write_text("new", "utf-8")
+        written = target / "frame_1.png"
+    else:
+        write(target)
+        written = target
+    # What is in it before it has its name, and the name before the call returns.
+    assert (written.stat().st_ino, False) in forced
+    assert forced[-1] == (tmp_path.stat().st_ino, True)
+    forced.clear()
+    append_line(tmp_path / "journal", b"line")
+    assert [number for number, _ in forced] == [(tmp_path / "journal").stat().st_ino]
+
+
+@pytest.mark.parametrize("text", ["~nosuchuser", "~nosuchuser/run"])
+def test_the_home_of_nobody_is_one_line(text: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{text}: no home of that name"):
+        expanded(text)
+    assert expanded("~/x").is_absolute()

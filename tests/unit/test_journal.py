@@ -177,6 +177,7 @@ def test_the_journal_follows_and_stays_small_and_goes_when_the_editor_closes(ava
         document.set_expression({0: rng.random()}, "Smile")
         loop.run_until(lambda count=count: len(written) > count)
     (path,) = state_folder().glob("*.journal")
+    loop.run_until(lambda: read_journal(path).restored(avatar).kept == document.snapshot)
     alike(document, read_journal(path).restored(avatar))
     whole = line_of(State.of(document, Vocabulary.of(avatar)), None)
     assert path.stat().st_size < 2 * len(whole)

@@ -15,7 +15,7 @@ import yaml
 from pegasus_runtime.constraints import Constraint
 from pegasus_runtime.errors import InvalidInput
 from trainer.cli import main
-from trainer.config.loading import load_config, to_yaml
+from trainer.config.loading import load_config, to_yaml, with_absolute_paths
 from trainer.config.presets import describe_training
 from trainer.config.settings import refuse_changes, values_of
 from trainer.config.training import DataConfig, TrainingConfig
@@ -244,3 +244,9 @@ def test_settings_of_earlier_versions_are_left_out(tmp_path: Path) -> None:
     path.write_text("steps: 7\nwarm_start_steps: 600\nmodel: {tangent_precision: auto}\n", "utf-8")
     config = load_config(TrainingConfig, path, ["points.fill_gaps=true"])
     assert config == TrainingConfig(steps=7)
+
+
+def test_paths_below_the_home_of_nobody_are_named() -> None:
+    said = "head = ~nosuchuser2: no home.*data.folder = ~nosuchuser/x: no home"
+    with pytest.raises(InvalidInput, match=said):
+        with_absolute_paths(read("data.folder=~nosuchuser/x", "head=~nosuchuser2"))

@@ -12,6 +12,7 @@ import yaml
 from pegasus_runtime.constraints import shown
 from pegasus_runtime.documents import parse_yaml, read_yaml
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.files import expanded
 from trainer.config.settings import (
     InvalidSettings,
     Problem,
@@ -79,11 +80,20 @@ def to_yaml(config: Settings) -> str:
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """The same configuration, which means the same files from any working folder."""
-    values = values_of(config)
+    """The same configuration, which means the same files from any working folder.
+
+    Raises:
+        InvalidSettings: a path begins with the home of somebody who is not known here.
+    """
+    values, problems = values_of(config), []
     for each in settings_of(type(config)):
         if each.is_path and values[each.key]:
-            values[each.key] = str(Path(values[each.key]).expanduser().absolute())
+            try:
+                values[each.key] = str(expanded(values[each.key]).absolute())
+            except InvalidInput as error:
+                problems.append(Problem(each.key, f"= {error}"))
+    if problems:
+        raise InvalidSettings(problems)
     return build(type(config), _nested(values))
 
 

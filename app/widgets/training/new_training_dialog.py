@@ -26,6 +26,7 @@ from app.runs.launch import command_text
 from app.runs.presets import Description
 from app.runs.settings import converted, from_yaml, set_arguments, to_yaml, with_labels
 from app.runs.slurm import is_slurm_here
+from app.state.app_dirs import expanded, typed_path
 from app.widgets.training.preflight_panel import PreflightPanel
 from app.widgets.training.settings_form import SettingsForm
 from app.widgets.training.slurm_box import SlurmBox
@@ -83,7 +84,7 @@ class NewTrainingDialog(QDialog):
 
     def run_folder(self) -> Path:
         """Where the run goes."""
-        return Path(self.rows.out.text()).expanduser().absolute()
+        return typed_path(self.rows.out.text()).absolute()
 
     def show_report(self, report: dict[str, Any]) -> None:
         """Show what the look before the training has found."""
@@ -293,6 +294,11 @@ class NewTrainingDialog(QDialog):
 
     def _own_problems(self) -> list[dict[str, str]]:
         problems = []
+        try:
+            expanded(self.rows.out.text())
+        except ValueError as error:
+            fix = "Choose the folder of the run."
+            problems.append({"text": str(error), "fix": fix})
         if (self.run_folder() / "config.yaml").exists():
             fix = "Name another folder, or resume that run in the window of the runs."
             problems.append({"text": "The run folder holds a run already.", "fix": fix})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.runs.run import Run, Status
+from app.runs.settings import Setting, with_labels
 from app.widgets.number_field import WholeNumberField
 from app.widgets.training.curves_plot import CurvesPlot, Line
 from app.widgets.training.preflight_panel import duration_text
@@ -71,9 +72,11 @@ class RunView(QWidget):
         self.log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self._lay_out()
 
-    def show_run(self, run: Run | None, compared: list[Run]) -> None:
-        """Show a run, with curves of others beside it."""
-        self._show_facts(run)
+    def show_run(
+        self, run: Run | None, compared: list[Run], settings: Sequence[Setting] = ()
+    ) -> None:
+        """Show a run, with curves of others; ``settings`` say what their keys are called."""
+        self._show_facts(run, settings)
         self._show_curves([run, *compared] if run else [])
         self._show_preview(run.preview() if run else None)
         failed = run is not None and run.state().status is Status.FAILED
@@ -96,14 +99,15 @@ class RunView(QWidget):
         column.addWidget(self.log)
         column.addWidget(self.preview)
 
-    def _show_facts(self, run: Run | None) -> None:
+    def _show_facts(self, run: Run | None, settings: Sequence[Setting]) -> None:
         if run is None:
             self.status.setText("No training yet. Start one, or add the folder of a run.")
             self.facts.clear()
             self.bar.setValue(0)
             return
         state, curves = run.state(), run.events.curves
-        detail = f" – {state.detail}" if state.detail else ""
+        words = with_labels(state.detail, settings) if settings else state.detail
+        detail = f" – {words}" if words else ""
         self.status.setText(f"<b>{escape(run.name)}</b>: {state.status.value}{escape(detail)}")
         step = curves.steps[-1] if curves.steps else 0
         total = run.total_steps
