@@ -12,6 +12,8 @@ import gc
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 _EVERY_MS = 500
+"""More often costs time between frames; less often lets garbage pile up until a collection is
+felt."""
 _LIMITS = (700, 10, 10)
 """Python's own: new objects before a collection, and collections before an older generation's"""
 

@@ -20,6 +20,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_LIMIT = 32 << 20
 """the largest that glibc accepts; larger values are ignored without a word"""
 _TRIM_LIMIT = 1 << 30
+"""Free memory that glibc keeps: with less it is given back and asked for anew for every frame."""
 _GROUPS = Path("/sys/fs/cgroup")
 
 

@@ -26,6 +26,7 @@ _BEAT_S = 5.0
 _SILENT_S = 45.0
 """an owner on another machine that is silent for so long is dead; nine beats, for slow servers"""
 _POLL_S = 0.2
+"""Less notices sooner that a lock is free, for more reads of a file."""
 _MAX_BYTES = 10_000
 _JOB_VARIABLES = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 

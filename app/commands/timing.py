@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 DRAFT_POINTS = 8_000
+"""A draft as a slow machine draws it; with another number results cannot be compared with earlier
+ones."""
 
 
 _GOES = 3

@@ -20,6 +20,8 @@ _GATHER_S = 0.25
 """Changes of so long are one line."""
 _LOOK_S = 0.1
 _TOUCH_EVERY_S = 120.0
+"""Between signs of life of a journal that nothing is added to; rarer ones let another window take
+it for left."""
 _MAX_BYTES = 4 << 20
 """A journal that is larger is written anew, or half as large again as a new one is."""
 

@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from pegasus_runtime.parameters import AttributeBlend
 
 BUDGET_S = 0.08
+"""For a picture while something is dragged: more shows more points, and the drag stutters."""
 LEAST_POINTS = 6_000
 """Of the demo avatar's 94,836: eyes, nose and mouth are still where they belong. With 3,000 they
 run into each other."""
 _FIRST_POINTS = 12_000
+"""Before anything was timed: more makes the first drag of a slow machine stutter."""
 _STEP = 2
 """Counts are the least one times powers of this, so that what is kept for one count, the evaluated
 latent code above all, is found again."""
 _ROOM = 0.8
+"""Of the budget that a doubled draft may take: nearer to 1 it grows sooner and shrinks again more
+often."""
 _FAST_IN_A_ROW = 3
+"""Pictures before a draft grows: fewer make its size flicker."""
 _Worn = Mapping[str, AttributeBlend]
 
 

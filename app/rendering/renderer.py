@@ -18,8 +18,12 @@ Interrupted = Callable[[], bool]
 SLOW_S = 0.07
 """A picture that takes longer than this is drawn as a draft first while the user drags."""
 _DRAFT_SIDE = 512
+"""Of a draft's picture: more is sharper while dragging, and slower on large screens."""
 _SMALL_AVATAR_POINTS = 24_000
+"""Up to so many no draft is drawn before anything was timed: with more the first drag may
+stutter."""
 _THUMBNAIL_POINTS = 100_000
+"""More only takes longer: a thumbnail shows no more of them."""
 
 
 class SessionLike(Protocol):

@@ -29,6 +29,7 @@ _MAX_NUMBER = 1e15
 """larger ones are no losses, times or counts, and no plot can show them beside others"""
 _MAX_STEP = 1_000_000_000
 _MEAN_OF = 200
+"""Steps that the time left is worked out from: fewer follow a change of pace sooner, and jitter."""
 _PLAIN = ("num_points", "radius", "seconds", "memory_mb", "device_use", "preview_seconds")
 
 

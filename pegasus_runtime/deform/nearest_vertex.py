@@ -8,6 +8,7 @@ from torch import Tensor
 from pegasus_runtime import devices
 
 _CHUNK = 8192
+"""Points at a time: more takes memory (times the head's vertices), fewer more calls."""
 
 
 @torch.no_grad()

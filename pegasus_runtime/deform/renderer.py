@@ -45,6 +45,7 @@ _SURFACE_BYTES = 512 * 2**20
 _MIN_TABLE_POINTS = 4_300
 """With fewer points the shading network itself costs less than its smallest table."""
 _EXACT_CHUNK = 8192
+"""Points at a time in the exact mode: more takes memory, fewer more calls."""
 _BEHIND = -1.0
 """depth of points that are not drawn"""
 

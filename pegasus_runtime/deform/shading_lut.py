@@ -16,6 +16,7 @@ from torch import Tensor
 from pegasus_runtime import devices
 
 MAX_ERROR = 1 / 255
+"""Of a baked shade: less needs a larger table or none, more becomes visible as bands."""
 _SIDES = (65, 129, 257)
 """of grids; each holds the nodes of the one before"""
 

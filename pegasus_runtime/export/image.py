@@ -17,6 +17,7 @@ Picture = npt.NDArray[np.uint8]
 _WITHOUT_ALPHA = (".jpg", ".jpeg")
 IMAGE_SUFFIXES = (".png", *_WITHOUT_ALPHA)
 _JPEG_QUALITY = 95
+"""Higher makes larger files, lower shows blocks in hair first."""
 
 
 def carries_alpha(path: str | os.PathLike[str]) -> bool:

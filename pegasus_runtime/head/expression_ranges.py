@@ -29,6 +29,8 @@ Range = tuple[float, float]
 LIMIT = 2.0
 """No expression is measured beyond this coefficient."""
 _ACTION_LIMIT, _OPPOSITE_LIMIT = 1.5, 1.0
+"""The farthest coefficient with the side that an action is made for, and with the other: beyond,
+faces are no faces."""
 _STEP = 0.05
 """Ranges end at a multiple of this."""
 _TURNED_COSINE, _MOST_TURNED = 0.5, 0.0012

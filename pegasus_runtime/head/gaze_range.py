@@ -14,6 +14,8 @@ from pegasus_runtime.lru_cache import LRUCache
 _EYES = {3: range(42, 48), 4: range(36, 42)}
 """joint → landmarks, corner, two of the upper lid, corner, two of the lower one"""
 _STEP_DEG, _MOST_DEG = 2.5, 40.0
+"""Finer steps allow a little more of a range and take longer once; no eye is let beyond the
+second."""
 _CORNER_MARGIN_DEG = 12.0
 """that the iris' centre keeps from a corner: about half the iris"""
 _KEPT_BYTES = 1 << 16

@@ -14,6 +14,7 @@ from pegasus_runtime.model.encoding import encode_position, through_encoding
 from pegasus_runtime.model.layers import Affine, WeightNormLinear, fold_code
 
 _ALBEDO_SHARPNESS = 10.0
+"""Of the paper: colours are learned so many times faster, and are sooner black or white."""
 
 
 @dataclass

@@ -32,6 +32,8 @@ CATEGORIES = (
 SOURCE_CATEGORIES = ("identity", "ears", "eyebrows", "eyes", "hair", "mouth", "nose")
 CODE_SIZE = 32
 INITIAL_DEVIATION = 0.25
+"""Of codes before training: less makes attributes begin alike and part late, more makes them begin
+far apart."""
 MAX_CATEGORIES = 48
 """The latent code grows with their square."""
 MAX_STRENGTH = 10.0

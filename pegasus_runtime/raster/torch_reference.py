@@ -15,6 +15,7 @@ from pegasus_runtime.raster.torch_surfels import blend, largest_weights
 __all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
 
 _PAIRS_PER_CHUNK = 1 << 24
+"""Points times pixels at a time: more takes memory, fewer more calls."""
 
 
 def rasterize(

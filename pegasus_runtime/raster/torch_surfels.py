@@ -22,6 +22,7 @@ OPAQUE = 1e-3
 THINNEST = 1e-6
 """1 − b² / (a · c) of a conic that is an ellipse; rounding to float32 alone makes 1e-7"""
 _PAIRS_PER_CHUNK = 1 << 23
+"""Surfels times pixels at a time: more takes memory, fewer more calls."""
 
 
 class _Drawn(NamedTuple):

@@ -22,6 +22,8 @@ _SCALES = {"offset": 20.0, "rotation": 0.5, "log_radius": 0.5, "opacity": 0.25, 
 _OWN_DISTANCE = 1.0
 """between a surfel that an attribute brings and none"""
 _RANK_TOLERANCE = 1e-4
+"""Of the largest singular value: with less, attributes that are almost alike get strengths that are
+mostly rounding; with more they count as one."""
 
 
 def lay_out_codes(codes: LatentCodes, wardrobe: Wardrobe) -> None:

@@ -20,6 +20,8 @@ _LARGEST_COEFFICIENT = 50.0
 _LARGEST_ANGLES = np.repeat([2.1 * np.pi, np.pi, np.pi, np.pi, np.pi], 3)
 """radians of the head and of neck, jaw and eyes"""
 _ORTHONORMAL = 0.05
+"""How far a matrix may be from a rotation: trackers that write few digits need it, a shear is
+larger."""
 _LARGEST_FOCAL = 100.0
 """picture sizes; more would be a telescope, and is a number of pixels"""
 

@@ -16,6 +16,7 @@ from trainer.data.image_file import Bytes, PictureFile
 BYTES_PER_PIXEL = 9
 """of a frame with all its pictures"""
 _SHARE_OF_FREE_MEMORY = 0.5
+"""For decoded pictures: more reads fewer of them twice, and leaves less for the training itself."""
 _ASSUMED_FREE = 8 << 30
 """where the system does not say"""
 

@@ -14,6 +14,7 @@ from trainer.data.memory_check import num_learned, refuse_too_little_memory
 from trainer.data.preflight_report import Report
 
 _SESSION_BYTES = 2 << 30
+"""Of a training without its pictures; with more, machines are refused that would do."""
 _GAIN, _USED_CORES = 0.77, 8
 """so many cores more than one are worth cores ** _GAIN; more than that were not tried"""
 _GPU_SPEED = 25

@@ -11,6 +11,8 @@ import numpy.typing as npt
 _FEWEST = 5
 """frames of which a median says something"""
 _FAR, _LEAST_SPREAD = 20.0, 0.5
+"""In deviations: with less, real grimaces are told as errors; the second keeps a still face from
+having no deviation at all."""
 _MAD_OF_NORMAL = 1.4826
 """standard deviations in a median absolute deviation"""
 

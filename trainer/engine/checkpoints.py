@@ -27,6 +27,7 @@ CURRENT_FILE = "current_checkpoint"
 _STATE_FILE = "state.pt"
 _PREFIX = "step-"
 _POLL_S = 0.3
+"""Less notices sooner that another process is done, for more reads of a file."""
 _NAME = re.compile(rf"{_PREFIX}(\d{{1,12}})")
 
 

@@ -10,6 +10,7 @@ from pegasus_runtime.errors import InvalidInput, quoted
 from trainer.data.dataset import Capture
 
 _SAME_EXPRESSION = 1e-4
+"""Less refuses a capture that was only written anew; more takes another one for the same."""
 
 
 def data_facts(capture: Capture) -> dict[str, Any]:

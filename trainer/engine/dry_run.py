@@ -15,6 +15,7 @@ from trainer.engine.models import new_state
 from trainer.engine.train_state import TrainContext
 
 _WARM_STEPS, _TIMED_STEPS = 1, 2
+"""More steps guess a training's time better and take longer to."""
 
 
 @dataclass

@@ -26,6 +26,7 @@ from trainer.engine.lpips import (
 from trainer.losses.image import make_targets
 
 _WINDOW, _SIGMA = 11, 1.5
+"""Of SSIM, as published; with others its numbers compare with nobody's."""
 _C1, _C2 = 0.01**2, 0.03**2
 """of SSIM, for values in 0..1"""
 _BORDER = 0.015

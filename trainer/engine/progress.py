@@ -15,6 +15,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 _SMOOTHING = 0.97
+"""Nearer to 1 the numbers shown are steadier and follow later."""
 
 
 class Progress:

@@ -7,7 +7,10 @@ from trainer.engine.checkpoints import Checkpoints
 from trainer.engine.train_state import TrainState
 
 _MAX_ATTEMPTS = 3
+"""More try longer before a training that cannot be saved ends."""
 _SLOWER = 0.5
+"""Of the learning rates after numbers that are none: nearer to 1 takes more tries, less learns more
+slowly ever after."""
 
 
 class Recovery:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 
 _PAUSE = 0.02
+"""Seconds between two looks; less only asks more often."""
 
 
 def fresh_rendezvous(store: Store, rank: int, size: int, timeout: timedelta) -> Store:

@@ -29,7 +29,9 @@ FIRST = (
     "cheekPuff",
 )
 MAX_MUSCLE_ANGLE_RAD = 0.12
+"""More lets linear expressions be fitted to larger movements, and less exactly."""
 NUM_MUSCLE_POSES = 160
+"""More fit steadier and take longer."""
 
 
 def readable_name(action: str) -> str:

@@ -45,6 +45,8 @@ LOCAL_SPREAD = {
 # They move the whole head rather than shape it, or age it beyond what phenotypes do.
 NOT_IDENTITY = {"head-angle-out", "head-trans-forward", "head-trans-up", "head-trans-out"}
 ASYMMETRY = 0.15
+"""Share of a face's variation that its two sides do not have in common; with more, people look
+crooked."""
 
 
 def neutral_coefficients(source: HeadSource) -> np.ndarray:

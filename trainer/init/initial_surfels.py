@@ -48,6 +48,7 @@ _SPACING = 0.6
 """Standard deviation of a new surfel by the mean distance to its neighbours: two of them overlap at
 0.43 of their height, enough that nothing shines through and little enough that detail is left."""
 _HULL_CANDIDATES = 60_000
+"""Of which hair and clothes are chosen: more are spread more evenly and take longer."""
 _COVERED_PARTS = ("scalp", "neck")
 """parts of the head that something may hide or stand off"""
 _STANDS_OFF, _FAR_OFF, _BEYOND = 0.012, 0.1, 0.015
@@ -55,7 +56,9 @@ _STANDS_OFF, _FAR_OFF, _BEYOND = 0.012, 0.1, 0.015
 that is certainly not the head; of an attribute's hull from the source person's."""
 _SOLID_CATEGORIES, _THIN_CATEGORIES = ("hair", "hat"), ("eyeglasses",)
 _NUM_VIEWS = 60
+"""That colours are taken from: more are surer and take longer."""
 _MIN_FACING = 0.2
+"""Cosine to the camera: less takes colours from grazing views, more leaves surfels without any."""
 _SHARPNESS = 4
 """views that look straight at a surfel count most for its colour: grazing ones smear"""
 _MIN_REGION_SHARE = 0.3
@@ -65,6 +68,8 @@ _DILATION = 0.008
 _INNER_PARTS = ("eyes", "teeth", "tongue", "mouth")
 """parts that lids and lips cover from so near that depth cannot tell"""
 _DEPTH_TOLERANCE = 0.025
+"""In units of the head, for an inexact tracking: more takes colours of what lies in front, less
+leaves surfels without any."""
 
 
 def initial_wardrobe(

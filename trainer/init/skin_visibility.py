@@ -25,7 +25,10 @@ _NUM_OCCLUDERS, _OCCLUDER_RADIUS = 25_000, 0.04
 _TOLERANCE = 0.02
 """in depth: the tracked head is not exact, and an attribute may change its shape"""
 _MIN_FACING = 0.3
+"""Cosine to the camera: less listens to grazing views, which err; more leaves skin that none
+sees."""
 _MIN_SHARE = 0.5
+"""More calls less of the head bare, and hair begins to grow there; less lets skin lie over hair."""
 
 
 @dataclass

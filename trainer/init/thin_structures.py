@@ -20,11 +20,20 @@ from trainer.init.mesh_sampling import sample_head
 from trainer.init.tracked_head import head_vertex_motion, sample_image
 
 _SPACING = 0.007
+"""Of places tried, in units of the head: wider ones miss the bars of glasses, finer ones take its
+cube as long."""
 _REACH = 0.16
+"""How far from the head is looked; more takes longer and finds specks."""
 _MIN_GAP = 0.004
+"""From the skin: less finds skin again, more misses what lies close to it."""
 _MIN_SHARE, _MIN_VIEWS = 0.8, 8
+"""Of the views, and least number of them: less finds shadows in the masks, more loses what one bad
+mask cuts off."""
 _NUM_OCCLUDERS = 40_000
+"""Fewer let views look through the head, more take longer."""
 _DEPTH_SIZE, _DEPTH_RADIUS, _DEPTH_TOLERANCE = 192, 0.02, 0.02
+"""Of the depth picture: pixels, a point's radius, and what counts as in front; coarser ones hide
+thin things behind the head."""
 
 
 def find_thin_part(

@@ -26,8 +26,10 @@ _NUM_VIEWS = 96
 _REACH = 0.55
 """nothing is looked for farther than this from the head"""
 _SPACING = 0.02
+"""Of the grid, in units of the head: finer shows thinner locks and takes its cube as long."""
 _OUTSIDE = -1.0
 _NEWTON_STEPS = 6
+"""Onto the surface: fewer leave points beside it, more take longer."""
 _MIN_SEEN = 0.12
 """share of the views in which a place must lie for its distance to count"""
 

@@ -14,8 +14,13 @@ from pegasus_runtime.head.canonical import CanonicalHead
 _VALUE_SCALE = 10.0
 """Directions are compared after this factor, as in the published program."""
 _SKINNING_WEIGHT, _POSE_WEIGHT, _EXPRESSION_WEIGHT = 0.1, 10.0, 10.0
+"""Of the published program: more holds to the head's own, less lets hair and jaw move on their
+own."""
 _MIN_VARIANCE = 1e-2
+"""Of an expression's direction: less lets still skin outweigh all that moves."""
 _EIKONAL_REACH = 0.25
+"""Deviation of the places beside the surface: less shapes the distance near it only, more spends
+the loss far off."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from trainer.init.initial_surfels import CarriedSurfels
 from trainer.init.tracked_head import sample_image
 
 _NUM_VIEWS = 40
+"""More find more specks and take longer."""
 _MIN_INSIDE = 0.3
 """of the views, in which a surfel lies within the picture. What most pictures cut off is not
 learned: a shirt's lower edge then frays and leaves specks below it."""

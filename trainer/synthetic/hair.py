@@ -19,6 +19,7 @@ _LINE_Y = np.array(
     [0.325, 0.32, 0.30, 0.25, 0.15, 0.05, -0.02, 0.06, 0.09, 0.07, -0.06, -0.19, -0.23, -0.24]
 )
 _ROWS, _COLUMNS = 110, 160
+"""Finer meshes have smoother outlines and take longer to draw."""
 STYLE_SHORT, STYLE_CURLY, STYLE_LONG = 0, 1, 2
 
 

@@ -17,6 +17,7 @@ from trainer.synthetic.skull_radius_map import (
 
 STYLE_KNIT, STYLE_CAP, STYLE_FRAME, STYLE_SHIRT = 3, 4, 5, 6
 _COLUMNS = 140
+"""Finer meshes have smoother outlines and take longer to draw."""
 _NECK_Z = -0.07
 _COLLAR = (
     (-0.02, 0.01, 1.0),

@@ -22,7 +22,11 @@ from pegasus_runtime.raster.pixel_grid import pixel_centres
 __all__ = ["blend", "composite", "largest_weights", "mark_visible", "rasterize", "render"]
 
 _SMALLEST_TILE, _LARGEST_TILE = 16, 256
+"""Pixels: a smaller least one makes more entries to sort, a larger one more points to look at in
+each pixel."""
 _MOST_TABLES = 8
+"""Threads that count at the same time: more take memory, and adding them up takes what they
+save."""
 
 Floats = NDArray[np.float32]
 Bins = tuple[NDArray[np.int32], NDArray[np.int64], int]

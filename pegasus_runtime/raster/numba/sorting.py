@@ -21,6 +21,7 @@ Pairs = NDArray[np.uint64]
 Whole = Any
 
 _BUCKETS_PER_POINT, _MOST_BUCKETS = 8, 1 << 15
+"""More buckets hold fewer points each, until they no longer fit in a processor's cache."""
 _SHARED = np.uint64(128)
 """points in one bucket up to which insertion alone puts them right in little time"""
 _NO_SIGN = np.uint32(0x7FFFFFFF)

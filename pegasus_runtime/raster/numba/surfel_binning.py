@@ -37,6 +37,8 @@ NUM_FACTS = 12
     COLUMN, ROW, A, TWO_B, C, LOG2_OPACITY, END_Q, SLANT, GIRTH2, NARROWING,
 ) = (np.uint64(fact) for fact in range(10))  # fmt: skip
 _ENTRIES_PER_SURFEL = 8
+"""Mean number of tiles an ellipse may lie in before tiles are made larger: more takes longer to
+sort, fewer longer to draw."""
 _MARGIN = 0.01
 """of a pixel, added around an ellipse, since the test that decides is that of q"""
 _FAR = 1e9

@@ -19,6 +19,8 @@ from pegasus_runtime.raster.triton.support import is_interpreted, launch
 _POINTS_AT_ONCE = 64 if is_interpreted() else 16
 _PIXELS_PER_PROGRAM = 1024 if is_interpreted() else 128
 _MOST_CHANNELS_AT_ONCE = 8
+"""More need more registers, and fewer programs run at the same time; fewer walk through the points
+again."""
 
 
 def find_fragments(

@@ -23,6 +23,7 @@ _SIDE = 16
 _AT_ONCE = 16
 """surfels between two looks whether a pixel is still open"""
 _ENTRIES_PER_SURFEL = 8
+"""As in `numba.surfel_binning`."""
 _MOST_CHANNELS_AT_ONCE = 8
 _MARGIN = 0.01
 """of a pixel, added around an ellipse, since the test that decides is that of q"""
