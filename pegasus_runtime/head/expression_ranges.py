@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import FloatArray, Openings
+from pegasus_runtime.head.parts import find_parts
 from pegasus_runtime.lru_cache import LRUCache
 
 Range = tuple[float, float]
@@ -165,11 +166,11 @@ def _are_apart(openings: Openings, moved: FloatArray, is_opposite: bool) -> bool
 
 
 def _face_triangles(head: Head) -> npt.NDArray[np.bool_]:
-    """Those of the outer skin of the face (F,); all of a head whose parts have no labels."""
-    names = [part for part in _FACE_PARTS if part in head.part_names]
-    if head.part_labels is None or not names:
+    """Those of the outer skin of the face (F,); all of a head of whose parts nothing is known."""
+    parts = find_parts(head)
+    wanted = None if parts is None else parts.on(*_FACE_PARTS).numpy()
+    if wanted is None or not wanted.any():
         return np.ones(len(head.faces), bool)
-    wanted = np.isin(head.part_labels.numpy(), [head.part_names.index(name) for name in names])
     return np.asarray(wanted[head.faces.numpy()].sum(axis=1) >= 2)
 
 

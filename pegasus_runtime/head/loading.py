@@ -23,16 +23,18 @@ from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 
 _FIRST_EXPRESSION = 300
 """FLAME stores 300 identity directions, then 100 expression directions."""
+_LANDMARKS = "landmark_embedding.npy"
 
 
 def load_head(path: str | os.PathLike[str]) -> Head:
     """Open a head: a FLAME pickle (generic_model.pkl) or our own *.head file.
 
-    Nothing in a pickle is run.
+    FLAME has its landmarks in a file of their own: `landmark_embedding.npy` is read where it lies
+    beside the head. Nothing in a pickle is run.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InvalidInput: the file is damaged, is not a head, or holds anything but numbers.
+        InvalidInput: a file is damaged, is not what it should be, or holds anything but numbers.
     """
     source = require_file(path, MAX_FILE_BYTES)
     with source.open("rb") as stream:
@@ -40,7 +42,16 @@ def load_head(path: str | os.PathLike[str]) -> Head:
     # safetensors: the length of a JSON header, then the header.
     header_length = int.from_bytes(start[:8], "little")
     is_ours = start[8:] == b"{" and header_length < source.stat().st_size
-    return read_head_file(source) if is_ours or source.suffix == ".head" else _read_flame(source)
+    if is_ours or source.suffix == ".head":
+        return read_head_file(source)
+    head, marks = _read_flame(source), source.with_name(_LANDMARKS)
+    if not marks.is_file():
+        return head
+    embedding = load_landmarks(marks)
+    try:
+        return head.with_landmarks(embedding)
+    except InvalidInput as error:
+        raise InvalidInput(f"{marks}: {error}") from None
 
 
 def load_landmarks(path: str | os.PathLike[str]) -> LandmarkEmbedding:

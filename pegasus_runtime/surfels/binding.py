@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import require_parts
 
 _NO_SKIN = ("eyes", "eyelids", "teeth", "tongue", "mouth", "lips")
 """Parts that move against the skin around them: what stands off the head is not bound to them."""
@@ -85,12 +86,12 @@ def bind_points(vertices: Tensor, faces: Tensor, points: Tensor, allowed: Tensor
 
 
 def skin_triangles(head: Head) -> Tensor:
-    """(F,) bool, triangles to which hair, hats, glasses and clothes may be bound."""
-    if head.part_labels is None:
-        return torch.ones(len(head.faces), dtype=torch.bool)
-    moving = [i for i, name in enumerate(head.part_names) if name in _NO_SKIN]
-    labels = head.part_labels[head.faces]
-    return ~torch.isin(labels, torch.tensor(moving)).any(dim=1)
+    """(F,) bool, triangles to which hair, hats, glasses and clothes may be bound.
+
+    Raises:
+        InvalidInput: nothing tells the head's lids and lips from its skin.
+    """
+    return ~require_parts(head).on(*_NO_SKIN)[head.faces].any(dim=1)
 
 
 def plane_weights(points: Tensor, corners: Tensor) -> Tensor:

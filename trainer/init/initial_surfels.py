@@ -21,6 +21,7 @@ from pegasus_runtime.deform.nearest_vertex import nearest_vertices
 from pegasus_runtime.deform.surface import apply_rows
 from pegasus_runtime.head import Head, pose_head
 from pegasus_runtime.head.canonical import CanonicalHead, make_canonical_head
+from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute, Difference, Wardrobe, rest_corners
@@ -165,10 +166,9 @@ def sample_skin(head: Head, vertices: Tensor, count: int, generator: torch.Gener
     corners = vertices[head.faces]
     edges = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = torch.linalg.cross(*edges).norm(dim=1) / 2
-    finer = torch.ones(len(head.faces))
-    if head.part_labels is not None:
-        by_part = torch.tensor([_FINER.get(name, 1.0) for name in head.part_names])
-        finer = by_part[head.part_labels[head.faces]].mean(dim=1)
+    parts = require_parts(head)
+    by_part = torch.tensor([_FINER.get(name, 1.0) for name in parts.names])
+    finer = by_part[parts.labels[head.faces]].mean(dim=1)
     chances = area * finer
     triangle = torch.multinomial(chances, count, replacement=True, generator=generator)
     first, second = torch.rand(2, count, generator=generator)
@@ -299,11 +299,9 @@ def colour_surfels(
 
 def _inner_classes(head: Head, capture: Capture, surfels: Surfels) -> Tensor:
     """(N,) class in the part pictures that alone shows a surfel; -1 where any may."""
-    classes = torch.full((len(surfels),), -1)
-    if head.part_labels is None:
-        return classes
-    labels = head.part_labels[head.faces[surfels.triangle, 0]]
-    for index, name in enumerate(head.part_names):
+    classes, parts = torch.full((len(surfels),), -1), require_parts(head)
+    labels = parts.labels[head.faces[surfels.triangle, 0]]
+    for index, name in enumerate(parts.names):
         if name in _INNER_PARTS and name in capture.part_names:
             classes[labels == index] = capture.part_names.index(name)
     return classes

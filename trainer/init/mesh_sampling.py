@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pegasus_runtime.head import Head
 from pegasus_runtime.head.canonical import CanonicalHead
+from pegasus_runtime.head.parts import require_parts
 
 
 def sample_head(
@@ -27,8 +28,5 @@ def sample_head(
 
 
 def on_parts(head: Head, vertices: Tensor, names: tuple[str, ...]) -> Tensor:
-    """(M,) whether vertices (M,) lie on named parts; all do when the head knows no parts."""
-    if head.part_labels is None:
-        return torch.ones(len(vertices), dtype=torch.bool)
-    labels = [index for index, name in enumerate(head.part_names) if name in names]
-    return torch.isin(head.part_labels[vertices], torch.tensor(labels))
+    """(M,) whether vertices (M,) lie on named parts."""
+    return require_parts(head).on(*names)[vertices]

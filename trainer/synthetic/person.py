@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head
 from trainer.data.pairs import worn_by
 from trainer.synthetic import hair, wearables
@@ -170,7 +171,9 @@ def _displacement(template: Tensor, bump: _Bump) -> Tensor:
 
 def _labels(head: Head) -> Tensor:
     if head.part_labels is None:
-        raise ValueError("the head has no part labels")
+        raise InvalidInput(
+            f"head {head.name!r}: has no part labels; people are made on the free head."
+        )
     return head.part_labels
 
 
