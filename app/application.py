@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import traceback
@@ -20,7 +21,11 @@ from app.state.preferences import Preferences
 from pegasus_runtime.errors import InvalidInput, one_line
 
 if TYPE_CHECKING:
+    from app.editor_window import EditorWindow
     from app.widgets.message_dialog import MessageDialog
+
+_EXIT_SIGNAL = 128
+"""and its number: what a shell makes of a program that a signal has ended"""
 
 
 def open_editor(
@@ -55,7 +60,9 @@ def open_editor(
     window.editor.avatar_loader.open(avatar)
     if screenshot is None:
         window.offer_recovery()
-        return application.exec()
+        ended_by = close_on_signals(window)
+        status = application.exec()
+        return _EXIT_SIGNAL + ended_by[0] if ended_by else status
     from app.screenshot import Screenshot
 
     taken = Screenshot(window, screenshot)
@@ -90,6 +97,31 @@ def surface_format() -> QSurfaceFormat:
     wanted.setDepthBufferSize(0)
     wanted.setStencilBufferSize(0)
     return wanted
+
+
+def close_on_signals(window: EditorWindow) -> list[int]:
+    """Let SIGTERM and SIGHUP close the window without a question, with unsaved work kept.
+
+    Returns:
+        the signals that have come, as they come.
+    """
+    came: list[int] = []
+
+    def end() -> None:
+        window.close_unasked()
+        QApplication.quit()
+
+    def note(number: int, _: object) -> None:
+        # Only noted here: Python may be in the middle of anything.
+        came.append(number)
+        window.dispatch(end)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Under nohup it stays ignored.
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, note)
+    return came
 
 
 def install_exception_hooks(window: object) -> None:

@@ -54,7 +54,7 @@ class EditorWindow(MainWindow):
         self.actions_ = Actions(self.binding, self.projects, self.set_theme)
         self.training = TrainingMenu(self, self.editor, self.dispatch, self.projects.open)
         self.start_screen.training_asked.connect(self.training.new.trigger)
-        self._may_close = False
+        self._may_close = self._keeps_journal = False
         self._has_thumbnail = False
         self._restore()
         self._tell_problems()
@@ -103,6 +103,11 @@ class EditorWindow(MainWindow):
         self._may_close = True
         self.close()
 
+    def close_unasked(self) -> None:
+        """The system wants the editor gone: unsaved work is offered at the next start."""
+        self._keeps_journal = True
+        self.close_discarding()
+
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.editor.document.is_modified and not self._may_close:
             event.ignore()
@@ -111,7 +116,7 @@ class EditorWindow(MainWindow):
         self._layout_timer.stop()
         self._keep_layout()
         self.editor.keep_thumbnail()
-        self.editor.close()
+        self.editor.close(self._keeps_journal)
         self.dispatch.stop()
         super().closeEvent(event)
 

@@ -63,13 +63,21 @@ class Autosave:
         self._superseded.append(journal)
         self._changed.set()
 
-    def close(self) -> None:
-        """The editor ends as it was asked to: nothing is left to recover."""
+    def close(self, keeps_journal: bool = False) -> None:
+        """The editor ends.
+
+        Args:
+            keeps_journal: nobody was asked what becomes of unsaved work, so that it is offered at
+                the next start; otherwise nothing is left to recover.
+        """
         self._stopping.set()
         self._changed.set()
         if self._thread.is_alive():
             self._thread.join()
-        if self._path is not None:
+        if keeps_journal:
+            if self._names is not None:
+                self._write(State.of(self._document, self._names), self._superseded)
+        elif self._path is not None:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
 

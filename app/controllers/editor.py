@@ -57,10 +57,10 @@ class Editor:
         if folder:
             threading.Thread(target=sweep_leftovers, args=(Path(folder),), daemon=True).start()
 
-    def close(self) -> None:
-        """Stop everything and keep the preferences."""
+    def close(self, keeps_journal: bool = False) -> None:
+        """Stop everything and keep the preferences; see `Autosave.close`."""
         self.exporter.cancel_all()
-        self.autosave.close()
+        self.autosave.close(keeps_journal)
         self.live.stop()
         self.preferences.keep()
 

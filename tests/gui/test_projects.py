@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from app.state.controls import JAW_OPEN
 from app.state.display import Display
+from app.state.journal import find_recoveries
 from app.widgets.message_dialog import MessageDialog
 from pegasus_runtime.parameters import AttributeBlend
 from tests.factories import published_avatar
@@ -243,13 +245,14 @@ def test_a_double_click_that_resets_is_one_change(window):
 
 EDITOR = """
 import sys
-from app.application import make_application
+from app.application import close_on_signals, make_application
 from app.editor_window import EditorWindow
 from app.state.preferences import Preferences
 from PySide6.QtCore import QTimer
 
 application = make_application()
 window = EditorWindow(Preferences())
+close_on_signals(window)
 window.editor.autosave.written.connect(lambda: print("written", flush=True))
 
 def edit() -> None:
@@ -264,6 +267,22 @@ window.editor.avatar_loader.opened.connect(edit)
 window.editor.avatar_loader.open(sys.argv[1])
 sys.exit(application.exec())
 """
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_ended_by_the_system_it_closes_unasked_and_keeps_what_was_done(name, window, avatar_file):
+    ended = subprocess.Popen(
+        [sys.executable, "-c", EDITOR, str(avatar_file)],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.stdout is not None
+    assert any("edited" in line for line in iter(ended.stdout.readline, ""))
+    ended.send_signal(getattr(signal, name))
+    assert ended.wait(timeout=60) == 0
+    (recovery,) = find_recoveries()
+    assert recovery.num_changes == 3
+    recovery.discard()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
