@@ -38,6 +38,20 @@ def has_loops(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
+def use_threads(count: int) -> None:
+    """Let torch and the compiled loops use at most so many CPU threads each; 0 leaves all.
+
+    They share one OpenMP, and whichever runs first tells it its own number: torch alone would be
+    given all cores again by the first loop.
+    """
+    if not count:
+        return
+    import numba
+
+    torch.set_num_threads(count)
+    numba.set_num_threads(min(count, numba.get_num_threads()))
+
+
 def is_for_loops(*values: Tensor) -> bool:
     """Whether compiled loops may take these: float32 on a CPU, and nobody asks for gradients."""
     watched = torch.is_grad_enabled() and any(value.requires_grad for value in values)

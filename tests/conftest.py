@@ -7,7 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
+
+# As in trainer/__main__.py: tests start processes, and threads that wait must not hold the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -50,3 +50,20 @@ def test_two_threads_draw_at_once_with_the_plain_pool(tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+
+
+_LOOK = """
+import torch
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.devices import use_threads
+use_threads(1)
+Camera.orbit((0, 0, 0), 5.0).project(torch.zeros(100, 3))
+print(torch.get_num_threads())
+"""
+
+
+def test_a_compiled_loop_does_not_give_torch_the_cores_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOK], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split() == ["1"]

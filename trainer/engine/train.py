@@ -14,7 +14,7 @@ import torch
 
 from pegasus_runtime.assets import asset_folder
 from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.devices import choose_device
+from pegasus_runtime.devices import choose_device, use_threads
 from pegasus_runtime.errors import InvalidInput, one_line
 from pegasus_runtime.files import output_file, replace_file, sweep_leftovers
 from pegasus_runtime.head import Head
@@ -79,7 +79,7 @@ def train(
         raise InvalidInput(
             f"{group.size} processes for {capture.num_training} frames: start fewer, or give more."
         )
-    torch.set_num_threads(config.threads or torch.get_num_threads())
+    use_threads(config.threads)
     say = say if group.is_first else lambda _: None
     if group.is_first:
         _make_folder(run_dir, config)

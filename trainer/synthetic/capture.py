@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from pegasus_runtime.devices import use_threads
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file, replace_folder
 from pegasus_runtime.head import load_free_head
@@ -128,7 +127,7 @@ def _quiet_worker() -> None:
     """Ctrl+C is the parent's to handle; the processes share the cores."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["LP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
+    use_threads(1)
 
 
 def _draw_chunk(job: _Job) -> int:

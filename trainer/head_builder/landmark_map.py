@@ -1,0 +1,196 @@
+"""Finds where the face estimator's landmarks lie on the free head, for ``resources/models``.
+
+The demo avatar is drawn from many sides, the estimator looks at the pictures, and rays through
+what it finds are cast onto the head's mesh: where the rays of all views meet it, on average, the
+landmark lies. The inner edges of the lips are looked for in an open mouth; in a closed one nobody
+can tell which lip a point is on.
+
+Run it as ``python -m trainer.head_builder.landmark_map --out FILE``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pegasus_runtime.avatar_file import load_avatar
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.files import replace_file
+from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.parameters import Parameters
+from pegasus_runtime.session import Session
+from pegasus_runtime.surfels.binding import bind_points
+from trainer.preprocess.estimators import FaceEstimators, Region
+from trainer.preprocess.landmark_groups import FIRST_IRIS, INNER_LIPS, NUM_LANDMARKS
+
+_YAWS_DEG, _PITCHES_DEG = (-30, -15, 0, 15, 30), (-12, 0, 12)
+_JAW, _OPEN_JAW_RAD = 6, 0.22
+_SIDE, _FOV_DEG, _DISTANCE, _TARGET = 768, 17.0, 5.0, (0.0, -0.03, 0.2)
+_MIN_COSINE = 0.15
+"""between a triangle's normal and the ray: flatter hits may be anywhere"""
+_COSINE_POWER = 4
+"""How much more a view counts that looks straight at a landmark."""
+_FAR = 0.03
+"""in units of the head (7 mm): from where most views see it, a hit on something else"""
+_BESIDE_PX, _BESIDE_DEPTH = 12.0, 0.05
+"""How far from a lid or a lip a landmark may lie beside it, in pixels and in units of the head."""
+_LOOKS = 3
+"""after which the estimator's own region of the face stays where it is"""
+_FEW = 4
+"""Views that see a landmark in one place; fewer may all be wrong, as at the face's outline."""
+_INNER_PARTS = ("teeth", "tongue", "mouth")
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _View:
+    camera: Camera
+    vertices: Tensor
+    """(V, 3) of the head as it is seen"""
+    is_open: bool
+    """whether the mouth is"""
+    landmarks: FloatArray
+    """(478, 2) pixels"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    out = parser.parse_args().out
+    from safetensors.torch import save_file
+
+    session = Session(load_avatar("demo"), device="cpu")
+    head, rest = session.avatar.head, _vertices(session, session.avatar.neutral())
+    places, spread = _meet(head, rest, _look_at(session))
+    triangles, weights = _bind(head, rest, places)
+    with replace_file(out) as partial:
+        save_file(
+            {"triangles": triangles, "barycentric": weights, "spread": spread},
+            partial,
+            {"made_by": "trainer.head_builder.landmark_map", "head": head.sha256},
+        )
+    print(f"{out}: spread {float(spread.median()) * 250:.2f} mm in the median")
+    return 0
+
+
+def _vertices(session: Session, parameters: Parameters) -> Tensor:
+    shape = torch.as_tensor(session.avatar.shape)
+    expression, pose = torch.as_tensor(parameters.expression), torch.as_tensor(parameters.pose)
+    return pose_head(session.avatar.head, shape, expression, pose).vertices
+
+
+def _look_at(session: Session) -> list[_View]:
+    estimators, views = FaceEstimators(), []
+    closed = session.avatar.neutral()
+    opened = replace(closed, pose=_OPEN_JAW_RAD * np.eye(15, dtype=np.float32)[_JAW])
+    for pitch, yaw, parameters in product(_PITCHES_DEG, _YAWS_DEG, (closed, opened)):
+        camera = Camera.orbit(
+            _TARGET, _DISTANCE, yaw, pitch, fov_deg=_FOV_DEG, image_size=(_SIDE, _SIDE)
+        )
+        picture = session.render(parameters, camera, passes=("rgb",))["rgb"]
+        bytes_of = (picture * 255).round().astype(np.uint8)
+        region = Region.of_face(estimators.detect(bytes_of)[0])
+        for _ in range(_LOOKS):
+            places = estimators.landmarks(bytes_of, region).places
+            region = Region.of_landmarks(places)
+        vertices = _vertices(session, parameters)
+        views.append(
+            _View(camera, vertices, parameters is opened, places[:, :2].astype(np.float64))
+        )
+    return views
+
+
+def _meet(head: Head, rest: Tensor, views: list[_View]) -> tuple[Tensor, Tensor]:
+    """Where the rays of all views hit the head (478, 3), at rest, and how far apart (478,)."""
+    hits = np.full((len(views), NUM_LANDMARKS, 3), np.nan)
+    cosines = np.zeros((len(views), NUM_LANDMARKS))
+    for index, view in enumerate(views):
+        hits[index], cosines[index] = _cast(head, rest, view)
+    wanted = np.isin(np.arange(NUM_LANDMARKS), INNER_LIPS)
+    hits[np.array([view.is_open for view in views])[:, None] != wanted] = np.nan
+    # The hit that most others lie near: between two clusters there is nothing.
+    apart = np.linalg.norm(hits[:, None] - hits[None], axis=3)
+    support = np.where(apart < _FAR, cosines[None], 0).sum(axis=1)
+    middle = hits[support.argmax(axis=0), np.arange(NUM_LANDMARKS)]
+    near = np.linalg.norm(hits - middle, axis=2) < _FAR
+    weights = np.where(near, cosines.clip(0) ** _COSINE_POWER, 0)[:, :, None]
+    hits = np.nan_to_num(hits)
+    mean = (hits * weights).sum(axis=0) / weights.sum(axis=0)
+    off = np.square(hits - mean).sum(axis=2)
+    spread = np.sqrt((off * near).sum(axis=0) / near.sum(axis=0))
+    spread[near.sum(axis=0) < _FEW] = _FAR
+    return torch.from_numpy(mean).float(), torch.from_numpy(spread).float()
+
+
+def _cast(head: Head, rest: Tensor, view: _View) -> tuple[FloatArray, FloatArray]:
+    """The first hits (478, 3) of one view's rays, NaN without one, and their cosines (478,).
+
+    The hits are told at the head's rest, whatever its face does in the view.
+    """
+    vertices, at_rest = view.vertices, rest[head.faces].double().numpy()
+    corners = vertices[head.faces].double().numpy()
+    projected = view.camera.project(vertices).double().numpy()
+    flat = (1 - projected[:, :2]) * _SIDE / 2
+    first, second, third = (flat[head.faces[:, k].numpy()] for k in range(3))
+    along, across = second - first, third - first
+    area = along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    away = view.camera.centre - corners.mean(axis=1)
+    cosine = (normals * away).sum(axis=1) / (
+        np.linalg.norm(normals, axis=1) * np.linalg.norm(away, axis=1) + 1e-12
+    )
+    flat_centres = (first + second + third) / 3
+    depth = projected[:, 2][head.faces.numpy()].mean(axis=1)
+    inner, eyes = _parts(head, _INNER_PARTS), _parts(head, ("eyes",))
+    hits, cosines = np.full((NUM_LANDMARKS, 3), np.nan), np.zeros(NUM_LANDMARKS)
+    for index, mark in enumerate(view.landmarks):
+        to = mark - first
+        with np.errstate(divide="ignore", invalid="ignore"):
+            v = (to[:, 0] * across[:, 1] - to[:, 1] * across[:, 0]) / area
+            w = (along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0]) / area
+        met = np.flatnonzero((v >= 0) & (w >= 0) & (v + w <= 1) & (cosine > 0))
+        allowed = (eyes if index >= FIRST_IRIS else ~(eyes | inner)) & (cosine > _MIN_COSINE)
+        if not len(met):
+            continue
+        nearest = met[depth[met].argmin()]
+        weights = np.array([1 - v[nearest] - w[nearest], v[nearest], w[nearest]])
+        if not allowed[nearest]:
+            # Past the edge of a lid or a lip: the edge is meant, not what lies behind it.
+            beside = np.linalg.norm(flat_centres - mark, axis=1)
+            behind = depth > depth[nearest] + _BESIDE_DEPTH
+            beside[~allowed | behind] = np.inf
+            nearest, weights = beside.argmin(), np.full(3, 1 / 3)
+            if beside[nearest] > _BESIDE_PX:
+                continue
+        hits[index], cosines[index] = weights @ at_rest[nearest], cosine[nearest]
+    return hits, cosines
+
+
+def _parts(head: Head, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    assert head.part_labels is not None
+    wanted = torch.tensor([head.part_names.index(name) for name in names])
+    return torch.isin(head.part_labels[head.faces], wanted).any(dim=1).numpy()
+
+
+def _bind(head: Head, vertices: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    eyes = torch.from_numpy(_parts(head, ("eyes",)))
+    skin = ~eyes & ~torch.from_numpy(_parts(head, _INNER_PARTS))
+    on_skin = bind_points(vertices, head.faces, places[:FIRST_IRIS], skin)
+    on_eyes = bind_points(vertices, head.faces, places[FIRST_IRIS:], eyes)
+    return (
+        torch.cat([on_skin.triangle, on_eyes.triangle]),
+        torch.cat([on_skin.barycentric, on_eyes.barycentric]),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
