@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from trainer.config.learning import LossConfig
 from trainer.data.dataset import TrainingFrame
 from trainer.data.frame_sampler import choose_frame
 from trainer.engine.distributed import ProcessGroup
 from trainer.engine.train_state import TrainContext, TrainState
 
-_NAMES = (
-    "rgb", "square", "mask", "vgg", "normal", "states", "difference", "segmentation", "sdf",
-    "eikonal", "flame", "latent", "total",
-)  # fmt: skip
-"""of all losses of all models"""
+_NAMES = (*(weight.name for weight in fields(LossConfig)), "total")
+"""of all losses of all models: each is called as its weight"""
 _SEED_STRIDE = 1_000_003
 
 
