@@ -8,7 +8,7 @@ from typing import Any
 from app.runs.settings import Setting, converted, read_setting
 from pegasus_runtime.errors import InvalidInput
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class TrainingPreset:
     file: str
     """that its values come from"""
     has_attributes: bool
+    is_of_video: bool
+    """whether it begins with a video"""
     values: dict[str, Any]
     """by key, where they differ from the usual ones"""
     small_values: dict[str, Any]

@@ -227,7 +227,8 @@ def test_everything_is_described() -> None:
             assert constraint.minimum is not None and constraint.maximum is not None, key
     presets = {preset["name"]: preset for preset in described["presets"]}
     assert list(presets) == [
-        "personal_avatar", "single_person", "database_avatar", "transfer_target", "published"
+        "personal_avatar", "single_person", "database_avatar", "transfer_target", "published",
+        "video_quick", "video_good", "video_best",
     ]  # fmt: skip
     assert presets["transfer_target"]["values"] == presets["single_person"]["values"]
     for preset in presets.values():

@@ -10,7 +10,7 @@ from trainer.config.loading import load_config
 from trainer.config.settings import settings_of, values_of
 from trainer.config.training import TrainingConfig
 
-FORMAT = 1
+FORMAT = 2
 """of what `describe_training` gives; a program that reads it compares the number"""
 
 
@@ -25,6 +25,8 @@ class TrainingPreset:
     """in resources/presets"""
     has_attributes: bool = False
     """whether there are subjects beside the person, and an earlier stage to begin with"""
+    is_of_video: bool = False
+    """whether it begins with a video, which is made a capture of first"""
 
     def values(self) -> dict[str, Any]:
         """Where the preset differs from the defaults, by key."""
@@ -67,6 +69,27 @@ PRESETS = (
         "published.yaml",
         has_attributes=True,
     ),
+    TrainingPreset(
+        "video_quick",
+        "Quick look",
+        "A face that blinks and smiles, small and soft: to see what the video is good for.",
+        "video_quick.yaml",
+        is_of_video=True,
+    ),
+    TrainingPreset(
+        "video_good",
+        "Good",
+        "An avatar to work with.",
+        "video_good.yaml",
+        is_of_video=True,
+    ),
+    TrainingPreset(
+        "video_best",
+        "Best",
+        "More detail, for several times the time.",
+        "video_best.yaml",
+        is_of_video=True,
+    ),
 )
 """the first one is what is usually wanted"""
 
@@ -79,7 +102,8 @@ def describe_training() -> dict[str, Any]:
         ``help``, ``unit``, ``suggestions``, ``constraint`` (see
         `pegasus_runtime.constraints.Constraint`) and the truths ``is_common``, ``may_change``,
         ``asks_for_gpu``, ``is_path``; ``presets``, each with ``name``, ``title``, ``help``,
-        ``file``, ``has_attributes`` and ``values``, which are those that differ from the defaults.
+        ``file``, ``has_attributes``, ``is_of_video`` and ``values``, which are those that differ
+        from the defaults.
     """
     return {
         "format": FORMAT,

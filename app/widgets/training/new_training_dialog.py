@@ -124,7 +124,8 @@ class NewTrainingDialog(QDialog):
     def _make_fields(self, description: Description) -> None:
         self._is_asked = False
         self._untouched: dict[str, Any] = {}
-        self.rows = SourceRows(description.presets, description.has_gpu)
+        kinds = [preset for preset in description.presets if not preset.is_of_video]
+        self.rows = SourceRows(kinds, description.has_gpu)
         self.form = SettingsForm([s for s in self._settings if s.key not in KEYS])
         self.yaml = QPlainTextEdit()
         self.yaml.setAccessibleName("Settings as YAML")
