@@ -151,6 +151,7 @@ def _assemble(
 def _read_surfel_avatar(
     contents: Contents, header: dict[str, Any], common: dict[str, Any]
 ) -> SurfelAvatar:
+    _check_head(header["head"], common["head"])
     fields = read_surfels(contents, header, common["head"], common["shape"], common["codes"])
     return SurfelAvatar(**fields, **common)
 
@@ -177,6 +178,16 @@ def _sizes(declared: Any) -> NetworkSizes:
     if not isinstance(declared, dict) or not set(declared) <= known:
         raise InvalidInput(f"sizes = {quoted(declared)}: expected the sizes of the networks.")
     return NetworkSizes(**declared)
+
+
+def _check_head(facts: object, head: Head) -> None:
+    """Raises InvalidInput for a head whose triangles are not those that surfels are bound to."""
+    wanted = facts if isinstance(facts, dict) else {}
+    if wanted.get("sha256") != head.sha256:
+        raise InvalidInput(
+            f"its surfels are bound to another head than {quoted(head.name)}; give "
+            f"{quoted(wanted.get('name'))}, sha256 {quoted(wanted.get('sha256'))}."
+        )
 
 
 def _find_head(path: str | os.PathLike[str], facts: Mapping[str, Any]) -> Head:

@@ -129,9 +129,10 @@ class _Counts:
 def _surfels(contents: Contents, total: int, num_faces: int) -> Surfels:
     triangle = contents.whole("surfels.triangle", (total,))
     if len(triangle) and not (int(triangle.min()) >= 0 and int(triangle.max()) < num_faces):
+        strays = triangle[(triangle < 0) | (triangle >= num_faces)]
         raise InvalidInput(
-            f"surfels.triangle: goes to {int(triangle.max())}, the head has {num_faces} triangles; "
-            "it was trained on another head."
+            f"surfels.triangle: names triangle {int(strays[0])}, the head has {num_faces}; it was "
+            "trained on another head."
         )
     weights = contents.tensor("surfels.barycentric", (total, 3))
     off = (weights.sum(dim=1) - 1).abs() > _TOLERANCE

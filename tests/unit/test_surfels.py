@@ -278,6 +278,11 @@ def test_a_file_gives_the_same_avatar(avatar: SurfelAvatar, tmp_path: Path) -> N
 
 BROKEN = {
     "surfels.triangle": (lambda t: t.fill_(9_999_999), "another head"),
+    "surfels.triangle ": (lambda t: t.fill_(-1), "triangle -1"),
+    "surfels.barycentric ": (lambda t: t.fill_(torch.nan), "NaN"),
+    "surfels.opacity ": (lambda t: t.fill_(torch.inf), "infinity"),
+    "surfels.log_radius ": (lambda t: t.fill_(-torch.inf), "infinity"),
+    "difference.log_radius": (lambda t: t.fill_(torch.nan), "NaN"),
     "surfels.barycentric": (lambda t: t.mul_(2), "does not sum to 1"),
     "surfels.opacity": (lambda t: t.fill_(torch.nan), "NaN"),
     "surfels.log_radius": (lambda t: t.fill_(60_000), "not within"),
@@ -303,11 +308,24 @@ def test_damaged_arrays_are_refused_in_a_line(
         metadata = stream.metadata()
     tensors = load_file(path)
     change, reason = BROKEN[name]
+    name = name.strip()
     tensors[name] = change(tensors[name].clone()).contiguous()
     save_file(tensors, path, metadata)
     with pytest.raises(pr.InvalidInput, match=reason) as refused:
         pr.load_avatar(path)
     assert "\n" not in str(refused.value) and str(path) in str(refused.value)
+
+
+def test_another_head_is_refused_in_a_line(avatar: SurfelAvatar, tmp_path: Path) -> None:
+    path = tmp_path / "a.avatar"
+    avatar.save(path)
+    assert pr.load_avatar(path, head=avatar.head).head is avatar.head
+    other = replace(avatar.head, name="other", sha256="0" * 64)
+    fewer = replace(avatar.head, faces=avatar.head.faces[:1000])
+    for head, reason in ((other, "bound to another head than 'other'"), (fewer, "another head")):
+        with pytest.raises(pr.InvalidInput, match=reason) as refused:
+            pr.load_avatar(path, head=head)
+        assert "\n" not in str(refused.value) and str(path) in str(refused.value)
 
 
 def test_missing_arrays_are_refused_in_a_line(avatar: SurfelAvatar, tmp_path: Path) -> None:
