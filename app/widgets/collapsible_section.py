@@ -67,7 +67,30 @@ class CollapsibleSection(QWidget):
         arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
         self._button.setArrowType(arrow)
         self._body.setVisible(is_open)
+        make_room(self)
         self.toggled.emit(is_open)
+
+
+def make_room(widget: QWidget) -> None:
+    """Give what was just made or shown in a scrolling column its height at once.
+
+    Qt tells one layout after the other, each in a turn of its own of the event loop, and a busy
+    machine draws rows squashed into the room of before meanwhile.
+    """
+    chain = [widget]
+    while (parent := chain[-1].parentWidget()) is not None:
+        if isinstance(parent.parentWidget(), QScrollArea):
+            break
+        chain.append(parent)
+    else:
+        return
+    layouts = [layout for each in chain if (layout := each.layout()) is not None]
+    for layout in layouts:
+        layout.invalidate()
+    inner = chain[-1]
+    inner.resize(inner.width(), max(inner.minimumSizeHint().height(), parent.height()))
+    for layout in reversed(layouts):
+        layout.activate()
 
 
 def scrolling_column(widgets: Sequence[QWidget] = ()) -> tuple[QScrollArea, QVBoxLayout]:

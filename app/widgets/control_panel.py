@@ -21,7 +21,7 @@ from app.state.controls import (
     eyes_together,
     single_controls,
 )
-from app.widgets.collapsible_section import CollapsibleSection, scrolling_column
+from app.widgets.collapsible_section import CollapsibleSection, make_room, scrolling_column
 from app.widgets.slider_row import SliderRow
 from app.widgets.tab_order import follow_layout
 
@@ -65,6 +65,7 @@ class ControlList(QWidget):
             self._show_values()
             self._show_found()
             follow_layout(self.window())
+            make_room(self)
 
     def set_controls(self, controls: Sequence[Control]) -> None:
         """The same sliders over something else, or with other ends."""
@@ -179,6 +180,7 @@ class ExpressionPanel(QWidget):
         """Make sliders for the expression directions of another head."""
         for section in self._sections:
             self._column.removeWidget(section)
+            section.hide()
             section.deleteLater()
         self._names, self._ranges, self._coupled = names, (), None
         self._sections, self._lists = [], []
@@ -256,6 +258,7 @@ class ExpressionPanel(QWidget):
             section.setVisible(found > 0)
             if words.strip() and found:
                 section.set_open(True)
+            make_room(rows)
 
 
 class PosePanel(QWidget):
@@ -310,3 +313,4 @@ class PosePanel(QWidget):
     def _on_linked(self, linked: bool) -> None:
         self._both.setVisible(linked)
         self._apart.setVisible(not linked)
+        make_room(self._both)

@@ -1,0 +1,37 @@
+"""Rows of sliders have their height from the first moment, however small the window is."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtWidgets import QTabWidget
+
+from app.widgets.control_panel import ExpressionPanel, PosePanel
+from app.widgets.slider_row import SliderRow
+
+
+def squashed(panel) -> list[str]:
+    rows = [row for row in panel.findChildren(SliderRow) if row.isVisible()]
+    assert rows
+    return [row.title for row in rows if row.height() < row.minimumSizeHint().height()]
+
+
+@pytest.mark.parametrize("height", [120, 300, 900])
+def test_rows_are_never_squashed(qtbot, height: int) -> None:
+    tabs, expression, pose = QTabWidget(), ExpressionPanel(), PosePanel()
+    qtbot.addWidget(tabs)
+    expression.set_names([f"name {number}" for number in range(50)])
+    tabs.addTab(expression, "Expression")
+    tabs.addTab(pose, "Pose")
+    tabs.resize(420, height)
+    tabs.show()
+    # Events are not waited for: a busy machine draws what is there now.
+    tabs.setCurrentWidget(pose)
+    assert squashed(pose) == []
+    for together in (False, True, False):
+        pose.linked.setChecked(together)
+        assert squashed(pose) == []
+    tabs.setCurrentWidget(expression)
+    expression.search.setText("name 4")
+    assert squashed(expression) == []
+    expression.search.clear()
+    assert squashed(expression) == []
