@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pegasus_runtime.errors import InvalidInput, one_line
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_LATER = ("preprocess", "synthesize", "transfer", "evaluate")
+_LATER = ("synthesize", "transfer", "evaluate")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -109,7 +110,10 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
 
     if options.command == "train" and options.slurm:
         return commands.run_on_slurm(options, given, main)
+    if options.command == "preprocess" and options.slurm:
+        return commands.run_preprocess_on_slurm(options, given, main)
     run = {
+        "preprocess": commands.run_preprocess,
         "capture": commands.run_capture,
         "train": commands.run_train,
         "preflight": commands.run_preflight,
@@ -125,6 +129,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     capture = commands.add_parser("capture", help="draw a made-up person as training data")
+    _add_preprocess(
+        commands.add_parser(
+            "preprocess",
+            help="make training data of videos of a person",
+            description="Finds the face in each video, fits the head to it, cuts it out, and "
+            "writes a capture with a folder for each video. What is done already is kept: the same "
+            "command goes on where it was broken off.",
+        )
+    )
     train = commands.add_parser("train", help="train an avatar from a capture")
     commands.add_parser(
         "describe",
@@ -186,10 +199,69 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--dry-run", action="store_true", help="check configuration and data, do one step, stop"
     )
-    train.add_argument(
+    _add_slurm(train)
+
+
+def _add_slurm(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--slurm",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="hand it to SLURM with this option of submitit, e.g. partition=gpu; may be repeated",
     )
+
+
+def _add_preprocess(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "videos",
+        type=_folder,
+        nargs="+",
+        metavar="VIDEO",
+        help="a video, or a folder of PNG or JPEG pictures",
+    )
+    command.add_argument("--out", type=_folder, required=True, metavar="CAPTURE")
+    numbers = (
+        ("limit", 1, 1_000_000, 0, "look at so many frames of each video at most"),
+        ("every", 1, 1_000, 1, "use one frame in so many"),
+        ("jobs", 1, 256, 1, "so many videos at a time"),
+        (
+            "take",
+            1,
+            10_000,
+            0,
+            "which take, from 1; the usual one shows a face longest and largest",
+        ),
+        ("face", 1, 100, 0, "whose face, from 1 at the left; the usual one is the largest"),
+        ("size", 128, 2048, 512, "side of the pictures that are made"),
+    )
+    for name, low, high, usual, text in numbers:
+        command.add_argument(
+            f"--{name}", type=partial(_whole, low, high), default=usual, metavar="N", help=text
+        )
+    command.add_argument(
+        "--focal",
+        type=_focal,
+        default=1.5,
+        metavar="F",
+        help="focal length over the longer side of the frame (1.5; a phone's usual camera has 0.7)",
+    )
+    _add_slurm(command)
+
+
+def _whole(low: int, high: int, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not low <= int(text[:20]) <= high:
+        raise argparse.ArgumentTypeError(
+            f"{one_line(repr(text), 40)}: use a whole number from {low} to {high}"
+        )
+    return int(text)
+
+
+def _focal(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.3 <= number <= 20:
+        raise argparse.ArgumentTypeError(f"{one_line(repr(text), 40)}: use a number from 0.3 to 20")
+    return number

@@ -45,6 +45,47 @@ def run_capture(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_preprocess(options: argparse.Namespace) -> int:
+    """Make a capture of videos."""
+    from trainer.preprocess.many_videos import preprocess_videos
+    from trainer.preprocess.progress_lines import ProgressLines
+    from trainer.preprocess.steps import Options
+
+    names = ("every", "limit", "take", "face", "size", "focal")
+    chosen = Options(**{name: getattr(options, name) for name in names})
+    videos, failed = list(dict.fromkeys(options.videos)), 0
+    with ProgressLines(Console(stderr=True)) as lines:
+        for outcome in preprocess_videos(videos, options.out, chosen, options.jobs, lines.report):
+            if outcome.summary is None:
+                failed += 1
+                lines.say(f"trainer: {outcome.failure}")
+                continue
+            summary = outcome.summary
+            for note in summary.notes:
+                lines.say(note)
+            used = summary.num_frames - summary.num_left_out
+            lines.say(f"{outcome.video.name}: {used} frames in {summary.folder}")
+        if failed and len(videos) > 1:
+            lines.say(f"{failed} of {len(videos)} videos could not be used.")
+    return 2 if failed else 0
+
+
+def run_preprocess_on_slurm(
+    options: argparse.Namespace, given: Sequence[str], main: Callable[[Sequence[str]], int]
+) -> int:
+    """Let SLURM do each video, as an array of jobs."""
+    from trainer.slurm import submit_array
+
+    kept = _without_slurm(given)
+    written = [str(video) for video in options.videos]
+    rest = [word for word in kept[1:] if word not in (*written, "--")]
+    calls = [["preprocess", *rest, "--", video] for video in written]
+    numbers = submit_array(main, calls, options.out.absolute(), options.slurm)
+    said = f"jobs {', '.join(numbers)}; their logs are in {options.out / 'slurm'}"
+    Console(stderr=True).print(said, markup=False, soft_wrap=True)
+    return 0
+
+
 def training_config(options: argparse.Namespace) -> TrainingConfig:
     """The settings of a command: of its file, or of the run that is there already, and its own."""
     settings = list(options.settings)

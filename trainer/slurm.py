@@ -91,6 +91,27 @@ def submit(
         InvalidInput: submitit is not installed, there is no SLURM here, or it does not take the
             options.
     """
+    (number,) = submit_array(main, [arguments], run_dir, options)
+    return number
+
+
+def submit_array(
+    main: Callable[[Sequence[str]], int],
+    calls: Sequence[Sequence[str]],
+    folder: Path,
+    options: Sequence[str],
+) -> list[str]:
+    """Hand several calls of the trainer to SLURM as one array; the jobs' numbers.
+
+    Args:
+        main: as for `submit`.
+        calls: the arguments of each job.
+        folder: their logs and files go into ``slurm`` below it.
+        options: as for `submit`.
+
+    Raises:
+        InvalidInput: as `submit`.
+    """
     try:
         import submitit
     except ImportError:
@@ -98,18 +119,22 @@ def submit(
             "submitit is not installed: pip install 'pegasus-editor[slurm]', or use torchrun."
         ) from None
     settings = _parse(options)
-    folder = run_dir / "slurm"
+    logs = folder / "slurm"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        executor = submitit.AutoExecutor(folder, cluster=settings.pop("cluster", "slurm"))
+        logs.mkdir(parents=True, exist_ok=True)
+        executor = submitit.AutoExecutor(logs, cluster=settings.pop("cluster", "slurm"))
         settings.setdefault("tasks_per_node", settings.get("gpus_per_node", 1))
-        executor.update_parameters(name=run_dir.name, **settings)
-        job = executor.submit(TrainingJob(main, arguments))
+        executor.update_parameters(name=folder.name, **settings)
+        if len(calls) == 1:
+            jobs = [executor.submit(TrainingJob(main, calls[0]))]
+        else:
+            with executor.batch():
+                jobs = [executor.submit(TrainingJob(main, call)) for call in calls]
     except OSError as error:
-        raise InvalidInput(f"{folder}: cannot be written ({error.strerror}).") from None
+        raise InvalidInput(f"{logs}: cannot be written ({error.strerror}).") from None
     except Exception as error:
         raise InvalidInput(f"SLURM: {' '.join(str(error).split())}") from None
-    return str(job.job_id)
+    return [str(job.job_id) for job in jobs]
 
 
 def _parse(options: Sequence[str]) -> dict[str, Any]:

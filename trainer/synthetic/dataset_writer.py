@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,28 +54,46 @@ def write_png(path: Path, pixels: Any) -> None:
         raise InvalidInput(f"{path}: cannot be written; free some space or choose another folder.")
 
 
+class TrackedFrame(Protocol):
+    """What a parameters file says of one frame."""
+
+    @property
+    def expression(self) -> Any:
+        """(50,)"""
+
+    @property
+    def pose(self) -> Any:
+        """(15,)"""
+
+    @property
+    def camera(self) -> Camera:
+        """Its intrinsics are those of all frames."""
+
+
 def write_parameters(folder: Path, person: Person, frames: list[FrameParameters]) -> None:
     """Write flame_params.json, skip.json and semantic_names.json."""
-    document = {
-        "frames": [
-            _frame(number, frame_parameters)
-            for number, frame_parameters in enumerate(frames, start=1)
-        ],
-        "shape_params": _numbers(person.shape),
-        "intrinsics": file_intrinsics(frames[0].camera),
-    }
+    document = parameters_document(person.shape, frames)
     (folder / "flame_params.json").write_text(json.dumps(document))
     (folder / "skip.json").write_text("{}\n")
     names = [*person.part_names, "background"]
     (folder / "semantic_names.json").write_text(json.dumps(names, indent=1) + "\n")
 
 
-def _frame(number: int, frame_parameters: FrameParameters) -> dict[str, Any]:
+def parameters_document(shape: Any, frames: Sequence[TrackedFrame]) -> dict[str, Any]:
+    """The content of a parameters file, whose pictures are numbered from 1."""
+    return {
+        "frames": [_frame(number, frame) for number, frame in enumerate(frames, start=1)],
+        "shape_params": _numbers(shape),
+        "intrinsics": file_intrinsics(frames[0].camera),
+    }
+
+
+def _frame(number: int, frame: TrackedFrame) -> dict[str, Any]:
     return {
         "file_path": f"./image/{number}",
-        "world_mat": [_numbers(row) for row in file_world_mat(frame_parameters.camera)],
-        "expression": _numbers(frame_parameters.expression),
-        "pose": _numbers(frame_parameters.pose),
+        "world_mat": [_numbers(row) for row in file_world_mat(frame.camera)],
+        "expression": _numbers(frame.expression),
+        "pose": _numbers(frame.pose),
     }
 
 

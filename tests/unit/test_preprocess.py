@@ -1,0 +1,312 @@
+"""From a video to a capture, on the demo avatar as it is filmed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pegasus_runtime.errors import InvalidInput
+from tests.fake_fit import fit_still_head
+from tests.talking_demo import BLINKS, SIDE, filmed_demo, put_beside
+from tests.videos import grey_levels, write_video
+from trainer.config.training import DataConfig
+from trainer.data.capture_folder import read_subject
+from trainer.preprocess.crop import Crop
+from trainer.preprocess.face_track import Track
+from trainer.preprocess.frame_filter import COVERED, NO_FACE, read_reasons
+from trainer.preprocess.frames import open_source
+from trainer.preprocess.many_videos import preprocess_videos
+from trainer.preprocess.smoothing import smooth_landmarks
+from trainer.preprocess.steps import Options, Workspace
+from trainer.preprocess.video import Summary, preprocess_video, subject_name, usual_steps
+
+COUNT = 14
+SMALL = Options(size=128)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEGASUS_ASSETS", str(tmp_path / "assets"))
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("film") / "my take.mkv", filmed_demo(COUNT), rate=25)
+
+
+def make(video: Path, out: Path, options: Options = SMALL) -> Summary:
+    return preprocess_video(video, out, options, steps=usual_steps(fit_still_head))
+
+
+def workspace(summary: Summary, video: Path, options: Options = SMALL) -> Workspace:
+    return Workspace(open_source(video), summary.folder, options)
+
+
+def states(folder: Path) -> dict[str, tuple[int, int]]:
+    """Of all files, what changes when one is written anew."""
+    found = {p: p.stat() for p in folder.rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(folder)): (f.st_mtime_ns, f.st_ino)
+        for p, f in found.items()
+        if p.name != "manifest.json"
+    }
+
+
+def test_a_video_becomes_a_subject_that_trainings_read(film: Path, tmp_path: Path) -> None:
+    summary = make(film, tmp_path)
+    assert summary.folder == tmp_path / "my_take" and summary.num_frames == COUNT
+    subject = read_subject(summary.folder, 128, 0.1)
+    assert len(subject.frames) == COUNT - summary.num_left_out >= COUNT - 2
+    files = dict(subject.frames[3].files)
+    assert {"image", "mask", "semantic"} <= set(files)
+    mask = cv2.imread(str(files["mask"]), cv2.IMREAD_UNCHANGED)
+    parts = cv2.imread(str(files["semantic"]), cv2.IMREAD_UNCHANGED)
+    names = json.loads((summary.folder / "semantic_names.json").read_text())
+    track, crop = Track.read(workspace(summary, film)), Crop.read(workspace(summary, film))
+    assert track.present.all() and track.landmarks.shape == (COUNT, 478, 3)
+    nose = crop.to_picture(track.landmarks)[3, 4, :2].astype(int)
+    assert mask[nose[1], nose[0]] == 255 and mask[2, 2] == 0
+    assert names[parts[nose[1], nose[0]]] == "skin" and names[parts[2, 2]] == "background"
+    seen = {names[k] for k in np.unique(parts)}
+    assert {"skin", "lips", "eyes", "eyebrows", "hair", "background"} <= seen
+    for name in ("contact_sheet.png", "mesh_over_frames.png"):
+        assert cv2.imread(str(summary.folder / name)).shape[0] > 100
+    # Blinks are not smoothed away.
+    opening = np.linalg.norm(track.landmarks[:, 159, :2] - track.landmarks[:, 145, :2], axis=1)
+    assert opening[list(BLINKS)].max() < 0.6 * np.median(opening)
+
+
+def test_what_is_done_stays_and_what_it_depends_on_is_seen(film: Path, tmp_path: Path) -> None:
+    video = tmp_path / "film.mkv"
+    shutil.copy(film, video)
+    out = tmp_path / "capture"
+    folder = make(video, out).folder
+    before = states(folder)
+    make(video, out)
+    assert states(folder) == before
+    # Pictures that are gone are made again, and nothing else.
+    (folder / "image" / "4.png").unlink()
+    make(video, out)
+    after = states(folder)
+    changed = {n for n in before if before[n] != after[n]}
+    again = {f"{kind}/4.png" for kind in ("image", "mask", "semantic")}
+    assert "image/4.png" in changed and changed <= again | {"semantic_names.json"}
+    # Another size: cut out anew, but faces are not looked for again.
+    make(video, out, Options(size=160))
+    after = states(folder)
+    assert after["preprocess/scan.npz"] == before["preprocess/scan.npz"]
+    assert after["image/1.png"] != before["image/1.png"]
+    assert cv2.imread(str(folder / "image" / "1.png")).shape[0] == 160
+    # The video itself: all anew.
+    write_video(video, filmed_demo(COUNT)[:8], rate=25)
+    assert make(video, out, Options(size=160)).num_frames == 8
+    assert len(list((folder / "image").iterdir())) == 8
+    other = tmp_path / "other" / "film.mkv"
+    other.parent.mkdir()
+    write_video(other, filmed_demo(COUNT)[:7], rate=25)
+    with pytest.raises(InvalidInput, match="capture of another video"):
+        make(other, out)
+
+
+def test_killed_anywhere_it_goes_on(film: Path, tmp_path: Path) -> None:
+    whole = states(make(film, tmp_path / "whole").folder)
+    program = (
+        "import sys; from pathlib import Path; from trainer.preprocess.video import *;"
+        "from tests.fake_fit import fit_still_head; from trainer.preprocess.steps import Options;"
+        "preprocess_video(Path(sys.argv[1]), Path(sys.argv[2]), Options(size=128),"
+        "steps=usual_steps(fit_still_head))"
+    )
+    out = tmp_path / "broken"
+    watched = [out / "my_take" / name for name in ("preprocess/matte/3.png", "mask/5.png")]
+    for path in watched:
+        running = subprocess.Popen(
+            [sys.executable, "-c", program, str(film), str(out)],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        while not path.is_file() and running.poll() is None:
+            time.sleep(0.005)
+        running.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+        running.wait()
+        kept = {
+            n: s for n, s in states(out / "my_take").items() if n.startswith("preprocess/crop/")
+        }
+        assert len(kept) == COUNT
+    folder = make(film, out).folder
+    assert {n: s for n, s in states(folder).items() if n in kept} == kept
+    assert set(states(folder)) == set(whole)
+    for name in ("mask/5.png", "flame_params.json", "skip.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole/my_take" / name).read_bytes()
+
+
+def _sideways(folder: Path) -> Path:
+    return write_video(folder / "v.mkv", [np.rot90(f).copy() for f in filmed_demo(8)], rate=25)
+
+
+def _pictures(folder: Path) -> Path:
+    (folder / "v").mkdir()
+    for number, frame in enumerate(filmed_demo(8)):
+        cv2.imwrite(str(folder / "v" / f"{number}.png"), frame[..., ::-1])
+    return folder / "v"
+
+
+def _leaves(folder: Path) -> Path:
+    empty = [np.full((SIDE, SIDE, 3), 128, np.uint8)] * 4
+    return write_video(folder / "v.mkv", [*filmed_demo(8), *empty], rate=25)
+
+
+def _two(folder: Path) -> Path:
+    return write_video(folder / "v.mkv", put_beside(filmed_demo(8), 0.6), rate=25)
+
+
+@pytest.mark.parametrize(
+    ("film_it", "says"),
+    [
+        (_sideways, "turned upright"),
+        (_pictures, ""),
+        (_leaves, "takes|no face was found"),
+        (_two, "2 faces; number 1"),
+    ],
+)
+def test_videos_that_are_not_as_they_should_be(tmp_path: Path, film_it, says) -> None:  # type: ignore[no-untyped-def]
+    video = film_it(tmp_path)
+    summary = make(video, tmp_path / "out")
+    assert bool(summary.notes) == bool(says)
+    if says:
+        import re
+
+        assert re.search(says, " ".join(summary.notes))
+    track = Track.read(workspace(summary, video))
+    places = track.landmarks[track.present]
+    # Upright: eyes above the mouth; the larger face.
+    assert (places[:, 13, 1] > places[:, 168, 1] + 10).all()
+    assert np.ptp(places[:, :468, 0], axis=1).min() > 0.3 * SIDE
+
+
+def test_another_face_and_another_take(tmp_path: Path) -> None:
+    video = _two(tmp_path)
+    summary = make(video, tmp_path / "out", Options(size=128, face=2))
+    track = Track.read(workspace(summary, video))
+    assert track.landmarks[track.present][:, :, 0].min() > SIDE
+    with pytest.raises(InvalidInput, match="2 faces in the take; --face 3"):
+        make(video, tmp_path / "out", Options(size=128, face=3))
+    frames = [f for f in filmed_demo(8)]
+    darker = [(255 - f // 3).astype(np.uint8)[:, ::-1] for f in grey_levels(5, SIDE, SIDE)]
+    cut = write_video(tmp_path / "cut.mkv", [*frames[:3], *darker, *frames], rate=25)
+    summary = make(cut, tmp_path / "out")
+    assert summary.num_frames == 8 and "3 takes; number 3" in summary.notes[0]
+    assert make(cut, tmp_path / "out", Options(size=128, take=1)).num_frames == 3
+    with pytest.raises(InvalidInput, match="has 3 takes; --take 4 is none"):
+        make(cut, tmp_path / "out", Options(size=128, take=4))
+    with pytest.raises(InvalidInput, match="no face was found in take 2"):
+        make(cut, tmp_path / "out", Options(size=128, take=2))
+
+
+def test_something_before_the_face_is_told(tmp_path: Path) -> None:
+    frames = [frame.copy() for frame in filmed_demo(COUNT)]
+    for frame in frames[10:12]:
+        frame[90:170, 70:190] = (40, 30, 180)
+    video = write_video(tmp_path / "v.mkv", frames, rate=25)
+    summary = make(video, tmp_path / "out")
+    reasons = read_reasons(workspace(summary, video))
+    assert {reasons.get(11), reasons.get(12)} <= {COVERED, NO_FACE}
+    assert len(reasons) <= 3
+
+
+def test_smoothing_keeps_motions_and_calms_noise() -> None:
+    random = np.random.default_rng(0)
+    still = random.uniform(0, 300, (478, 3)).astype(np.float32)
+    time_s = np.arange(40) / 25
+    moving = still[None] + 30 * np.sin(4 * time_s)[:, None, None].astype(np.float32)
+    noisy = (moving + random.normal(0, 0.5, moving.shape)).astype(np.float32)
+    present = np.ones(40, bool)
+    present[20] = False
+    noisy[20] = 0
+    smooth = smooth_landmarks(noisy, present)
+    assert (smooth[20] == 0).all()
+    away = np.abs(smooth - moving)[present][4:-4, :, :2]
+    assert away.mean() < 0.75 * np.abs(noisy - moving)[present].mean()
+    # No lag: what is left over does not depend on which way it moves.
+    signs = np.sign(np.gradient(moving[:, 0, 0]))[:, None, None]
+    assert abs(float(((smooth - moving) * signs)[present].mean())) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("12:30 take", "12_30_take"),
+        ("-x", "-x"),
+        ("a+b", "a_b"),
+        ("..", "avatar"),
+        ("CON", "avatar"),
+    ]
+    + [("me", "me")],
+)
+def test_names_of_videos_become_no_paths(tmp_path: Path, stem: str, name: str) -> None:
+    assert subject_name(tmp_path / f"{stem}.mp4") == name
+
+
+def run_trainer(*arguments: str, timeout: int = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "trainer", "preprocess", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("none.mp4", "--out", "{out}"), "none.mp4: no such file"),
+        (("{text}", "--out", "{out}"), "no video that ffmpeg can read"),
+        (("{grey}", "--out", "{out}"), "no face was found"),
+        (("{grey}", "--out", "{text}"), "is a file"),
+        (("{grey}", "--out", "{out}", "--every", "0"), "use a whole number from 1"),
+        (("{grey}", "--out", "{out}", "--focal", "nan"), "use a number from 0.3"),
+        (("{grey}", "{grey2}", "--out", "{out}"), "both would be grey"),
+    ],
+)
+def test_mistakes_end_in_one_line(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    (tmp_path / "text.mp4").write_text("hello")
+    (tmp_path / "two").mkdir()
+    places = {"out": tmp_path / "out", "text": tmp_path / "text.mp4"}
+    for name, folder in (("grey", tmp_path), ("grey2", tmp_path / "two")):
+        places[name] = write_video(folder / "grey.mkv", grey_levels(6))
+    done = run_trainer(*(word.format(**places) for word in arguments))
+    assert done.returncode == 2
+    wrong = [line for line in done.stderr.splitlines() if line.startswith("trainer:")]
+    assert len(wrong) == 1 and says in wrong[0] and "Traceback" not in done.stderr
+
+
+def test_several_videos_side_by_side(film: Path, tmp_path: Path) -> None:
+    bad = write_video(tmp_path / "grey.mkv", grey_levels(6))
+    told = []
+    outcomes = {
+        outcome.video: outcome
+        for outcome in preprocess_videos(
+            [film, bad], tmp_path / "out", SMALL, 2, lambda *message: told.append(message)
+        )
+    }
+    assert "no face was found" in outcomes[bad].failure
+    summary = outcomes[film].summary
+    assert summary is not None and summary.num_frames == COUNT, outcomes[film].failure
+    shares = [share for video, _, share in told if video == film]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0)
+    assert DataConfig(folder=str(tmp_path / "out")).folder
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_no_permission(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir(mode=0o500)
+    with pytest.raises(InvalidInput, match="cannot be"):
+        make(film, out)

@@ -1,0 +1,331 @@
+"""What is learned: a mask without clothes and rim, colours without background, part labels."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pegasus_runtime.files import replace_file
+from pegasus_runtime.head import Head, load_free_head
+from trainer.preprocess import landmark_groups as groups
+from trainer.preprocess.arrays import Array
+from trainer.preprocess.crop import FOLDER as CROPS
+from trainer.preprocess.crop import Crop, missing_pictures, read_picture, save_picture
+from trainer.preprocess.estimators import Bytes, FloatArray
+from trainer.preprocess.face_track import Track
+from trainer.preprocess.fit_step import FittedHead
+from trainer.preprocess.matte import FOLDER as MATTES
+from trainer.preprocess.matte import HAIR_FOLDER
+from trainer.preprocess.model_files import PARSING_NAMES, find_asset
+from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser, asset_digest
+from trainer.preprocess.steps import Fraction, Options, Workspace
+from trainer.synthetic.person import EXTRA_PARTS
+
+NAMES_FILE = "semantic_names.json"
+_RIM_PX, _HAIR_RIM_PX = 3, 2
+"""of 512, by which mattes are taken in: there a picture shows something of what is behind"""
+_NOMINAL = 512
+_FADE_PX, _REACH_PX = 4, 14
+_ALIKE = 24.0
+"""of 255: colours of person and background nearer to one another are not told apart"""
+_HEAD_WIDTH, _WIDER = 0.95, 1.06
+"""over the face's own: half of the head with its hair, and where skin ends beside the oval"""
+_EAR_DISTANCE = 2.2
+"""as the next, of ears, which lie where hair does too"""
+_SKIN_DISTANCE = 3.0
+"""standard deviations of the face's colours, within which the neck is skin"""
+_TEETH_LIGHTNESS, _TEETH_COLOUR = 0.62, 0.75
+"""of the skin's, above and below which the inside of the mouth is teeth"""
+_LOWEST_VERTICES = 40
+_SAMPLED_FRAMES = 24
+_SURE_HAIR = 0.5
+_OF_PARSING = {
+    "skin": ("skin", "glasses"),
+    "lips": ("upper lip", "lower lip"),
+    "nose": ("nose",),
+    "ears": ("left ear", "right ear", "earring"),
+    "eyebrows": ("left brow", "right brow"),
+    "eyes": ("left eye", "right eye"),
+    "mouth": ("mouth",),
+    "neck": ("neck", "necklace"),
+    "hair": ("hair",),
+    "hat": ("hat",),
+    "clothes": ("clothes",),
+}
+
+
+def part_names(head: Head) -> tuple[str, ...]:
+    """The names of the labels, in order; they are those of synthetic captures."""
+    return (*head.part_names, *EXTRA_PARTS, "background")
+
+
+@dataclass(frozen=True, eq=False)
+class SkinColours:
+    """The colours of a face, as a Gaussian in L*a*b*."""
+
+    mean: Array
+    """(3,)"""
+    inverse: Array
+    """(3, 3) of the covariance"""
+
+    @classmethod
+    def of(cls, samples: Array) -> SkinColours:
+        """Of L*a*b* colours (S, 3)."""
+        covariance = np.cov(samples.T) + np.diag([60.0, 9.0, 9.0])
+        return cls(np.median(samples, axis=0), np.linalg.inv(covariance))
+
+    def distance(self, colours: Array) -> Array:
+        """(…,) standard deviations from the mean, of colours (…, 3)."""
+        away = (colours - self.mean).astype(np.float32)
+        whitened = away @ np.linalg.cholesky(self.inverse).astype(np.float32)
+        return np.asarray(np.sqrt(np.square(whitened).sum(axis=-1)))
+
+
+class PartsStep:
+    """Writes ``image``, ``mask`` and ``semantic``."""
+
+    name, version, after, cost = "parts", 1, ("matte", "hair", "fit", "landmarks", "crop"), 45.0
+    outputs = ("image/", "mask/", "semantic/", NAMES_FILE)
+
+    def settings(self, options: Options) -> dict[str, Any]:
+        """Which network names the parts, if any."""
+        return {"network": asset_digest(PARSING_NAMES)}
+
+    def run(self, work: Workspace, report: Fraction) -> list[str]:
+        """See `Step`."""
+        head = load_free_head()
+        names = part_names(head)
+        with replace_file(work.folder / NAMES_FILE) as partial:
+            partial.write_text(json.dumps(names, indent=1) + "\n", "utf-8")
+        maker = _PartsMaker(work, head)
+        missing: set[int] = set()
+        for kind in ("image", "mask", "semantic"):
+            missing |= set(missing_pictures(work.folder / kind, maker.count))
+        for done, number in enumerate(sorted(missing), start=maker.count - len(missing) + 1):
+            for kind, pixels in maker.make(number).items():
+                save_picture(work.folder / kind / f"{number}.png", pixels)
+            report(done / maker.count)
+        return []
+
+
+class _PartsMaker:
+    """The pictures of one frame after the other."""
+
+    def __init__(self, work: Workspace, head: Head) -> None:
+        self._work, self._head, self._names = work, head, part_names(head)
+        track, self._crop, self._fit = Track.read(work), Crop.read(work), FittedHead.read(work)
+        self.count, self._present = track.num_frames, track.present
+        self._places = self._crop.to_picture(track.landmarks)[..., :2]
+        self._inside = self._crop.inside()
+        self._has_hair = (work.folder / HAIR_FOLDER / "1.png").is_file()
+        own = find_asset(PARSING_NAMES)
+        self._parser = FaceParser(own) if own else None
+        self._neckline = self._find_necklines(head)
+        self._skin = self._learn_skin()
+
+    def make(self, number: int) -> dict[str, Bytes]:
+        """image, mask and semantic."""
+        picture = read_picture(self._work.folder / CROPS, number)
+        matte = self._read(MATTES, number) * self._inside
+        labels, hair = self._label(picture, matte, number)
+        clothes = labels == self._names.index("clothes")
+        mask = _taken_in(matte, hair, self._crop.size) * self._above_neckline(number)
+        mask = np.where(clothes, 0, mask)
+        labels = np.where(matte < 0.5, self._names.index("background"), labels)
+        return {
+            "image": unmixed(picture, matte),
+            "mask": (mask * 255).round().astype(np.uint8),
+            "semantic": labels.astype(np.uint8),
+        }
+
+    def _read(self, folder: str, number: int) -> FloatArray:
+        pixels = read_picture(self._work.folder / folder, number)
+        return np.asarray(pixels.astype(np.float32) / 255)
+
+    def _learn_skin(self) -> SkinColours:
+        """From the cheeks, the nose and the forehead of some frames."""
+        shown = np.flatnonzero(self._present)
+        chosen = shown[np.linspace(0, len(shown) - 1, min(_SAMPLED_FRAMES, len(shown))).astype(int)]
+        samples = []
+        for index in chosen:
+            picture = read_picture(self._work.folder / CROPS, int(index) + 1)
+            face = self._face_shapes(self._places[index])["skin"]
+            samples.append(_lab(picture)[face][::7])
+        return SkinColours.of(np.concatenate(samples))
+
+    def _face_shapes(self, places: FloatArray) -> dict[str, Array]:
+        """(S, S) truths by name: the landmarks' polygons, later ones cut out of the skin."""
+        outlines = {
+            "skin": (groups.OVAL,),
+            "eyebrows": (groups.RIGHT_BROW, groups.LEFT_BROW),
+            "eyes": (groups.RIGHT_EYE, groups.LEFT_EYE),
+            "lips": (groups.OUTER_LIPS,),
+            "mouth": (groups.INNER_LIPS,),
+        }
+        shapes = {
+            name: _filled([places[list(line)] for line in lines], self._crop.size)
+            for name, lines in outlines.items()
+        }
+        for name in ("eyebrows", "eyes", "lips", "mouth"):
+            shapes["skin"] &= ~shapes[name]
+        shapes["lips"] &= ~shapes["mouth"]
+        return shapes
+
+    def _label(self, picture: Bytes, matte: FloatArray, number: int) -> tuple[Bytes, Array]:
+        """(S, S) labels, and truth where there is hair."""
+        labels = np.full(matte.shape, self._names.index("clothes"), np.uint8)
+        if not self._present[number - 1]:
+            return labels, np.zeros(matte.shape, bool)
+
+        def mark(name: str, where: Array) -> None:
+            np.copyto(labels, np.uint8(self._names.index(name)), where=where)
+
+        colours, places = _lab(picture), self._places[number - 1]
+        distance = self._skin.distance(colours)
+        shapes, like_skin = self._face_shapes(places), distance < _SKIN_DISTANCE
+        rows, columns = np.ogrid[: self._crop.size, : self._crop.size]
+        outline = places[list(groups.OVAL)]
+        centre, width = outline[:, 0].mean(), np.ptp(outline[:, 0])
+        above = rows < places[groups.CHIN, 1]
+        beside = np.abs(columns - centre) < _HEAD_WIDTH * width
+        mark("neck", like_skin & ~above & (rows < self._neckline[number - 1]))
+        mark("skin", above & beside)
+        hair = self._hair(matte, distance, places, above & beside, number)
+        mark("hair", hair)
+        mark("skin", shapes["skin"] & (like_skin | ~hair))
+        for name in ("eyebrows", "eyes", "lips", "mouth"):
+            mark(name, shapes[name])
+        mark("teeth", self._teeth(colours, shapes["mouth"]))
+        if self._parser:
+            labels = self._parsed(self._parser.parse(picture), labels)
+            hair = labels == self._names.index("hair")
+        return labels, hair
+
+    def _hair(
+        self, matte: FloatArray, distance: Array, places: FloatArray, on_head: Array, number: int
+    ) -> Array:
+        own = matte > _SURE_HAIR
+        if self._has_hair:
+            return np.asarray(own & (self._read(HAIR_FOLDER, number) > _SURE_HAIR))
+        # Without its network: above the forehead all, beside the face what is not skin.
+        outline = places[list(groups.OVAL)]
+        wider = outline.mean(axis=0) + _WIDER * (outline - outline.mean(axis=0))
+        face = _filled([wider], self._crop.size)
+        brows = places[list(groups.RIGHT_BROW + groups.LEFT_BROW), 1].min()
+        over_brows = np.arange(self._crop.size)[:, None] < brows
+        is_other = over_brows | (distance > _EAR_DISTANCE)
+        return np.asarray(own & on_head & ~face & is_other)
+
+    def _teeth(self, colours: Array, mouth: Array) -> Array:
+        """What is light and colourless between the lips."""
+        light, colour = colours[..., 0], np.hypot(colours[..., 1], colours[..., 2])
+        usual = max(float(np.hypot(*self._skin.mean[1:])), 1.0)
+        is_light = light > _TEETH_LIGHTNESS * self._skin.mean[0]
+        return np.asarray(mouth & is_light & (colour < _TEETH_COLOUR * usual))
+
+    def _parsed(self, parsed: Bytes, labels: Bytes) -> Bytes:
+        """Labels of a network of the user's, where it names a part that we know."""
+        import cv2
+
+        size = self._crop.size
+        resized = cv2.resize(parsed, (size, size), interpolation=cv2.INTER_NEAREST)
+        kept = labels == self._names.index("teeth")
+        for ours, theirs in _OF_PARSING.items():
+            numbers = [PARSING_CLASSES.index(name) for name in theirs]
+            where = np.isin(resized, numbers) & ~kept
+            np.copyto(labels, np.uint8(self._names.index(ours)), where=where)
+        return labels
+
+    def _find_necklines(self, head: Head) -> Array:
+        """(N,) the row of each picture in which the fitted head's neck ends."""
+        lowest = head.template[:, 1].argsort()[:_LOWEST_VERTICES].numpy()
+        lines = []
+        for number in range(1, self.count + 1):
+            rows = self._fit.vertices(head, number)[:, 1]
+            lines.append(np.median(rows[lowest]) - 0.10 * (rows[lowest].mean() - rows.min()))
+        return np.array(lines)
+
+    def _above_neckline(self, number: int) -> Array:
+        """(S, 1) 1 above where the head ends, fading to 0."""
+        rows = np.arange(self._crop.size)[:, None] + 0.5
+        fade = _FADE_PX * self._crop.size / _NOMINAL
+        return np.asarray(np.clip((self._neckline[number - 1] - rows) / fade + 0.5, 0, 1))
+
+
+def _filled(outlines: list[FloatArray], size: int) -> Array:
+    """(S, S) truth within polygons."""
+    import cv2
+
+    shape = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(shape, [line.round().astype(np.int32)[:, None] for line in outlines], 1)
+    return shape > 0
+
+
+def unmixed(picture: Bytes, matte: FloatArray) -> Bytes:
+    """A picture whose rim has no background in its colours.
+
+    How much of a pixel near the edge is background is told by its colour: where it lies between
+    that of the person and that of the background near by. That much is taken off, also where the
+    matte says that all is the person's: videos keep colours coarser than light.
+    """
+    import cv2
+
+    size = picture.shape[0]
+    side = max(size // 2, 1)
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+    inner = cv2.resize(matte, (side, side), interpolation=cv2.INTER_AREA)
+    rim = max(round(_RIM_PX * side / _NOMINAL), 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * rim + 1, 4 * rim + 1))
+    own = (cv2.erode(inner, disc) > 0.98).astype(np.float32)
+    behind = (cv2.dilate(inner, disc[rim:-rim, rim:-rim]) < 0.02).astype(np.float32)
+    radius = max(round(_REACH_PX * side / _NOMINAL), 2)
+    both = [cv2.resize(_mean_where(small, w, radius), (size, size)) for w in (own, behind)]
+    band = cv2.resize(own + behind, (size, size)) < 0.999
+    rows, columns = np.nonzero(band)
+    colours, front, back = (c[rows, columns].astype(np.float32) for c in (picture, *both))
+    line = front - back
+    length = np.square(line).sum(axis=1)
+    share = ((colours - back) * line).sum(axis=1) / np.maximum(length, 1.0)
+    # Alike colours tell nothing, and need nothing.
+    weight = np.clip(length / _ALIKE**2 - 1, 0, 1) * (1 - share.clip(0, 1))
+    found = picture.copy()
+    found[rows, columns] = (colours + weight[:, None] * line).clip(0, 255).round()
+    return found
+
+
+def _mean_where(colours: FloatArray, weight: FloatArray, radius: int) -> FloatArray:
+    """Mean colour of weighted pixels near each pixel, farther ones where there is none near."""
+    import cv2
+
+    weighted, means = colours * weight[..., None], []
+    for factor in (1, 4):
+        side = 2 * radius * factor + 1
+        total = cv2.boxFilter(weighted, -1, (side, side), normalize=False)
+        count = cv2.boxFilter(weight, -1, (side, side), normalize=False)
+        means.append((total / np.maximum(count, 1e-3)[..., None], count > 0.5))
+    (near, is_near), (far, is_far) = means
+    far = np.where(is_far[..., None], far, colours)
+    return np.where(is_near[..., None], near, far).astype(np.float32)
+
+
+def _taken_in(matte: FloatArray, hair: Array, size: int) -> FloatArray:
+    """A matte whose edge lies further in, less so at hair, which is thin."""
+    import cv2
+
+    def eroded(pixels: int) -> FloatArray:
+        width = 2 * max(round(pixels * size / _NOMINAL), 1) + 1
+        shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+        return np.asarray(cv2.erode(matte, shape, borderType=cv2.BORDER_REPLICATE))
+
+    near = cv2.dilate(hair.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    return np.where(near, eroded(_HAIR_RIM_PX), eroded(_RIM_PX))
+
+
+def _lab(picture: Bytes) -> FloatArray:
+    """(S, S, 3) L* 0..100, a* and b*."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))

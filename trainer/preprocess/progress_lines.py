@@ -1,0 +1,76 @@
+"""How far the videos are: a bar for each in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+_LINE_S = 10.0
+
+
+class ProgressLines:
+    """Shows step, share and time left of each video; to be used in a with statement."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=console,
+        )
+        self._tasks: dict[Path, TaskID] = {}
+        self._began: dict[Path, tuple[float, float]] = {}
+        self._said: dict[Path, tuple[str, float]] = {}
+
+    def __enter__(self) -> ProgressLines:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def report(self, video: Path, step: str, share: float) -> None:
+        """Show that a video is at a step, with so much of all its work done."""
+        now = time.monotonic()
+        begun, before = self._began.setdefault(video, (now, share))
+        left = time_left(now - begun, before, share)
+        facts = f"{step}, {left} left" if left else step
+        if self._console.is_terminal:
+            if video not in self._tasks:
+                self._tasks[video] = self._bar.add_task(video.name, total=1.0, facts="")
+            self._bar.update(self._tasks[video], completed=share, facts=facts)
+            return
+        last_step, last_time = self._said.get(video, ("", 0.0))
+        if step != last_step or now - last_time > _LINE_S:
+            self._said[video] = (step, now)
+            self.say(f"{video.name}: {share:4.0%} {facts}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def time_left(seconds: float, before: float, share: float) -> str:
+    """What is still to be waited for, empty as long as nobody can tell.
+
+    Args:
+        seconds: since the first report.
+        before: share that was done then.
+        share: that is done now.
+    """
+    if share - before < 0.01 or seconds < 1:
+        return ""
+    left = seconds * (1 - share) / (share - before)
+    return f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min"

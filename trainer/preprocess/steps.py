@@ -1,0 +1,240 @@
+"""Steps of a video's way to a capture: each done once, and again when what it depends on changes.
+
+1. A step names the steps whose results it reads, its settings and what it writes.
+2. Its digest is made of these, of the digests before it and of the video's content.
+3. The manifest beside the results says which digest each of them has. What has another one is
+   removed before anything starts; what has begun goes on where it was; what is done stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from pegasus_runtime.documents import read_json
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.files import replace_file
+from trainer.preprocess.frames import FrameSource, Selection
+
+OWN_FOLDER = "preprocess"
+"""of a subject's folder: what steps leave for one another, and the manifest"""
+MANIFEST = "manifest.json"
+_VERSION = 1
+_MAX_MANIFEST_BYTES = 4 << 20
+Fraction = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose."""
+
+    every: int = 1
+    """use one frame in so many"""
+    limit: int = 0
+    """look at so many frames at most, 0 for all"""
+    take: int = 0
+    """which take, from 1 in order of time; 0 for the one that shows a face longest and largest"""
+    face: int = 0
+    """whose face, from 1 at the left; 0 for the largest"""
+    size: int = 512
+    """side of the pictures that are made"""
+    focal: float = 1.5
+    """focal length over the longer side of the frame"""
+
+    @property
+    def selection(self) -> Selection:
+        """The frames that are looked at."""
+        return Selection(self.every, self.limit)
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """What steps work on."""
+
+    source: FrameSource
+    folder: Path
+    """of the subject"""
+    options: Options
+
+    @property
+    def own(self) -> Path:
+        """The folder of intermediate results."""
+        return self.folder / OWN_FOLDER
+
+
+class Step(Protocol):
+    """One part of the way."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the steps."""
+
+    @property
+    def version(self) -> int:
+        """Raised when the same settings give another result than before."""
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The steps whose results it reads; without any it reads the source."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What it writes in the subject's folder; folders of pictures end in a slash."""
+
+    @property
+    def cost(self) -> float:
+        """Milliseconds of a processor for one frame, roughly, to tell the time that is left."""
+
+    def settings(self, options: Options) -> dict[str, Any]:
+        """Of the options and the machine, what its result depends on."""
+
+    def run(self, work: Workspace, report: Fraction) -> list[str]:
+        """Do it, going on with what is there of an earlier try; notes for the user.
+
+        Raises:
+            InvalidInput: it cannot be done with this video.
+        """
+
+
+@dataclass
+class Manifest:
+    """Which results a folder holds."""
+
+    path: Path
+    source: dict[str, Any] = field(default_factory=dict)
+    """path, number of bytes, time of change and digest of the video"""
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """by name: digest, whether it is done, notes, seconds, number of pictures"""
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """That of a folder of intermediate results; empty where there is none that can be read."""
+        path = folder / MANIFEST
+        with suppress(FileNotFoundError, InvalidInput):
+            found = read_json(path, dict, max_bytes=_MAX_MANIFEST_BYTES)
+            source, steps = found.get("source"), found.get("steps")
+            is_whole = isinstance(source, dict) and isinstance(steps, dict)
+            if found.get("version") == _VERSION and is_whole:
+                kept = {k: v for k, v in steps.items() if isinstance(v, dict)}
+                return cls(path, source, kept)
+        return cls(path)
+
+    def save(self) -> None:
+        """Write it; InvalidInput where the disk is full or the folder cannot be written."""
+        content = {"version": _VERSION, "source": self.source, "steps": self.steps}
+        with replace_file(self.path) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+    def digest_of(self, step: str) -> str:
+        """Of the result that is there, whole or not; empty without."""
+        return str(self.steps.get(step, {}).get("digest", ""))
+
+
+def run_steps(
+    steps: Sequence[Step],
+    work: Workspace,
+    manifest: Manifest,
+    report: Callable[[str, float], None],
+) -> list[str]:
+    """Do what is not done yet, in order.
+
+    Args:
+        steps: each after those it depends on.
+        work: the subject.
+        manifest: of its folder, with the source's digest.
+        report: called with a step's name and the share of all steps' work that is done.
+
+    Returns:
+        What the steps have to say to the user.
+    """
+    digests = _digests(steps, work.options, str(manifest.source.get("digest", "")))
+    _remove_outdated(steps, work.folder, manifest, digests)
+    total, done = sum(step.cost for step in steps), 0.0
+    for step in steps:
+        if not _is_done(step, work.folder, manifest):
+            told = partial(_tell, report, step, done, total)
+            _run(step, work, manifest, digests[step.name], told)
+        done += step.cost
+        report(step.name, done / total)
+    return [note for step in steps for note in manifest.steps[step.name].get("notes", ())]
+
+
+def _tell(
+    report: Callable[[str, float], None], step: Step, done: float, total: float, share: float
+) -> None:
+    report(step.name, (done + step.cost * share) / total)
+
+
+def _digests(steps: Sequence[Step], options: Options, source: str) -> dict[str, str]:
+    digests: dict[str, str] = {}
+    for step in steps:
+        before = [digests[name] for name in step.after] or [source]
+        facts = [step.name, step.version, step.settings(options), *before]
+        text = json.dumps(facts, sort_keys=True)
+        digests[step.name] = hashlib.sha256(text.encode()).hexdigest()
+    return digests
+
+
+def _remove_outdated(
+    steps: Sequence[Step], folder: Path, manifest: Manifest, digests: dict[str, str]
+) -> None:
+    outdated = [s for s in steps if manifest.digest_of(s.name) != digests[s.name]]
+    # Last first: a capture is whole as long as what its last step has written is there.
+    for step in reversed(outdated):
+        manifest.steps.pop(step.name, None)
+        for name in step.outputs:
+            _remove(folder / name)
+    manifest.save()
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be removed ({error.strerror}).") from None
+
+
+def _is_done(step: Step, folder: Path, manifest: Manifest) -> bool:
+    entry = manifest.steps.get(step.name, {})
+    return bool(entry.get("done")) and _count(step, folder) == entry.get("files")
+
+
+def _count(step: Step, folder: Path) -> int:
+    """How many files of its results are there, so that a deleted one is made again."""
+    count = 0
+    for name in step.outputs:
+        path = folder / name
+        if name.endswith("/"):
+            count += sum(not p.name.startswith(".") for p in path.iterdir()) if path.is_dir() else 0
+        else:
+            count += path.is_file()
+    return count
+
+
+def _run(step: Step, work: Workspace, manifest: Manifest, digest: str, report: Fraction) -> None:
+    manifest.steps[step.name] = {"digest": digest, "done": False}
+    manifest.save()
+    started = time.monotonic()
+    for name in step.outputs:
+        if name.endswith("/"):
+            (work.folder / name).mkdir(parents=True, exist_ok=True)
+    notes = step.run(work, report)
+    manifest.steps[step.name] = {
+        "digest": digest,
+        "done": True,
+        "files": _count(step, work.folder),
+        "seconds": round(time.monotonic() - started, 2),
+        "notes": notes,
+    }
+    manifest.save()

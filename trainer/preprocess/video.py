@@ -1,0 +1,117 @@
+"""One video to one subject's folder: claiming the folder, and all steps in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.files import suggested_name
+from pegasus_runtime.run_lock import hold
+from trainer.preprocess.crop import CropStep
+from trainer.preprocess.face_track import TrackStep
+from trainer.preprocess.fit_step import FitStep
+from trainer.preprocess.frame_filter import FilterStep, read_reasons
+from trainer.preprocess.frames import FrameSource, open_source
+from trainer.preprocess.head_fit import fit_head
+from trainer.preprocess.layout import LayoutStep
+from trainer.preprocess.matte import HairStep, MatteStep
+from trainer.preprocess.parts import PartsStep
+from trainer.preprocess.scan import ScanStep
+from trainer.preprocess.steps import OWN_FOLDER, Manifest, Options, Step, Workspace, run_steps
+
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a video."""
+
+    folder: Path
+    num_frames: int
+    """of the take"""
+    num_left_out: int
+    notes: tuple[str, ...]
+
+
+def usual_steps(fit: Callable[..., Any] = fit_head) -> tuple[Step, ...]:
+    """All steps in order; ``fit`` as `FitStep` takes it."""
+    return (
+        ScanStep(), TrackStep(), CropStep(), MatteStep(), HairStep(), FitStep(fit), PartsStep(),
+        FilterStep(), LayoutStep(),
+    )  # fmt: skip
+
+
+def subject_name(video: Path) -> str:
+    """The folder's name of a video, which every system and every reader of captures takes."""
+    stem = video.absolute().name if video.is_dir() else video.stem
+    # A plus is a pair of attributes to readers.
+    return suggested_name(stem.replace("+", "_")).replace(" ", "_")
+
+
+def preprocess_video(
+    video: Path,
+    out: Path,
+    options: Options,
+    report: Report = lambda _step, _share: None,
+    steps: tuple[Step, ...] | None = None,
+) -> Summary:
+    """Make a subject of a video in the capture folder ``out``, or go on with it.
+
+    Args:
+        video: a video, or a folder of pictures.
+        out: the capture, made when missing.
+        options: what a user may choose.
+        report: called with the name of the step and the share of all work that is done.
+        steps: others than the usual ones.
+
+    Raises:
+        FileNotFoundError: there is no such video.
+        InvalidInput: it cannot be used, or its folder not be written.
+    """
+    source = open_source(video)
+    folder = out / subject_name(video)
+    own = folder / OWN_FOLDER
+    _check_place(folder)
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"{own}: cannot be made ({error.strerror or error}); choose another folder or free "
+            "some space."
+        ) from None
+    with hold(own):
+        manifest = Manifest.read(own)
+        _identify(source, manifest, folder)
+        work = Workspace(source, folder, options)
+        notes = run_steps(steps or usual_steps(), work, manifest, report)
+        count = int(manifest.steps["parts"]["files"]) // 3
+        return Summary(folder, count, len(read_reasons(work)), tuple(notes))
+
+
+def _check_place(folder: Path) -> None:
+    for place in (folder.parent, folder):
+        if place.exists() and not place.is_dir():
+            raise InvalidInput(f"{place}: is a file; choose another folder for the capture.")
+    if folder.is_dir() and not (folder / OWN_FOLDER).is_dir() and any(folder.iterdir()):
+        raise InvalidInput(
+            f"{folder}: holds something else than what preprocess writes; choose another folder."
+        )
+
+
+def _identify(source: FrameSource, manifest: Manifest, folder: Path) -> None:
+    """Write the video's digest into the manifest; it is read anew when the file has changed."""
+    path = source.path.absolute()
+    facts = path.stat()
+    known = {"path": str(path), "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
+    before = manifest.source
+    is_same = path.is_file() and all(before.get(key) == value for key, value in known.items())
+    digest = before["digest"] if is_same and "digest" in before else source.digest()
+    if before and str(path) != before.get("path") and digest != before.get("digest"):
+        raise InvalidInput(
+            f"{folder}: holds the capture of another video ({before.get('path')}); choose another "
+            "folder, or rename the video."
+        )
+    manifest.source = {**known, "digest": digest}
