@@ -374,3 +374,10 @@ def test_a_long_run_and_a_failed_one(qtbot, window, tmp_path):
     assert "No space left" in runs.view.log.toPlainText() and runs.view.log.isVisible()
     runs.folder_chosen.emit(tmp_path / "nowhere")
     assert "no such folder" in runs.message.text()
+
+
+def test_the_home_of_nobody_is_a_problem_and_no_fault(dialog):
+    dialog.rows.out.setText("~nosuchuser/run")
+    told = [problem["text"] for problem in dialog._own_problems()]
+    assert told == ["~nosuchuser/run: no home of that name is known here; write the whole path."]
+    assert dialog.run_folder().name == "run"
