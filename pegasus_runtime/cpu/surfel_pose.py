@@ -56,6 +56,29 @@ def _sigmoid(value: np.float32) -> np.float32:
     return _ONE / (_ONE + np.float32(math.exp(-value)))
 
 
+@device_function(fastmath=FASTMATH, error_model="numpy")
+def _add_states(
+    moving: Floats, residuals: Floats, states: Floats, surfel: np.uint64, now: Floats
+) -> None:
+    """What a surfel's numbers are in these states, into ``now`` (NUM_MOVING,)."""
+    num_states = np.uint64(len(states))
+    total, residual = load(moving, surfel * NUM_MOVING), surfel * num_states * NUM_MOVING
+    for state in range(num_states):
+        total = total + splat(states[state]) * load(residuals, residual)
+        residual += NUM_MOVING
+    store(now, np.uint64(0), total)
+
+
+@device_function(fastmath=FASTMATH, error_model="numpy")
+def _turned(
+    frames: Floats, face: np.int32, row: int, axes: Floats, surfel: np.uint64, column: int
+) -> np.float32:
+    """A row of a triangle's frame times a column of a surfel's axes."""
+    p, q, r = frames[face, row, 0], frames[face, row, 1], frames[face, row, 2]
+    x, y, z = axes[surfel, 0, column], axes[surfel, 1, column], axes[surfel, 2, column]
+    return np.float32(p * x + q * y + r * z)
+
+
 @parallel_kernel(fastmath=FASTMATH, error_model="numpy")
 def pose_surfels(
     active: Indices, triangle: Indices, barycentric: Floats, moving: Floats, axes: Floats,
@@ -86,16 +109,11 @@ def pose_surfels(
         opacities: (M,) out.
     """
     share = (len(active) + num_workers - 1) // num_workers
-    num_states = np.uint64(len(states))
     for worker in prange(num_workers):
         now = np.empty(NUM_LANES, np.float32)
         for place in range(worker * share, min((worker + 1) * share, len(active))):
             surfel = np.uint64(active[place])
-            total, residual = load(moving, surfel * NUM_MOVING), surfel * num_states * NUM_MOVING
-            for state in range(num_states):
-                total = total + splat(states[state]) * load(residuals, residual)
-                residual += NUM_MOVING
-            store(now, np.uint64(0), total)
+            _add_states(moving, residuals, states, surfel, now)
             x, y, z = now[0], now[1], now[2]
             face = triangle[surfel]
             a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
@@ -104,15 +122,9 @@ def pose_surfels(
                 p, q, r = frames[face, row, 0], frames[face, row, 1], frames[face, row, 2]
                 foot = u * vertices[a, row] + v * vertices[b, row] + w * vertices[c, row]
                 points[place, row] = foot + (p * x + q * y + r * z)
-                tangents[place, row, 0] = (
-                    p * axes[surfel, 0, 0] + q * axes[surfel, 1, 0] + r * axes[surfel, 2, 0]
-                )
-                tangents[place, row, 1] = (
-                    p * axes[surfel, 0, 1] + q * axes[surfel, 1, 1] + r * axes[surfel, 2, 1]
-                )
-                normals[place, row] = (
-                    p * axes[surfel, 0, 2] + q * axes[surfel, 1, 2] + r * axes[surfel, 2, 2]
-                )
+                tangents[place, row, 0] = _turned(frames, face, row, axes, surfel, 0)
+                tangents[place, row, 1] = _turned(frames, face, row, axes, surfel, 1)
+                normals[place, row] = _turned(frames, face, row, axes, surfel, 2)
                 albedo[place, row] = _sigmoid(now[3 + row])
             opacities[place] = presence[surfel] * _sigmoid(now[OPACITY])
 

@@ -37,6 +37,7 @@ from pegasus_runtime.raster.numba.surfel_cells import (
     SECOND,
     THIRD,
     Box,
+    Lanes,
     alpha_in_run,
     bounded,
     cell_box,
@@ -73,6 +74,21 @@ def _clear(
                 behind += coverage[row, column] * upstream
                 pixels[place + (2 + num_channels - first_channel) * LANES] = upstream
             pixels[place + LANES] = behind
+
+
+@device_function(error_model="numpy", fastmath={"contract"})
+def _add_colours(
+    sums: Floats, num_given: int, red: Lanes, green: Lanes, blue: Lanes, other: Lanes
+) -> None:
+    """Add the pixels' gradients of as many of four channels as there are."""
+    if num_given > 0:
+        sums[0] += total(red)
+    if num_given > 1:
+        sums[1] += total(green)
+    if num_given > 2:
+        sums[2] += total(blue)
+    if num_given > 3:
+        sums[3] += total(other)
 
 
 @device_function(error_model="numpy", fastmath={"contract"})
@@ -131,14 +147,7 @@ def _walk_cell(
             mine[4] += total(h_xy)
             mine[5] += total(h_yy)
             colours = mine[NUM_SUMS + first_channel :]
-            if num_given > 0:
-                colours[0] += total(to_red)
-            if num_given > 1:
-                colours[1] += total(to_green)
-            if num_given > 2:
-                colours[2] += total(to_blue)
-            if num_given > 3:
-                colours[3] += total(to_other)
+            _add_colours(colours, num_given, to_red, to_green, to_blue, to_other)
 
 
 @parallel_kernel()
