@@ -111,13 +111,14 @@ _held: dict[Path, RunLock] = {}
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[RunLock]:
+def hold(folder: Path, work: str = "a training") -> Iterator[RunLock]:
     """Take a run folder for a training; again within it, the same lock.
 
     Processes of one job that torchrun or a queue has started anew wait for those before them.
 
     Args:
         folder: an existing run folder.
+        work: what messages say that is running there.
 
     Raises:
         InvalidInput: another process trains there, or the folder cannot be written.
@@ -128,7 +129,7 @@ def hold(folder: Path) -> Iterator[RunLock]:
         return
     owner = Owner(this_process(), _job(), uuid.uuid4().hex)
     try:
-        _take(folder, owner)
+        _take(folder, owner, work)
     except OSError as error:
         raise InvalidInput(
             f"{folder}: cannot be written ({error.strerror}); choose another folder or free some "
@@ -142,7 +143,7 @@ def hold(folder: Path) -> Iterator[RunLock]:
         lock.release()
 
 
-def _take(folder: Path, owner: Owner) -> None:
+def _take(folder: Path, owner: Owner, work: str) -> None:
     path, patience = folder / LOCK_FILE, time.monotonic() + 2 * _SILENT_S
     while True:
         own = folder / f".{LOCK_FILE}-{owner.token}"
@@ -165,7 +166,7 @@ def _take(folder: Path, owner: Owner) -> None:
             time.sleep(_POLL_S)
         else:
             raise InvalidInput(
-                f"{folder}: a training is running there ({other}); stop it first, or choose "
+                f"{folder}: {work} is running there ({other}); stop it first, or choose "
                 "another folder."
             )
 

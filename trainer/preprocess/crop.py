@@ -15,7 +15,6 @@ from trainer.preprocess.arrays import Array
 from trainer.preprocess.estimators import Bytes, FloatArray
 from trainer.preprocess.face_track import Track
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
-from trainer.synthetic.dataset_writer import write_png
 
 FILE, FOLDER = f"{OWN_FOLDER}/crop.json", f"{OWN_FOLDER}/crop/"
 _ABOVE, _BELOW, _ASIDE = 0.75, 0.30, 0.50
@@ -152,8 +151,13 @@ def missing_pictures(folder: Path, count: int) -> list[int]:
 
 def save_picture(path: Path, pixels: Array) -> None:
     """Write a picture, which appears whole or not at all; InvalidInput where it cannot be."""
+    import cv2
+
+    ordered = np.ascontiguousarray(pixels[..., ::-1] if pixels.ndim == 3 else pixels)
+    # Encoded first: OpenCV does not tell of a disk that fills up at a file's last bytes.
+    encoded = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
     with replace_file(path) as partial:
-        write_png(partial, pixels)
+        partial.write_bytes(encoded.tobytes())
 
 
 def read_picture(folder: Path, number: int) -> Bytes:

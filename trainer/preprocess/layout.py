@@ -22,7 +22,7 @@ from trainer.synthetic.dataset_writer import parameters_document
 
 SHEET_FILE, MESH_FILE = "contact_sheet.png", "mesh_over_frames.png"
 _TILE, _COLUMNS, _ROWS = 192, 6, 4
-_MESH_TILE, _MESH_COLUMNS, _MESH_ROWS = 320, 4, 3
+_MESH_TILE, _MESH_COLUMNS, _MESH_ROWS = 400, 4, 2
 _GREEN, _RED, _MESH = (40, 200, 90), (230, 60, 50), (90, 235, 255)
 _MESH_PARTS = ("skin", "lips", "nose", "ears", "eyebrows", "eyelids", "eyes", "neck")
 _NO_PLACE = 1e5
@@ -107,7 +107,7 @@ def draw_mesh(picture: Bytes, head: Head, places: FloatArray) -> Bytes:
     drawn = picture.copy()
     fixed = np.round(lines * 16).astype(np.int32)
     cv2.polylines(drawn, list(fixed), True, _MESH, 1, cv2.LINE_AA, 4)
-    return np.asarray(cv2.addWeighted(picture, 0.45, drawn, 0.55, 0))
+    return np.asarray(cv2.addWeighted(picture, 0.62, drawn, 0.38, 0))
 
 
 def _spread(numbers: list[int], count: int) -> list[int]:
@@ -124,7 +124,7 @@ def _tile(picture: Bytes, side: int, text: str, is_bad: bool) -> Bytes:
     cv2.rectangle(tile, (0, 0), (side - 1, side - 1), colour, 2 if is_bad else 1)
     place, font = (5, side - 7), cv2.FONT_HERSHEY_SIMPLEX
     for thickness, ink in ((3, (255, 255, 255)), (1, colour if is_bad else (20, 20, 20))):
-        cv2.putText(tile, text, place, font, 0.33, ink, thickness, cv2.LINE_AA)
+        cv2.putText(tile, text, place, font, 0.42, ink, thickness, cv2.LINE_AA)
     return np.asarray(tile)
 
 

@@ -117,7 +117,7 @@ def keep_person(matte: FloatArray, places: FloatArray) -> FloatArray:
 class MatteStep:
     """The person's matte: network, median over three frames, guided filter."""
 
-    name, version, after, cost = "matte", 1, ("crop", "landmarks"), 70.0
+    name, version, after, cost = "matte", 1, ("crop", "landmarks"), 75.0
     outputs = (FOLDER,)
 
     def settings(self, options: Options) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class SkinColours:
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 1, ("matte", "hair", "fit", "landmarks", "crop"), 45.0
+    name, version, after, cost = "parts", 1, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
     outputs = ("image/", "mask/", "semantic/", NAMES_FILE)
 
     def settings(self, options: Options) -> dict[str, Any]:

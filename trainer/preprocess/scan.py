@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pegasus_runtime.errors import InvalidInput
 from trainer.preprocess.arrays import Array, Rows, read_arrays, write_arrays
 from trainer.preprocess.estimators import Bytes, DetectedFace, FaceEstimators
 from trainer.preprocess.face_checks import check_face, find_turn
 from trainer.preprocess.frames import Frame, Selection
 from trainer.preprocess.model_files import FACE_LANDMARKER
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
+from trainer.preprocess.video_decoder import NoFrame
 
 FILE = f"{OWN_FOLDER}/scan.npz"
 _PART = f"{OWN_FOLDER}/scan.part.npz"
@@ -103,7 +103,7 @@ def _frames_from(work: Workspace, done: int) -> Any:
     chosen = work.options.selection
     try:
         yield from work.source.frames(Selection(chosen.every, chosen.limit, done))
-    except InvalidInput:
+    except NoFrame:
         if not done:
             raise
 

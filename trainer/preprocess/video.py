@@ -82,7 +82,7 @@ def preprocess_video(
             f"{own}: cannot be made ({error.strerror or error}); choose another folder or free "
             "some space."
         ) from None
-    with hold(own):
+    with hold(own, "another preprocess"):
         manifest = Manifest.read(own)
         _identify(source, manifest, folder)
         work = Workspace(source, folder, options)

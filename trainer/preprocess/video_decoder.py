@@ -45,6 +45,10 @@ _RATE = re.compile(r"Video: .* ([\d.]+)(k?) fps\b")
 _ADDRESS = re.compile(r"^\[[^\]]*\] ")
 
 
+class NoFrame(InvalidInput):
+    """A video that can be read and of which no frame is left."""
+
+
 @dataclass(frozen=True)
 class VideoFacts:
     """What a file says of itself; zero where it says nothing."""
@@ -97,7 +101,8 @@ class VideoDecoder:
         """Time in seconds, None where the file has none, and (H, W, 3) RGB of each frame.
 
         Raises:
-            InvalidInput: it is no video, holds no frame, or its decoder hangs.
+            NoFrame: it holds none, or none that is wanted.
+            InvalidInput: it is no video, or its decoder hangs.
         """
         assert self._process.stdout is not None
         count = 0
@@ -111,7 +116,7 @@ class VideoDecoder:
         if not count:
             self._process.wait()
             self._listener.join()
-            raise InvalidInput(f"{self._path}: {self._why_nothing()}")
+            raise self._why_nothing()
 
     def _next_time(self) -> float | None:
         # A message may be a little behind its frame.
@@ -150,19 +155,21 @@ class VideoDecoder:
                 self._process.kill()
             time.sleep(0.5)
 
-    def _why_nothing(self) -> str:
+    def _why_nothing(self) -> InvalidInput:
         said = "\n".join(self._said)
         if "matches no streams" in said or "does not contain any stream" in said:
-            return "holds no pictures, only sound or nothing; name a video."
+            return InvalidInput(
+                f"{self._path}: holds no pictures, only sound or nothing; name a video."
+            )
         if "Video:" in said and not self._process.returncode:
-            return "holds no frame that can be shown; name another video."
+            return NoFrame(f"{self._path}: holds no frame that can be shown; name another video.")
         reasons = [_ADDRESS.sub("", line) for line in self._said if line.startswith("[")]
         reason = one_line(reasons[-1], 120) if reasons else "ffmpeg does not say why"
         if "not on whitelist" in said:
             reason = "its format is none of a video"
-        return (
-            f"is no video that ffmpeg can read ({reason}); convert it to MP4, or name a folder of "
-            "PNG or JPEG pictures."
+        return InvalidInput(
+            f"{self._path}: is no video that ffmpeg can read ({reason}); convert it to MP4, or "
+            "name a folder of PNG or JPEG pictures."
         )
 
 

@@ -1,0 +1,91 @@
+"""Mattes, their rims, and networks that users bring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pegasus_runtime.errors import InvalidInput
+from tests.onnx_file import write_pixel_network
+from trainer.preprocess.matte import keep_person, refine
+from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser, PortraitMatte
+from trainer.preprocess.parts import unmixed
+
+SIDE = 256
+OWN, BEHIND = np.array([180, 120, 90]), np.array([40, 70, 200])
+
+
+def disc(side: int, radius: float, soft: float = 1.0) -> np.ndarray:
+    """A matte of a disc with a few teeth at its edge."""
+    y, x = np.mgrid[:side, :side] + 0.5 - side / 2
+    edge = side * radius * (1 + 0.06 * np.sin(9 * np.arctan2(y, x)))
+    return np.clip((edge - np.hypot(x, y)) / soft + 0.5, 0, 1).astype(np.float32)
+
+
+def picture_of(matte: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, 3, (*matte.shape, 3))
+    mixed = matte[..., None] * OWN + (1 - matte[..., None]) * BEHIND + noise
+    return mixed.clip(0, 255).astype(np.uint8)
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> float:
+    one, other = first > 0.5, second > 0.5
+    return float((one & other).sum() / (one | other).sum())
+
+
+def test_a_coarse_matte_finds_the_picture_s_edges() -> None:
+    truth = disc(SIDE, 0.3)
+    # As a network gives it: round, small and soft.
+    small = cv2.resize(truth, (48, 48), interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(small, (0, 0), 1.5)
+    plain = cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    found = refine(picture_of(truth), coarse)
+    assert found.shape == (SIDE, SIDE) and 0 <= found.min() <= found.max() <= 1
+    assert iou(found, truth) > 0.985 and iou(found, truth) > iou(plain, truth)
+    assert np.abs(found - truth).mean() < 0.5 * np.abs(plain - truth).mean()
+
+
+def test_other_people_are_left_out() -> None:
+    matte = disc(SIDE, 0.2)
+    two = np.maximum(np.roll(matte, -70, axis=1), np.roll(matte, 70, axis=1))
+    angle = np.linspace(0, 2 * np.pi, 478)
+    places = np.column_stack([58 + 20 * np.cos(angle), 128 + 20 * np.sin(angle)])
+    kept = keep_person(two, places)
+    assert iou(kept, np.roll(matte, -70, axis=1)) > 0.99 and kept[:, 140:].max() == 0
+
+
+def test_background_is_taken_off_the_rim() -> None:
+    alpha = disc(SIDE, 0.3, soft=6.0)
+    picture = picture_of(alpha)
+    # The matte believes that more is the person's than is.
+    found = unmixed(picture, disc(SIDE, 0.3, soft=2.0))
+    rim = (alpha > 0.55) & (alpha < 0.95)
+    before, after = (np.abs(p[rim].astype(float) - OWN).mean() for p in (picture, found))
+    assert after < 0.35 * before
+    for still in (slice(0, 20), slice(120, 136)):
+        assert (found[still, still] == picture[still, still]).all()
+
+
+def test_networks_of_users(tmp_path: Path) -> None:
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[:50] = (255, 0, 0)
+    matting = write_pixel_network(tmp_path / "modnet.onnx", np.array([[9.0, 0, 0]]), sigmoid=True)
+    matte = PortraitMatte(matting).estimate(picture)
+    assert matte.shape == (512, 512) and matte[:200].min() > 0.99 and matte[300:].max() < 0.01
+    weights = np.zeros((len(PARSING_CLASSES), 3))
+    weights[PARSING_CLASSES.index("hair"), 0] = 1
+    weights[PARSING_CLASSES.index("clothes"), 0] = -1
+    parsing = write_pixel_network(tmp_path / "bisenet.onnx", weights)
+    parts = FaceParser(parsing).parse(picture)
+    assert PARSING_CLASSES[parts[100, 100]] == "hair"
+    assert PARSING_CLASSES[parts[400, 100]] == "clothes"
+    with pytest.raises(InvalidInput, match="not a matte"):
+        PortraitMatte(parsing).estimate(picture)
+    with pytest.raises(InvalidInput, match="not 19 classes"):
+        FaceParser(matting).parse(picture)
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    with pytest.raises(InvalidInput, match="OpenCV cannot read it"):
+        PortraitMatte(tmp_path / "bad.onnx").estimate(picture)
