@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -123,7 +124,8 @@ def run_export_checkpoint(options: argparse.Namespace) -> int:
 def run_train(options: argparse.Namespace) -> int:
     """Train an avatar, evaluate it on held-out frames and write it."""
     from trainer.engine.dry_run import describe, dry_run
-    from trainer.engine.train import Interrupted, train
+    from trainer.engine.stop_requests import Interrupted
+    from trainer.engine.train import train
 
     keep_freed_memory()
     # Moments that fade fall below what a processor multiplies at full speed; here, because threads
@@ -140,6 +142,11 @@ def run_train(options: argparse.Namespace) -> int:
         named = [key for key in given if key in known]
         refuse_too_little_memory(config, group.device, named)
         head = load_configured_head(config)
+        try:
+            config = _filmed(config, options, group, say)
+        except Interrupted as stopped:
+            say(str(stopped))
+            return 130
         capture = load_capture(config.data)
         # One line with what the capture is: a refusal that follows is seen at a glance.
         unused = unused_settings(config, named)
@@ -157,6 +164,36 @@ def run_train(options: argparse.Namespace) -> int:
             say(str(stopped))
             return 130
     return 0
+
+
+def _filmed(
+    config: TrainingConfig,
+    options: argparse.Namespace,
+    group: ProcessGroup,
+    say: Callable[[str], None],
+) -> TrainingConfig:
+    """With the capture of its video, if it begins with one, which the first process makes."""
+    if not config.data.video:
+        return config
+    from trainer.engine.train import make_run_folder, note_settings
+    from trainer.engine.video_capture import make_capture, with_capture
+    from trainer.preprocess.frames import open_source
+    from trainer.preprocess.progress_lines import ProgressLines
+
+    config = with_capture(config, options.out)
+    if group.is_first:
+        video = Path(config.data.video)
+        if not options.out.is_dir():
+            # What is no video leaves no folder behind.
+            open_source(video)
+        make_run_folder(options.out, config)
+        # From here on the same command goes on, and the run is one that is listed.
+        if not (options.out / CONFIG_FILE).is_file():
+            note_settings(options.out, config)
+        with ProgressLines(Console(stderr=True)) as lines:
+            make_capture(config, options.out, lines.say, partial(lines.report, video))
+    group.barrier()
+    return config
 
 
 def _taken(options: argparse.Namespace, group: ProcessGroup) -> AbstractContextManager[Any]:

@@ -18,6 +18,20 @@ class DataConfig(Settings):
         label="Data folder",
         is_path=True,
     )
+    video: str = setting(
+        "",
+        "the video that the capture is made of first; it goes into the run folder unless a data "
+        "folder is given",
+        is_path=True,
+    )
+    video_frames: int = setting(
+        400,
+        "so many frames of the video are used at most, evenly spread; 0 for all",
+        minimum=0,
+        maximum=1_000_000,
+        label="Frames of the video",
+        unit="frames",
+    )
     source: str = setting(
         "source",
         "the subject without any attribute",

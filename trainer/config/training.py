@@ -6,12 +6,14 @@ prints them. The presets in resources/presets differ from the defaults only wher
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pegasus_runtime.constraints import shown
 from trainer.config.data import DataConfig
 from trainer.config.learning import LossConfig, OptimiserConfig
 from trainer.config.model import ModelConfig, PointConfig
-from trainer.config.settings import MAX_STEPS, Settings, setting
+from trainer.config.settings import MAX_STEPS, Problem, Settings, setting
 
 MAX_SEED = 2**32 - 1
 
@@ -114,3 +116,12 @@ class TrainingConfig(Settings):
     points: PointConfig = field(default_factory=PointConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+
+    def conflicts(self) -> Iterator[Problem]:
+        """What is made of a video has the free head."""
+        if self.head and self.data.video:
+            yield Problem(
+                "head",
+                f"= {shown(self.head)}: a video is fitted with the free head; leave this or "
+                "data.video empty.",
+            )

@@ -14,6 +14,7 @@ from trainer.engine.checkpoints import read_newest
 from trainer.engine.models import saved_state
 from trainer.engine.resume import load_configured_head, refuse_other_run
 from trainer.engine.train_state import TrainContext
+from trainer.engine.video_capture import with_capture
 
 
 def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
@@ -31,6 +32,7 @@ def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
     config = load_config(
         TrainingConfig, run_dir / "config.yaml", [f"head={head}"] if head is not None else []
     )
+    config = with_capture(config, run_dir)
     saved = read_newest(run_dir)
     if saved is None:
         raise InvalidInput(f"{run_dir}: has saved nothing yet; wait for the first checkpoint.")

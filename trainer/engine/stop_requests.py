@@ -34,6 +34,10 @@ def was_interrupted() -> bool:
     return signal.SIGINT in _signals
 
 
+class Interrupted(Exception):
+    """A run was asked to stop, and what it has done is saved."""
+
+
 class StopRequests:
     """Whether this process was asked to stop."""
 

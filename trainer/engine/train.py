@@ -32,13 +32,10 @@ from trainer.engine.previews import preview_frames, write_preview
 from trainer.engine.recovery import Recovery
 from trainer.engine.resume import identity, refuse_other_run
 from trainer.engine.run_logger import RunLogger
-from trainer.engine.stop_requests import StopRequests, stop_requests
+from trainer.engine.stop_requests import Interrupted, StopRequests, stop_requests
 from trainer.engine.train_state import TrainContext, TrainState
+from trainer.engine.video_capture import as_asked
 from trainer.environment import made_with
-
-
-class Interrupted(Exception):
-    """The training was asked to stop and has saved a checkpoint."""
 
 
 def train(
@@ -82,7 +79,7 @@ def train(
     use_threads(config.threads)
     say = say if group.is_first else lambda _: None
     if group.is_first:
-        _make_folder(run_dir, config)
+        make_run_folder(run_dir, config)
     with hold(run_dir) if group.is_first else nullcontext() as lock:
         avatar = _learn(config, capture, head, run_dir, resume, group, lock, say)
         return finish(avatar, config, capture, run_dir, say) if group.is_first else avatar
@@ -110,10 +107,10 @@ def _learn(
                     f"no VGG-19 weights in {asset_folder()}: trained without the feature loss"
                 )
             _Loop(context, state, run_dir, checkpoints, group, stop, lock, logger).run(first)
-    return state.avatar(_provenance(config, capture))
+    return state.avatar(provenance_of(config, capture.num_training))
 
 
-def _make_folder(run_dir: Path, config: TrainingConfig) -> None:
+def make_run_folder(run_dir: Path, config: TrainingConfig) -> None:
     """Make the run folder, without what a killed training has left half-written in it."""
     folders = (run_dir, run_dir / "previews", run_dir / "checkpoints")
     try:
@@ -126,10 +123,10 @@ def _make_folder(run_dir: Path, config: TrainingConfig) -> None:
     output_file(finished_path(config, run_dir))
 
 
-def _note_settings(run_dir: Path, config: TrainingConfig) -> None:
+def note_settings(run_dir: Path, config: TrainingConfig) -> None:
     """Write what the run is made with, once nothing speaks against it any more."""
     with replace_file(run_dir / "config.yaml") as partial:
-        partial.write_text(to_yaml(config), "utf-8")
+        partial.write_text(to_yaml(as_asked(config, run_dir)), "utf-8")
     with replace_file(run_dir / "made_with.json") as partial:
         partial.write_text(json.dumps(made_with(), indent=1), "utf-8")
 
@@ -147,7 +144,7 @@ def _begin(
     group.barrier()
     if saved is None:
         if group.is_first:
-            _note_settings(run_dir, config)
+            note_settings(run_dir, config)
             start = new_state(replace(context, device=torch.device("cpu")))
             checkpoints.put_aside()
             checkpoints.save(0, {**start.snapshot(), **identity(context)})
@@ -162,7 +159,7 @@ def _begin(
         refuse_other_data(saved["data"], capture, config.data.folder)
     state = _restored(context, saved)
     if group.is_first:
-        _note_settings(run_dir, config)
+        note_settings(run_dir, config)
     return state, int(saved["step"])
 
 
@@ -248,15 +245,16 @@ class _Loop:
         raise Interrupted(f"stopped after step {step}; the same command goes on from there")
 
 
-def _provenance(config: TrainingConfig, capture: Capture) -> dict[str, Any]:
+def provenance_of(config: TrainingConfig, num_frames: int) -> dict[str, Any]:
+    """What an avatar says of the training that made it with so many frames."""
     settings = asdict(config)
     # An avatar is given away, and where its maker keeps files is nobody's business.
-    for name in ("folder", "pairs"):
+    for name in ("folder", "pairs", "video"):
         settings["data"][name] = Path(settings["data"][name]).name
     for name in ("start_from", "head"):
         settings[name] = Path(settings[name]).name
     return {
         "made_by": "trainer train",
         "config": settings,
-        "num_training_frames": capture.num_training,
+        "num_training_frames": num_frames,
     }

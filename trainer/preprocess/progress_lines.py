@@ -45,8 +45,8 @@ class ProgressLines:
         """Show that a video is at a step, with so much of all its work done."""
         now = time.monotonic()
         begun, before = self._began.setdefault(video, (now, share))
-        left = time_left(now - begun, before, share)
-        facts = f"{step}, {left} left" if left else step
+        left = _in_words(seconds_left(now - begun, before, share))
+        facts = f"{step}, {left}" if left else step
         if self._console.is_terminal:
             if video not in self._tasks:
                 self._tasks[video] = self._bar.add_task(video.name, total=1.0, facts="")
@@ -62,8 +62,8 @@ class ProgressLines:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def time_left(seconds: float, before: float, share: float) -> str:
-    """What is still to be waited for, empty as long as nobody can tell.
+def seconds_left(seconds: float, before: float, share: float) -> float | None:
+    """What is still to be waited for, None as long as nobody can tell.
 
     Args:
         seconds: since the first report.
@@ -71,6 +71,11 @@ def time_left(seconds: float, before: float, share: float) -> str:
         share: that is done now.
     """
     if share - before < 0.01 or seconds < 1:
+        return None
+    return round(seconds * (1 - share) / (share - before), 1)
+
+
+def _in_words(left: float | None) -> str:
+    if left is None:
         return ""
-    left = seconds * (1 - share) / (share - before)
-    return f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min"
+    return f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left"

@@ -1,0 +1,149 @@
+"""A training that begins with a video: a capture is made of it first, in the run's folder.
+
+1. `with_capture` says where the capture is and who is learned; a run folder that is carried about
+   takes it along, so the run's config.yaml names neither (`as_asked`).
+2. `make_capture` runs the steps of `trainer.preprocess` there and tells how far they are in the
+   run's events. It can be stopped like the training, and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from pegasus_runtime.errors import InvalidInput, one_line
+from pegasus_runtime.run_lock import hold
+from trainer.config.data import DataConfig
+from trainer.config.training import TrainingConfig
+from trainer.data.capture_folder import PARAMETERS_FILE
+from trainer.engine.event_log import EVENTS_FILE
+from trainer.engine.stop_requests import Interrupted, stop_requests
+from trainer.preprocess.frames import FrameSource, Selection, open_source
+from trainer.preprocess.progress_lines import seconds_left
+from trainer.preprocess.steps import Options
+from trainer.preprocess.video import Report, preprocess_video, subject_name
+
+CAPTURE_FOLDER = "capture"
+"""of the run folder"""
+WORDS = {
+    "faces": "Reading the video",
+    "landmarks": "Following the face",
+    "crop": "Cutting out the head",
+    "matte": "Separating the person from the background",
+    "hair": "Finding the hair",
+    "fit": "Fitting the head",
+    "parts": "Telling skin, hair and clothes apart",
+    "filter": "Leaving out frames that are no good",
+    "layout": "Writing the frames",
+}
+"""what people are told of each step"""
+_TELL_EVERY_S = 0.5
+"""More often the events grow longer; less often a progress bar jerks."""
+_SMALLEST_CROP, _LARGEST_CROP = 512, 2048
+"""Side of the pictures: smaller ones have coarse edges, even where fewer pixels are learned."""
+
+
+def with_capture(config: TrainingConfig, run_dir: Path) -> TrainingConfig:
+    """The same training with the folder and the person of the capture that its video becomes."""
+    data, usual = config.data, DataConfig()
+    if not data.video:
+        return config
+    folder = data.folder or str((run_dir / CAPTURE_FOLDER).absolute())
+    source = subject_name(Path(data.video)) if data.source == usual.source else data.source
+    return replace(config, data=replace(data, folder=folder, source=source))
+
+
+def as_asked(config: TrainingConfig, run_dir: Path) -> TrainingConfig:
+    """The opposite of `with_capture`: what a run keeps as its settings."""
+    data, usual = config.data, DataConfig()
+    given = replace(config, data=replace(data, folder=usual.folder, source=usual.source))
+    return given if data.video and with_capture(given, run_dir) == config else config
+
+
+def frame_options(config: TrainingConfig, source: FrameSource) -> Options:
+    """Which frames of a video are used, and how large they are cut out."""
+    most = config.data.video_frames
+    size = min(max(config.data.image_size, _SMALLEST_CROP), _LARGEST_CROP)
+    if not most:
+        return Options(size=size)
+    # Only a frame tells how many there are a second.
+    source.samples(1)
+    count = source.estimated_count(Selection())
+    return Options(every=max(-(-count // most), 1), limit=most, size=size)
+
+
+def make_capture(
+    config: TrainingConfig, run_dir: Path, say: Callable[[str], None], report: Report
+) -> None:
+    """Make the capture of a training's video, or go on with it.
+
+    Args:
+        config: as `with_capture` gives it.
+        run_dir: the run folder, which is there.
+        say: takes what people are told, whole lines.
+        report: called with the name of the step and the share of all work that is done.
+
+    Raises:
+        Interrupted: the run was asked to stop.
+        FileNotFoundError: the video is not there, and neither is its capture.
+        InvalidInput: the video cannot be used, or the folder not be written.
+    """
+    video, folder = Path(config.data.video), Path(config.data.folder)
+    is_made = (folder / config.data.source / PARAMETERS_FILE).is_file()
+    if is_made and not video.exists():
+        say(f"{video}: is not there any more; the frames that were made of it are used.")
+        return
+    events = _Events(run_dir)
+    with hold(run_dir), stop_requests(run_dir) as stop:
+
+        def tell(step: str, share: float) -> None:
+            events.tell(step, share)
+            report(step, share)
+            if stop.is_set:
+                raise Interrupted(
+                    f"stopped while the video is read ({WORDS.get(step, step).lower()}); the same "
+                    "command goes on from there"
+                )
+
+        try:
+            summary = preprocess_video(
+                video, folder, frame_options(config, open_source(video)), tell
+            )
+        except (InvalidInput, OSError) as error:
+            events.fail(one_line(str(error), 2000))
+            raise
+    for note in summary.notes:
+        say(note)
+    used = summary.num_frames - summary.num_left_out
+    say(f"{video.name}: {used} of {summary.num_frames} frames are learned, in {summary.folder}")
+
+
+class _Events:
+    """Lines of the run's event log that tell of no training step: the log drops them with it."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / EVENTS_FILE
+        self._begun: tuple[float, float] | None = None
+        self._told = ("", 0.0)
+
+    def tell(self, step: str, share: float) -> None:
+        """How far it is; not every time that it is called."""
+        now = time.monotonic()
+        self._begun = self._begun or (now, share)
+        if step == self._told[0] and now - self._told[1] < _TELL_EVERY_S:
+            return
+        self._told = (step, now)
+        left = seconds_left(now - self._begun[0], self._begun[1], share)
+        words = WORDS.get(step, step)
+        self._write({"preparing": words, "share": round(share, 4), "seconds_left": left})
+
+    def fail(self, reason: str) -> None:
+        """Why there is nothing to train on."""
+        self._write({"failed": reason})
+
+    def _write(self, event: dict[str, object]) -> None:
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(event) + "\n")
