@@ -26,7 +26,7 @@ class HelpMenu:
         menu = window.menuBar().addMenu("&Help")
         self.shortcuts = menu.addAction("&Keys and mouse", self.show_shortcuts)
         self.shortcuts.setShortcut(QKeySequence("F1"))
-        self.about = menu.addAction("&About", self.show_about)
+        menu.addAction("&About", self.show_about)
 
     def show_shortcuts(self) -> QMessageBox:
         """A list of every key, read from the menus, so that it is never out of date."""

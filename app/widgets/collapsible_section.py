@@ -51,10 +51,6 @@ class CollapsibleSection(QWidget):
         """Show a word after the title."""
         self._button.setText(f"{self.title}   {note}" if note else self.title)
 
-    def add_header_widget(self, widget: QWidget) -> None:
-        """Put a small button at the right of the title."""
-        self._header.addWidget(widget)
-
     def is_open(self) -> bool:
         """Whether the body is shown."""
         return self._button.isChecked()

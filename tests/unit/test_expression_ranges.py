@@ -28,7 +28,6 @@ HEAD = pr.load_free_head()
 NAMES = HEAD.expression_names
 RANGES = expression_ranges(HEAD)
 CONTROLS = [*single_controls(NAMES, RANGES), *combined_controls(NAMES, RANGES)]
-MOUTH_WIDTH = 0.2
 UPPER_LIPS, LOWER_LIPS = [61, 62, 63], [67, 66, 65]
 
 

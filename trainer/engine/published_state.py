@@ -24,11 +24,10 @@ from pegasus_runtime.model.networks import ConditionedNetworks
 from pegasus_runtime.raster import rasterize, render_points, visible_points
 from trainer.data.dataset import TrainingFrame
 from trainer.engine.distributed import ProcessGroup
-from trainer.engine.train_state import TrainContext, cosine_share
+from trainer.engine.train_state import TrainContext, TrainState
 from trainer.init.published_start import start_avatar, untrained_avatar
 from trainer.losses.geometry import eikonal, eikonal_samples, head_targets, supervise_deformer
 from trainer.losses.image import CHANNELS, composite_over_white, image_losses, make_targets
-from trainer.losses.perceptual import find_feature_loss
 
 _GROWTH_SEED = 7_368_787
 _POINTS, _LATENTS = "points", "latents"
@@ -46,11 +45,12 @@ class _Parameters(nn.Module):
         self.points = nn.Parameter(avatar.points.to(device))
 
 
-class PublishedState:
-    """An avatar in training with Adam's moments; see `train_state.TrainState`."""
+class PublishedState(TrainState):
+    """An avatar in training with Adam's moments."""
 
     def __init__(self, context: TrainContext, avatar: PublishedAvatar) -> None:
-        self._context, self._avatar = context, avatar
+        super().__init__(context)
+        self._avatar = avatar
         device, capture = context.device, context.capture
         canonical = make_canonical_head(
             avatar.head, avatar.canonical_expression, avatar.canonical_jaw_rad
@@ -58,9 +58,7 @@ class PublishedState:
         self._canonical, self._head = canonical.to(device), avatar.head.to(device)
         self._shape = capture.shape.to(device)
         self._variance = capture.variance_expression.to(device)
-        self._features = find_feature_loss(device) if context.config.losses.vgg else None
         self._radius = avatar.radius
-        self.rate_scale = 1.0
         self._module = _Parameters(avatar, device)
         self._seen = self._nothing_seen()
         groups = {
@@ -96,24 +94,12 @@ class PublishedState:
         return self._optimiser
 
     @property
-    def has_features(self) -> bool:
-        return self._features is not None
-
-    @property
-    def device(self) -> torch.device:
-        return self._context.device
-
-    @property
     def num_points(self) -> int:
         return len(self._module.points)
 
     @property
     def radius(self) -> float:
         return self._radius
-
-    @property
-    def rates(self) -> dict[str, float]:
-        return {group["name"]: float(group["lr"]) for group in self._optimiser.param_groups}
 
     def losses(
         self, frame: TrainingFrame, generator: torch.Generator, step: int
@@ -144,26 +130,9 @@ class PublishedState:
     def note(self, seen: Tensor, share: int) -> None:
         self._seen |= seen
 
-    def set_rates(self, step: int, epoch: float) -> None:
-        """A half cosine from the configured to the final share."""
-        config = self._context.config
-        rates = config.optimiser
-        share = cosine_share(step, config.steps, rates.final_share)
-        for group in self._optimiser.param_groups:
-            waits = group["name"] == _LATENTS and epoch < rates.latents_from_epoch
-            base = 0.0 if waits else float(getattr(rates, group["name"]))
-            group["lr"] = base * share * self.rate_scale
-
-    def optimizer_step(self) -> bool:
-        """One step of Adam; False, with nothing changed, where the gradients are not finite."""
-        params = [p for p in self._module.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
-        if not bool(torch.isfinite(norm)):
-            return False
-        if self._context.config.optimiser.clip_norm > 0:
-            nn.utils.clip_grads_with_norm_(params, self._context.config.optimiser.clip_norm, norm)
-        self._optimiser.step()
-        return True
+    def _base_rate(self, name: str, epoch: float) -> float:
+        waits = name == _LATENTS and epoch < self._context.config.optimiser.latents_from_epoch
+        return 0.0 if waits else super()._base_rate(name, epoch)
 
     def share(self, group: ProcessGroup) -> None:
         """Add up what all processes have seen."""

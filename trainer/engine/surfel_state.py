@@ -20,11 +20,10 @@ from trainer.data.dataset import TrainingFrame
 from trainer.engine.densification import SurfelStatistics, grown, kept
 from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, new_networks
-from trainer.engine.train_state import TrainContext, cosine_share
+from trainer.engine.train_state import TrainContext, TrainState
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
-from trainer.losses.perceptual import FeatureLoss, find_feature_loss
 from trainer.refine.outliers import without_outliers
 
 _GROWTH_SEED = 7_368_787
@@ -47,18 +46,14 @@ class _Probe:
     """(N, 2)"""
 
 
-class SurfelState:
-    """A person's surfels with Adam's moments; see `train_state.TrainState`."""
+class SurfelState(TrainState):
+    """A person's surfels with Adam's moments."""
 
     def __init__(self, context: TrainContext, cloud: SurfelCloud) -> None:
-        self._context = context
+        super().__init__(context)
         self._head = context.head.to(context.device)
         self._shape = context.capture.shape.to(context.device)
         self._posed: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
-        self._features: FeatureLoss | None = None
-        if context.config.losses.vgg:
-            self._features = find_feature_loss(context.device)
-        self.rate_scale = 1.0
         self._cloud = cloud.to(context.device)
         self._optimiser = self._new_optimiser()
         self.statistics = self._no_statistics()
@@ -91,14 +86,6 @@ class SurfelState:
         return self._optimiser
 
     @property
-    def has_features(self) -> bool:
-        return self._features is not None
-
-    @property
-    def device(self) -> torch.device:
-        return self._context.device
-
-    @property
     def num_points(self) -> int:
         return sum(len(each) for each in self._cloud.all_sets())
 
@@ -106,10 +93,6 @@ class SurfelState:
     def radius(self) -> float:
         """Median standard deviation, in units of the head."""
         return float(self._cloud.source.learned["log_radius"].detach().median().exp())
-
-    @property
-    def rates(self) -> dict[str, float]:
-        return {group["name"]: float(group["lr"]) for group in self._optimiser.param_groups}
 
     def losses(
         self, frame: TrainingFrame, generator: torch.Generator, step: int
@@ -165,26 +148,6 @@ class SurfelState:
             part = gradient[first : first + len(each)]
             self.statistics[each].add(part * share)
             first += len(each)
-
-    def set_rates(self, step: int, epoch: float) -> None:
-        """A half cosine from the configured to the final share."""
-        config = self._context.config
-        share = cosine_share(step, config.steps, config.optimiser.final_share)
-        for group in self._optimiser.param_groups:
-            # Settings of a run that goes on may be other ones than at its beginning.
-            base = float(getattr(config.optimiser, group["name"]))
-            group["lr"] = base * share * self.rate_scale
-
-    def optimizer_step(self) -> bool:
-        """One step of Adam; what a frame did not show has no gradient and stays."""
-        params = [p for p in self._cloud.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
-        if not bool(torch.isfinite(norm)):
-            return False
-        if self._context.config.optimiser.clip_norm > 0:
-            nn.utils.clip_grads_with_norm_(params, self._context.config.optimiser.clip_norm, norm)
-        self._optimiser.step()
-        return True
 
     def share(self, group: ProcessGroup) -> None:
         """Add up what all processes have noted."""

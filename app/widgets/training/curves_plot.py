@@ -52,7 +52,6 @@ class CurvesPlot(QWidget):
         self.plot.addItem(self._values, ignoreBounds=True)
         self._items: dict[tuple[str, str], pg.PlotDataItem] = {}
         self._names: list[str] = []
-        self._is_log = False
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plot)
@@ -78,7 +77,6 @@ class CurvesPlot(QWidget):
 
     def set_lines(self, lines: list[Line], smoothing: int, is_log: bool) -> None:
         """Show these curves, each value the mean of so many."""
-        self._is_log = is_log
         # The theme may be another one by now.
         self.show_colours()
         self.plot.setLogMode(False, is_log)
