@@ -286,6 +286,7 @@ def test_ended_by_the_system_it_closes_unasked_and_keeps_what_was_done(name, win
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.slow
 def test_after_a_kill_the_next_editor_offers_what_was_there(qtbot, open_window, avatar_file):
     killed = subprocess.Popen(
         [sys.executable, "-c", EDITOR, str(avatar_file)],

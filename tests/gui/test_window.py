@@ -295,6 +295,7 @@ def test_the_window_grabbed_holds_the_picture(qtbot, window):
     assert max(sum(colour[:3]) for colour in region) > 90
 
 
+@pytest.mark.slow
 def test_screenshot_command(avatar_file, tmp_path, qapp):
     import subprocess
     import sys

@@ -26,6 +26,8 @@ from pegasus_runtime.head import load_head, load_landmarks, write_head
 from pegasus_runtime.head.head_file import HEADER_KEY
 from tests.factories import published_avatar
 
+pytestmark = pytest.mark.slow
+
 MAX_SECONDS = 30.0
 """Of one file, on a machine that does much else."""
 MAX_GROWTH = 1 << 30
@@ -214,7 +216,6 @@ def test_landmarks(golden: Path, fuzz_seeds: range, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.slow
 def test_checkpoints(golden: Path, fuzz_seeds: range, tmp_path: Path) -> None:
     run, reference = tmp_path / "run", golden / "reference_a"
     shutil.copytree(reference / "checkpoints", run, copy_function=shutil.copy)

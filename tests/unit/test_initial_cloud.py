@@ -100,6 +100,7 @@ def test_nothing_stands_before_skin_that_is_seen(head: Head, canonical: Canonica
 
 
 @pytest.mark.parametrize("steepness", [1.0, 5.0])
+@pytest.mark.slow
 def test_a_hull_has_no_holes_however_steep_its_distance(
     canonical: CanonicalHead, steepness: float
 ) -> None:

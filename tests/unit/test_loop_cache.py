@@ -14,6 +14,8 @@ PROGRAM = """
 import sys
 from pegasus_runtime.cpu.jit import njit
 
+pytestmark = pytest.mark.slow
+
 @njit(cache=True)
 def add(a, b):
     return a + b
@@ -41,7 +43,6 @@ def run(program: Path, **environment: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.slow
 def test_damaged_files_are_compiled_again(program: Path, tmp_path: Path) -> None:
     keep = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(program, **keep) == "5 2.5 0"

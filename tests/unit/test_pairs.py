@@ -125,6 +125,7 @@ def test_a_folder_of_pairs_that_is_none_is_refused_before_any_step(
         load_capture(replace(data, pairs=str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_how_both_are_worn(folder: Path, tmp_path: Path) -> None:
     config = config_for(folder, folder)
     (tmp_path / "previews").mkdir()

@@ -24,6 +24,8 @@ from trainer.engine.surfel_state import SurfelState
 from trainer.engine.train import train
 from trainer.engine.train_state import TrainContext
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 
@@ -225,7 +227,6 @@ def _tensors(avatar: SurfelAvatar) -> dict[str, Tensor]:
     return tensors_of(avatar.wardrobe, avatar.states, avatar.light)
 
 
-@pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on_to_the_bit(
     config: TrainingConfig, capture: Capture, head: Head, tmp_path: Path
 ) -> None:
@@ -246,7 +247,6 @@ def test_a_training_that_was_stopped_goes_on_to_the_bit(
     assert whole.provenance["scores"].keys() == {"source", "hat_b", "nose_a"}
 
 
-@pytest.mark.slow
 def test_another_training_begins_with_what_an_earlier_one_learned(
     config: TrainingConfig, capture: Capture, head: Head, tmp_path: Path
 ) -> None:

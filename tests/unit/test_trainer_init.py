@@ -26,6 +26,8 @@ from trainer.engine.train import train
 from trainer.engine.train_state import TrainContext
 from trainer.losses.perceptual import FeatureLoss, find_feature_loss
 
+pytestmark = pytest.mark.slow
+
 PRESETS = Path(__file__).resolve().parents[2] / "resources" / "presets"
 
 

@@ -30,6 +30,8 @@ from trainer.engine.surfel_state import SurfelState
 from trainer.engine.train import train
 from trainer.engine.train_state import TrainContext, TrainState
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 
@@ -74,7 +76,6 @@ def _losses(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line)["losses"] for line in lines]
 
 
-@pytest.mark.slow
 def test_twenty_steps_and_resume_are_forty_steps(
     config: TrainingConfig, capture: Capture, tmp_path: Path
 ) -> None:
@@ -92,7 +93,6 @@ def test_twenty_steps_and_resume_are_forty_steps(
     assert len(_losses(run)) == 40
 
 
-@pytest.mark.slow
 def test_starting_anew_keeps_the_old_checkpoints(
     config: TrainingConfig, capture: Capture, tmp_path: Path
 ) -> None:
@@ -104,7 +104,6 @@ def test_starting_anew_keeps_the_old_checkpoints(
     assert (old / "step-00000002" / "state.pt").is_file()
 
 
-@pytest.mark.slow
 def test_pictures_that_do_not_fit_are_read_as_they_are_needed(
     config: TrainingConfig, capture: Capture, tmp_path: Path
 ) -> None:
@@ -129,7 +128,6 @@ def test_a_picture_that_breaks_later_is_named(config: TrainingConfig, tmp_path: 
         _ = frame.pictures
 
 
-@pytest.mark.slow
 def test_losses_fall(config: TrainingConfig, capture: Capture, tmp_path: Path) -> None:
     longer = replace(config, steps=120, points=replace(config.points, grow_every=1000))
     _run(longer, capture, tmp_path)
@@ -276,7 +274,6 @@ def test_an_attribute_follows_its_surfels(capture_folder: Path, capture: Capture
     assert torch.equal(module.source.triangle[attribute.region], triangles[region[olds]])
 
 
-@pytest.mark.slow
 def test_a_break_changes_no_bit_with_several_threads(
     config: TrainingConfig, capture: Capture
 ) -> None:

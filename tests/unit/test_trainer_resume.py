@@ -13,6 +13,8 @@ from pegasus_runtime.head.head_file import write_head
 from tests.factories import SIDE, other_head, write_small_capture
 from trainer.cli import main
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "checkpoint_every": 1,
     "preview_every": 1000,

@@ -73,6 +73,7 @@ for kernel, constants in ARGUMENTS.items():
 """
 
 
+@pytest.mark.slow
 def test_all_kernels_compile_without_fused_arithmetic(tmp_path: Path) -> None:
     # The interpreter runs Python that the compiler refuses.
     pytest.importorskip("triton")
