@@ -10,7 +10,7 @@ import pytest
 
 from pegasus_runtime.errors import InvalidInput
 from tests.onnx_file import write_pixel_network
-from trainer.preprocess.matte import keep_person, refine
+from trainer.preprocess.matte import follow_head, keep_person, refine
 from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser, PortraitMatte
 from trainer.preprocess.parts import unmixed
 
@@ -89,3 +89,11 @@ def test_networks_of_users(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no network")
     with pytest.raises(InvalidInput, match="OpenCV cannot read it"):
         PortraitMatte(tmp_path / "bad.onnx").estimate(picture)
+
+
+def test_mattes_of_neighbours_follow_the_head() -> None:
+    matte = disc(SIDE, 0.2)
+    before = np.random.default_rng(0).uniform(0.3, 0.6, (478, 2))
+    now = before + [0.15, -0.05]
+    moved = np.roll(matte, (round(-0.05 * SIDE), round(0.15 * SIDE)), axis=(0, 1))
+    assert iou(follow_head(matte, before, now), moved) > 0.97 > iou(matte, moved)

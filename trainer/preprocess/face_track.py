@@ -28,6 +28,8 @@ FILE = f"{OWN_FOLDER}/track.npz"
 _PART = f"{OWN_FOLDER}/track.part.npz"
 _MIN_SHARED = 0.25
 """of the box of the landmarks and that of the detector, when they are of one face"""
+_LOOK_AGAIN = 0.009
+"""of the face's size, by which two looks differ"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ class Track:
 class TrackStep:
     """Follows the face with two looks at every frame; see `face_checks`."""
 
-    name, version, after, cost = "landmarks", 1, ("faces",), 45.0
+    name, version, after, cost = "landmarks", 3, ("faces",), 45.0
     outputs = (FILE, _PART)
 
     def settings(self, options: Options) -> dict[str, Any]:
@@ -116,16 +118,17 @@ class TrackStep:
         kept = slice(take.first, take.first + count)
         present = found["present"].astype(bool)
         places = found["places"].astype(np.float32)
+        fps = scan.fps / work.options.every
         facts = np.array([*scan.size, scan.turn, take.first])
         write_arrays(
             work.folder / FILE,
             {
                 "facts": facts,
-                "fps": np.array(scan.fps / work.options.every),
+                "fps": np.array(fps),
                 "index": scan.index[kept],
                 "time_s": scan.time_s[kept],
                 "present": present,
-                "landmarks": smooth_landmarks(places, present),
+                "landmarks": smooth_landmarks(places, present, fps),
                 "blendshapes": found["blendshapes"].astype(np.float32),
                 "move": found["move"],
             },
@@ -164,8 +167,9 @@ class _Follower:
         if region.side < 8:
             return None
         found = look_twice(self._estimators, pixels, region)
-        if not self._rows["present"] or not bool(self._rows["present"][-1]):
-            # Where the detector's box lies is not exact: look again where the face is.
+        is_new = not self._rows["present"] or not bool(self._rows["present"][-1])
+        if is_new or found.move > _LOOK_AGAIN:
+            # A detector's box is not exact, and a face may have gone far: look where it is now.
             found = look_twice(
                 self._estimators, pixels, Region.of_landmarks(found.landmarks.places)
             )

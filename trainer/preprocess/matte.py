@@ -22,7 +22,11 @@ FOLDER, HAIR_FOLDER = f"{OWN_FOLDER}/matte/", f"{OWN_FOLDER}/hair/"
 _RADIUS, _EPSILON = 9, 2e-4
 """of the guided filter, in pixels of 256, and against noise in squares of 0..1"""
 _FILTER_SIDE = 256
+_STILL = (10, 109, 338, 168, 6, 33, 133, 263, 362, 127, 356, 234, 454)
+"""landmarks that no expression moves much: forehead, bridge of the nose, eye corners, temples"""
 _SURE = 0.5
+_MEDIAN_FPS = 10.0
+"""below which neighbouring frames tell nothing of one another"""
 _LOW, _HIGH = 0.12, 0.88
 """values of a refined matte that count as nothing and all: networks and filters leave a veil"""
 
@@ -96,6 +100,21 @@ def refine(picture: Bytes, coarse: FloatArray) -> FloatArray:
     return np.where(sure, large.round(), found.clip(0, 1)).astype(np.float32)
 
 
+def follow_head(coarse: FloatArray, before: FloatArray, now: FloatArray) -> FloatArray:
+    """A matte (R, R) moved, turned and scaled as a head, by its landmarks (478, 2) in 0..1."""
+    import cv2
+
+    side, still = coarse.shape[0], list(_STILL)
+    start, end = before[still] * side, now[still] * side
+    matrix, _ = cv2.estimateAffinePartial2D(start, end, method=cv2.LMEDS)
+    if matrix is None:
+        return coarse
+    moved = cv2.warpAffine(
+        coarse.astype(np.float32), matrix, (side, side), borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved)
+
+
 def keep_person(matte: FloatArray, places: FloatArray) -> FloatArray:
     """Without what does not hang together with the face of these landmarks (478, 2)."""
     import cv2
@@ -117,7 +136,7 @@ def keep_person(matte: FloatArray, places: FloatArray) -> FloatArray:
 class MatteStep:
     """The person's matte: network, median over three frames, guided filter."""
 
-    name, version, after, cost = "matte", 1, ("crop", "landmarks"), 75.0
+    name, version, after, cost = "matte", 3, ("crop", "landmarks"), 75.0
     outputs = (FOLDER,)
 
     def settings(self, options: Options) -> dict[str, Any]:
@@ -136,14 +155,14 @@ class MatteStep:
             shown = track.present[number - 1]
             return keep_person(matte, places[number - 1]) if shown else matte
 
-        _estimate(work, FOLDER, track.num_frames, network.estimate, finish, report)
+        _estimate(work, FOLDER, network.estimate, finish, report)
         return []
 
 
 class HairStep:
     """The hair's matte of the network that a user may have put into the asset folder."""
 
-    name, version, after = "hair", 1, ("crop",)
+    name, version, after = "hair", 2, ("crop", "landmarks")
     outputs = (HAIR_FOLDER,)
 
     @property
@@ -160,25 +179,25 @@ class HairStep:
         network = HairMatte.find()
         if network is None:
             return []
-        count = Track.read(work).num_frames
 
         def finish(_number: int, picture: Bytes, coarse: FloatArray) -> FloatArray:
             return refine(picture, coarse)
 
-        _estimate(work, HAIR_FOLDER, count, network.estimate, finish, report)
+        _estimate(work, HAIR_FOLDER, network.estimate, finish, report)
         return []
 
 
 def _estimate(
     work: Workspace,
     folder: str,
-    count: int,
     estimate: Callable[[Bytes], FloatArray],
     finish: Callable[[int, Bytes, FloatArray], FloatArray],
     report: Fraction,
 ) -> None:
     """Write a matte for each picture, of the median of the coarse ones around it."""
     crops, kept = work.folder / CROPS, OrderedDict[int, FloatArray]()
+    track, crop = Track.read(work), Crop.read(work)
+    places, count = crop.to_picture(track.landmarks)[..., :2] / crop.size, track.num_frames
 
     def coarse(number: int) -> FloatArray:
         if number not in kept:
@@ -187,9 +206,17 @@ def _estimate(
                 kept.popitem(last=False)
         return kept[number]
 
+    def around(number: int) -> list[FloatArray]:
+        """The coarse matte, and those beside it as they would be if the head were where it is."""
+        own, now = coarse(number), places[number - 1]
+        near = [n for n in (number - 1, number + 1) if 1 <= n <= count]
+        is_far = track.fps < _MEDIAN_FPS
+        if is_far or len(near) < 2 or not track.present[[n - 1 for n in (number, *near)]].all():
+            return [own]
+        return [own, *(follow_head(coarse(n), places[n - 1], now) for n in near)]
+
     missing = missing_pictures(work.folder / folder, count)
     for done, number in enumerate(missing, start=count - len(missing) + 1):
-        around = [coarse(n) for n in (number - 1, number, number + 1) if 1 <= n <= count]
-        matte = finish(number, read_picture(crops, number), np.median(around, axis=0))
+        matte = finish(number, read_picture(crops, number), np.median(around(number), axis=0))
         save_picture(work.folder / folder / f"{number}.png", (matte * 255).round().astype(np.uint8))
         report(done / count)

@@ -87,7 +87,7 @@ class SkinColours:
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 1, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
+    name, version, after, cost = "parts", 2, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
     outputs = ("image/", "mask/", "semantic/", NAMES_FILE)
 
     def settings(self, options: Options) -> dict[str, Any]:
@@ -191,9 +191,10 @@ class _PartsMaker:
         centre, width = outline[:, 0].mean(), np.ptp(outline[:, 0])
         above = rows < places[groups.CHIN, 1]
         beside = np.abs(columns - centre) < _HEAD_WIDTH * width
-        mark("neck", like_skin & ~above & (rows < self._neckline[number - 1]))
+        over_clothes = rows < self._neckline[number - 1]
+        mark("neck", like_skin & ~above & over_clothes)
         mark("skin", above & beside)
-        hair = self._hair(matte, distance, places, above & beside, number)
+        hair = self._hair(matte, distance, places, over_clothes & beside, number)
         mark("hair", hair)
         mark("skin", shapes["skin"] & (like_skin | ~hair))
         for name in ("eyebrows", "eyes", "lips", "mouth"):

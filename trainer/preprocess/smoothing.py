@@ -19,16 +19,19 @@ QUICK_LANDMARKS = (
     *groups.OUTER_LIPS, *groups.INNER_LIPS, *groups.RIGHT_EYE, *groups.LEFT_EYE,
     *range(groups.FIRST_IRIS, groups.NUM_LANDMARKS),
 )  # fmt: skip
-_WHOLE_WINDOW, _PART_WINDOW = 7, 5
+_WHOLE_S, _PART_S = 0.28, 0.20
+"""seconds of the windows: frames that lie farther apart show other poses, not noise"""
+_QUICK_FPS = 18.0
+"""below which the landmarks that move quickly are left as they are"""
 _QUICK_KERNEL = np.array([0.08, 0.84, 0.08])
 
 
-def smooth_landmarks(places: FloatArray, present: npt.NDArray[np.bool_]) -> FloatArray:
+def smooth_landmarks(places: FloatArray, present: npt.NDArray[np.bool_], fps: float) -> FloatArray:
     """Landmarks (N, 478, 3) of present frames (N,), each run of them smoothed on its own."""
     smoothed = places.copy()
     for first, last in runs(present):
         if last - first >= 3:
-            smoothed[first:last] = _smooth_run(places[first:last])
+            smoothed[first:last] = _smooth_run(places[first:last], fps)
     return smoothed
 
 
@@ -38,15 +41,17 @@ def runs(present: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def _smooth_run(places: FloatArray) -> FloatArray:
+def _smooth_run(places: FloatArray, fps: float) -> FloatArray:
     mean = places.mean(axis=0)
     centre, scale, angle = _similarity(places, mean)
     motion = np.column_stack([centre, np.log(scale), np.unwrap(angle)])
     within = _undo(places, centre, scale, angle)
-    steady = _savitzky_golay(within, _PART_WINDOW)
+    steady = _savitzky_golay(within, round(_PART_S * fps))
     quick = list(QUICK_LANDMARKS)
-    steady[:, quick] = _convolved(within[:, quick], _QUICK_KERNEL)
-    moved = _savitzky_golay(motion, _WHOLE_WINDOW)
+    steady[:, quick] = within[:, quick]
+    if fps > _QUICK_FPS:
+        steady[:, quick] = _convolved(within[:, quick], _QUICK_KERNEL)
+    moved = _savitzky_golay(motion, round(_WHOLE_S * fps))
     return _redo(steady, moved[:, :2], np.exp(moved[:, 2]), moved[:, 3]).astype(np.float32)
 
 
@@ -85,10 +90,12 @@ def _turned(flat: FloatArray, angle: FloatArray) -> FloatArray:
 def _savitzky_golay(rows: FloatArray, window: int) -> FloatArray:
     from scipy.signal import savgol_filter
 
-    window = min(window, len(rows) - (len(rows) + 1) % 2)
-    if window < 3:
+    longest = min(window, len(rows))
+    odd = longest - (longest + 1) % 2
+    # Through three places goes a parabola of its own.
+    if odd <= 3:
         return np.array(rows)
-    return np.asarray(savgol_filter(rows, window, min(2, window - 1), axis=0))
+    return np.asarray(savgol_filter(rows, odd, 2, axis=0))
 
 
 def _convolved(rows: FloatArray, kernel: FloatArray) -> FloatArray:
