@@ -28,10 +28,14 @@ class TrainingPreset:
     is_of_video: bool = False
     """whether it begins with a video, which is made a capture of first"""
 
+    def config(self) -> TrainingConfig:
+        """The whole training."""
+        with as_file(files("resources") / "presets" / self.file) as path:
+            return load_config(TrainingConfig, path)
+
     def values(self) -> dict[str, Any]:
         """Where the preset differs from the defaults, by key."""
-        with as_file(files("resources") / "presets" / self.file) as path:
-            values = values_of(load_config(TrainingConfig, path))
+        values = values_of(self.config())
         usual = values_of(TrainingConfig())
         return {key: value for key, value in values.items() if value != usual[key]}
 

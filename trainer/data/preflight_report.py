@@ -20,6 +20,11 @@ class Report:
     """that would train; none for a training on the processor"""
     seconds: float = 0.0
     """a rough estimate"""
+    frames: list[dict[str, str]] = field(default_factory=list)
+    """of a video: picture (JPEG as base64, with what was found drawn on it), time, and the reason
+    for which it would be left out"""
+    seconds_by_preset: dict[str, float] = field(default_factory=dict)
+    """of a video: what each preset that begins with one would take"""
 
     def refuse(self, text: str, fix: str, key: str = "") -> None:
         """Add a problem with what to do about it."""

@@ -112,27 +112,28 @@ def measure(work: Workspace, report: Fraction) -> Measures:
     sharpness = np.full(count, np.nan)
     for index in np.flatnonzero(track.present):
         picture = read_picture(work.folder / CROPS, int(index) + 1)
-        faces[index], sharpness[index] = _upright_face(picture, places[index])
+        faces[index], sharpness[index] = upright_face(picture, places[index])
         report((index + 1) / count)
     residual = np.nanmedian(fit.residuals, axis=1) * _NOMINAL / crop.size
     return Measures(
-        cut_off=np.where(track.present, _share_outside(track), np.nan),
+        cut_off=np.where(track.present, share_outside(track.landmarks, track.size), np.nan),
         sharpness=sharpness,
-        covered=_share_covered(faces),
+        covered=share_covered(faces),
         move=np.where(track.present, track.move, np.nan),
         residual=np.where(track.present, residual, np.nan),
     )
 
 
-def _share_outside(track: Track) -> Array:
-    outline = track.landmarks[:, list(groups.OVAL), :2]
-    height, width = track.size
+def share_outside(landmarks: FloatArray, size: tuple[int, int]) -> Array:
+    """(N,) share of the outline of each face (N, 478, 2 or 3) that is beyond (height, width)."""
+    outline = landmarks[:, list(groups.OVAL), :2]
+    height, width = size
     outside = (outline < 1).any(axis=2)
     outside |= (outline[..., 0] > width - 1) | (outline[..., 1] > height - 1)
     return np.asarray(outside.mean(axis=1))
 
 
-def _upright_face(picture: Bytes, places: FloatArray) -> tuple[FloatArray, float]:
+def upright_face(picture: Bytes, places: FloatArray) -> tuple[FloatArray, float]:
     """The face in grey, level and at one size and contrast, and how sharp it is."""
     import cv2
 
@@ -145,7 +146,7 @@ def _upright_face(picture: Bytes, places: FloatArray) -> tuple[FloatArray, float
     return (face - face.mean()) / max(float(face.std()), 1.0), sharpness
 
 
-def _share_covered(faces: FloatArray) -> Array:
+def share_covered(faces: FloatArray) -> Array:
     """(N,) share of the blocks of each face that differ from all that the clip usually shows."""
     usual = np.nanmedian(faces, axis=0)
     away = np.abs(faces - usual).reshape(len(faces), _BLOCKS, _FACE_SIDE // _BLOCKS, _BLOCKS, -1)

@@ -1,0 +1,107 @@
+"""Would a capture become of this video? A part of the look before a training."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from pegasus_runtime.errors import InvalidInput
+from trainer.config.presets import PRESETS
+from trainer.config.training import TrainingConfig
+from trainer.data.machine_check import estimate_seconds
+from trainer.data.preflight_report import Report
+from trainer.preprocess.look import Look, LookedAt, look
+from trainer.preprocess.video import usual_steps
+
+_BYTES_PER_FRAME = 2 << 20
+"""of a frame's crop, picture, mask and parts, at 512²"""
+_START_S = 15.0
+"""of the program and of what it reads first"""
+_GAIN = 0.5
+"""so many cores more than one are worth cores ** _GAIN while a video is prepared"""
+_USED_CORES = 8
+
+
+def check_video(config: TrainingConfig, out: Path, report: Report) -> int:
+    """Look at a training's video.
+
+    Args:
+        config: of the training.
+        out: the run's folder.
+        report: takes what is found; its device is known by now.
+
+    Returns:
+        How many frames of it would be used, 0 where nobody knows.
+    """
+    advice = "Choose another video."
+    try:
+        seen = look(Path(config.data.video))
+    except (InvalidInput, FileNotFoundError) as error:
+        report.refuse(str(error), advice)
+        return 0
+    except OSError as error:
+        report.refuse(f"{config.data.video}: cannot be read ({error.strerror or error}).", advice)
+        return 0
+    report.frames = [_as_json(one) for one in seen.shown]
+    report.notes += seen.notes
+    height, width = seen.size
+    length = f"{seen.duration_s:.0f} s, {seen.num_frames:,} frames, " if seen.num_frames else ""
+    report.facts["Video"] = f"{length}{width} × {height} px"
+    report.facts["Looked at"] = f"{seen.num_looked_at} frames, {seen.num_left_out} left out"
+    _estimate(config, seen, report)
+    used = _num_used(config, seen.num_frames)
+    _check_capture_room(used, out, report)
+    return used
+
+
+def _as_json(one: LookedAt) -> dict[str, str]:
+    import cv2
+
+    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(one.picture[..., ::-1]))
+    seconds = int(one.time_s)
+    return {
+        "picture": base64.b64encode(encoded.tobytes()).decode("ascii"),
+        "time": f"{seconds // 60}:{seconds % 60:02}",
+        "reason": one.reason,
+    }
+
+
+def _num_used(config: TrainingConfig, count: int) -> int:
+    most = config.data.video_frames
+    if not most:
+        return count
+    # One in so many, as `trainer.engine.video_capture` takes them.
+    return min(-(-count // max(-(-count // most), 1)), most) if count else most
+
+
+def _estimate(config: TrainingConfig, seen: Look, report: Report) -> None:
+    """Seconds from the start to the finished avatar, right within a factor of two."""
+    cost_s = sum(step.cost for step in usual_steps()) / 1000
+    gain = math.pow(min(os.cpu_count() or 1, _USED_CORES), _GAIN)
+
+    def whole(one: TrainingConfig) -> float:
+        prepare = cost_s * _num_used(one, seen.num_frames) / gain
+        train = estimate_seconds(one, report.num_gpus)
+        # How quick the processor is says nothing of a graphics card.
+        pace = 1.0 if report.num_gpus else seen.slowness
+        return _START_S + seen.slowness * prepare + pace * train
+
+    report.seconds = whole(config)
+    for preset in PRESETS:
+        if preset.is_of_video:
+            report.seconds_by_preset[preset.name] = whole(preset.config())
+
+
+def _check_capture_room(num_frames: int, out: Path, report: Report) -> None:
+    existing = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    size, room = num_frames * _BYTES_PER_FRAME, shutil.disk_usage(existing).free
+    if size > room:
+        report.refuse(
+            f"The frames of the video need {size / 2**20:.0f} MB, {room / 2**20:.0f} MB are free.",
+            "Free some space, or choose a folder on another disk.",
+        )

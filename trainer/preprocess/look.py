@@ -1,0 +1,233 @@
+"""A quick look at a video before anything is made of it: about one frame a second.
+
+It judges frames as `frame_filter` does, as far as that can be told without the fit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pegasus_runtime.errors import InvalidInput
+from trainer.preprocess.estimators import Bytes, DetectedFace, FaceEstimators, FloatArray, Region
+from trainer.preprocess.face_checks import MAX_MOVE, MIN_PRESENCE, check_face, find_turn
+from trainer.preprocess.frame_filter import Measures, share_covered, share_outside, upright_face
+from trainer.preprocess.frames import FrameSource, Selection, open_source
+
+NUM_SHOWN = 8
+_MOST_FRAMES, _MOST_SIDE, _NUM_TURN_SAMPLES = 45, 960, 6
+"""Frames looked at, one a second: more find more that is wrong and take longer to."""
+_TILE, _AROUND_FACE, _DOT = 208, 1.5, (90, 235, 255)
+_FEW_FRAMES = 10
+"""fewer learn no more than a photograph does"""
+_MANY = 0.3
+"""share of the looked-at frames with a second face that is worth a word"""
+_LANDMARKS_MS = 13.0
+"""of the landmark network at its quickest, on the machine that all costs were measured on"""
+
+
+@dataclass(frozen=True, eq=False)
+class LookedAt:
+    """One frame as it is shown."""
+
+    time_s: float
+    picture: Bytes
+    """(S, S, 3) RGB, what was found drawn on it"""
+    reason: str
+    """for which it would be left out; empty for none"""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What was seen."""
+
+    num_frames: int
+    """of the whole video, 0 where nobody knows"""
+    duration_s: float
+    size: tuple[int, int]
+    """(height, width), upright"""
+    num_looked_at: int
+    num_left_out: int
+    shown: tuple[LookedAt, ...]
+    notes: tuple[str, ...]
+    slowness: float
+    """time that the landmark network takes here over what it took where costs were measured"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    time_s: float
+    pixels: Bytes
+    others: int
+    """faces beside the one that is used"""
+    position: int
+    """of the used one, from 1 at the left"""
+    landmarks: FloatArray | None
+    """(478, 3)"""
+    move: float
+
+
+def look(video: Path) -> Look:
+    """Look at a video.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InvalidInput: it is no video, or shows no face.
+    """
+    source, estimators = open_source(video), FaceEstimators()
+    frames = _frames(source)
+    turn = find_turn(
+        estimators, [p for _, p in frames[:: max(len(frames) // _NUM_TURN_SAMPLES, 1)]]
+    )
+    looker = _Looker(estimators)
+    seen = [
+        looker.see(at, np.ascontiguousarray(np.rot90(pixels, turn)) if turn else pixels)
+        for at, pixels in frames
+    ]
+    if all(one.landmarks is None for one in seen):
+        raise InvalidInput(
+            f"{video.name}: no face was found in it; film a person from the front, whose face is "
+            "at least a tenth of the picture."
+        )
+    count = source.estimated_count(Selection())
+    reasons = _reasons(seen)
+    return Look(
+        num_frames=count,
+        duration_s=count / source.fps if count else 0.0,
+        size=(seen[0].pixels.shape[0], seen[0].pixels.shape[1]),
+        num_looked_at=len(seen),
+        num_left_out=len(reasons),
+        shown=_shown(seen, reasons),
+        notes=tuple(_notes(seen, reasons, turn, count)),
+        slowness=looker.quickest_ms / _LANDMARKS_MS,
+    )
+
+
+def _frames(source: FrameSource) -> list[tuple[float, Bytes]]:
+    """About one a second from the first minute, reduced as soon as they are there."""
+    import cv2
+
+    # Only a frame tells how many there are a second.
+    source.samples(1)
+    total = source.estimated_count(Selection())
+    every = max(round(source.fps), 1)
+    if total:
+        # Short ones have enough to be judged by, long ones are looked at to their end.
+        every = max(min(every, total // NUM_SHOWN), 1)
+    found = []
+    for frame in source.frames(Selection(every, _MOST_FRAMES)):
+        height, width = frame.pixels.shape[:2]
+        scale = min(_MOST_SIDE / max(height, width), 1.0)
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        pixels = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA)
+        found.append((frame.time_s, np.asarray(pixels, np.uint8)))
+    return found
+
+
+class _Looker:
+    """Finds the largest face of each picture."""
+
+    def __init__(self, estimators: FaceEstimators) -> None:
+        self._estimators = estimators
+        self.quickest_ms = np.inf
+
+    def see(self, time_s: float, pixels: Bytes) -> _Seen:
+        """What one picture shows."""
+        found = self._estimators.detect(pixels) or self._estimators.find_small(pixels)
+        faces: list[tuple[DetectedFace, FloatArray, float]] = []
+        for face in sorted(found, key=lambda face: -face.side)[:3]:
+            checked = check_face(self._estimators, pixels, face)
+            if checked.move < MAX_MOVE and checked.landmarks.presence > MIN_PRESENCE:
+                faces.append((face, checked.landmarks.places, checked.move))
+        if not faces:
+            return _Seen(time_s, pixels, 0, 1, None, np.nan)
+        used, places, move = faces[0]
+        self._measure(pixels, places)
+        position = 1 + sum(bool(face.box[0] < used.box[0]) for face, *_ in faces)
+        return _Seen(time_s, pixels, len(faces) - 1, position, places, move)
+
+    def _measure(self, pixels: Bytes, places: FloatArray) -> None:
+        began = time.perf_counter()
+        self._estimators.landmarks(pixels, Region.of_landmarks(places))
+        self.quickest_ms = min(self.quickest_ms, 1000 * (time.perf_counter() - began))
+
+
+def _reasons(seen: list[_Seen]) -> dict[int, str]:
+    """By number from 1, why frames would be left out."""
+    height, width = seen[0].pixels.shape[:2]
+    places = [np.full((478, 3), np.nan) if s.landmarks is None else s.landmarks for s in seen]
+    is_face = np.array([s.landmarks is not None for s in seen])
+    faces, sharpness = [], []
+    for one in seen:
+        face, sharp = (
+            (np.full((64, 64), np.nan, np.float32), np.nan)
+            if one.landmarks is None
+            else upright_face(one.pixels, one.landmarks)
+        )
+        faces.append(face)
+        sharpness.append(sharp)
+    outside = share_outside(np.stack(places).astype(np.float32), (height, width))
+    return Measures(
+        cut_off=np.where(is_face, outside, np.nan),
+        sharpness=np.array(sharpness),
+        covered=share_covered(np.stack(faces)),
+        move=np.array([s.move for s in seen]),
+        residual=np.where(is_face, 0.0, np.nan),
+    ).reasons()
+
+
+def _notes(seen: list[_Seen], reasons: dict[int, str], turn: int, count: int) -> list[str]:
+    notes = []
+    crowded = [one for one in seen if one.others]
+    if len(crowded) >= max(_MANY * len(seen), 1):
+        most = max(one.others for one in crowded) + 1
+        positions = [one.position for one in crowded]
+        used = max(set(positions), key=positions.count)
+        notes.append(f"{most} faces: number {used} from the left is used, the largest.")
+    if turn:
+        notes.append("It lies on its side and is turned upright.")
+    if count and count < _FEW_FRAMES:
+        notes.append(f"It has only {count} frames; twenty seconds are better.")
+    told = list(reasons.values())
+    parts = [f"{told.count(r)} of {len(seen)}: {r}" for r in dict.fromkeys(told)]
+    if parts:
+        notes.append(f"Left out of the frames looked at: {'; '.join(parts)}.")
+    return notes
+
+
+def _shown(seen: list[_Seen], reasons: dict[int, str]) -> tuple[LookedAt, ...]:
+    """Spread over the video, some of those that are left out among them."""
+    numbers = range(1, len(seen) + 1)
+    left_out = _spread([n for n in numbers if n in reasons], NUM_SHOWN // 3)
+    kept = _spread([n for n in numbers if n not in reasons], NUM_SHOWN - len(left_out))
+    return tuple(
+        LookedAt(seen[n - 1].time_s, _tile(seen[n - 1]), reasons.get(n, ""))
+        for n in sorted({*left_out, *kept})
+    )
+
+
+def _spread(numbers: list[int], most: int) -> list[int]:
+    if len(numbers) <= most:
+        return numbers
+    return [numbers[int(k)] for k in np.linspace(0, len(numbers) - 1, most)]
+
+
+def _tile(one: _Seen) -> Bytes:
+    """The face with its landmarks, or the middle of the picture without one."""
+    import cv2
+
+    height, width = one.pixels.shape[:2]
+    region = Region(width / 2, height / 2, min(height, width), 0.0)
+    if one.landmarks is not None:
+        around = Region.of_landmarks(one.landmarks)
+        region = Region(around.x, around.y, around.side * _AROUND_FACE, 0.0)
+    tile = region.cut_out(one.pixels, _TILE)
+    if one.landmarks is not None:
+        matrix = region.matrix(_TILE)
+        places = one.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+        for x, y in np.round(places * 16).astype(int):
+            cv2.circle(tile, (int(x), int(y)), 12, _DOT, -1, cv2.LINE_AA, 4)
+    return tile
