@@ -25,8 +25,9 @@ from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from tests.factories import SIDE, write_small_capture
 from trainer.config.training import DataConfig
 from trainer.data.dataset import load_capture
-from trainer.init.initial_surfels import bound_surfels, initial_wardrobe, sample_skin
+from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.mesh_sampling import on_parts
+from trainer.init.surfel_sampling import bound_surfels, sample_skin
 from trainer.synthetic.person import make_person
 
 FREE = pr.load_free_head()

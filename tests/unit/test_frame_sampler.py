@@ -19,7 +19,8 @@ YAWS = (*np.linspace(-20, 20, 60), SIDES[0], *np.linspace(-20, 20, 60), *SIDES[1
 @pytest.fixture
 def frames() -> Any:
     cameras = [Camera.orbit((0, 0, 0), 4, yaw_deg=yaw) for yaw in YAWS]
-    return [SimpleNamespace(record=SimpleNamespace(camera=camera)) for camera in cameras]
+    still = np.zeros(15, np.float32)
+    return [SimpleNamespace(record=SimpleNamespace(camera=c, pose=still)) for c in cameras]
 
 
 def _yaws(frames: Any, chosen: Any) -> set[float]:

@@ -197,7 +197,7 @@ def test_faint_and_hidden_surfels_go_and_wrong_ones_are_split() -> None:
     values = torch.ones(count, 2) * 5
     values[4, 1] = 0.0
     values[7, 0] = 50.0
-    statistics.add(values)
+    statistics.add(values, torch.ones(count, dtype=torch.bool))
     statistics.share(ProcessGroup(CPU))
     survivors = kept(each, statistics, True)
     assert survivors.tolist() == [0, 1, 3, 5, 6, 7, 8, 9]
@@ -205,9 +205,9 @@ def test_faint_and_hidden_surfels_go_and_wrong_ones_are_split() -> None:
     assert grown([statistics], [survivors], 15, 0.13)[0].tolist() == [7]
     assert len(grown([statistics], [survivors], 8, 1.0)[0]) == 0, "there is no room"
     rarely = SurfelStatistics.none(2, CPU)
-    rarely.add(torch.tensor([[20.0, 30.0], [1.0, 30.0]]))
+    rarely.add(torch.tensor([[20.0, 30.0], [1.0, 30.0]]), torch.ones(2, dtype=torch.bool))
     rarely.share(ProcessGroup(CPU))
-    statistics.add(values)
+    statistics.add(values, torch.ones(count, dtype=torch.bool))
     statistics.share(ProcessGroup(CPU))
     split = grown([statistics, rarely], [survivors, torch.arange(2)], 12, 0.2)
     assert [part.tolist() for part in split] == [[7], [0]], "by the error of a frame"

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pegasus_runtime.head.skinning import rotation_matrices
 from trainer.config.training import DataConfig
 from trainer.data.dataset import Capture, TrainingFrame
 
@@ -58,6 +59,22 @@ def spread_views(frames: list[TrainingFrame], count: int) -> list[TrainingFrame]
     return [frames[index] for index in sorted(chosen)]
 
 
+def seen_yaw_deg(frames: list[TrainingFrame]) -> float:
+    """Degrees of yaw between the outermost sides from which frames show the head."""
+    towards = -_looks(frames)
+    yaw = torch.rad2deg(torch.atan2(towards[:, 0], towards[:, 2])).sort().values
+    # The widest gap around the circle was not seen.
+    gaps = torch.cat([yaw[1:], yaw[:1] + 360]) - yaw
+    return float(360 - gaps.max())
+
+
 def _looks(frames: list[TrainingFrame]) -> torch.Tensor:
-    """(F, 3) unit directions in which the frames' cameras look."""
-    return torch.stack([torch.from_numpy(frame.record.camera.rotation[:, 2]) for frame in frames])
+    """(F, 3) unit directions in which the frames' cameras look, as the head sees them.
+
+    A head that turns before a camera that stands still shows its sides as well.
+    """
+    poses = torch.from_numpy(np.stack([frame.record.pose[:6] for frame in frames]))
+    root, neck = rotation_matrices(poses.view(-1, 2, 3)).unbind(dim=1)
+    ahead = torch.from_numpy(np.stack([f.record.camera.rotation[:, 2] for f in frames]))
+    looks: torch.Tensor = ((root @ neck).transpose(1, 2) @ ahead[:, :, None])[:, :, 0]
+    return looks

@@ -15,6 +15,9 @@ _FAINTEST = 0.03
 """Opacity below which a surfel shows nothing: a few of 255 in any picture."""
 _LEAST_WEIGHT = 0.5
 """Pixels that a surfel has covered in all frames since the last change; with less it is hidden."""
+_LEAST_FACED = 0.5
+"""Frames that it has faced; what turns away from every camera, as the back of a head does in a
+video, is not hidden: nobody has looked."""
 
 
 @dataclass
@@ -22,19 +25,19 @@ class SurfelStatistics:
     """What pictures said of one set's surfels since some came and went."""
 
     values: Tensor
-    """(N, 3): weight times error, and weight, summed over pixels and frames of all processes, and
-    how many frames that were"""
+    """(N, 4): weight times error, and weight, summed over pixels and frames of all processes; how
+    many frames that were, and how many of them it faced"""
     own: Tensor
-    """(N, 3) of this process's frames that the others do not know of yet"""
+    """(N, 4) of this process's frames that the others do not know of yet"""
 
     @classmethod
     def none(cls, count: int, device: torch.device) -> SurfelStatistics:
         """Of surfels that no picture has shown yet."""
-        return cls(*torch.zeros(2, count, 3, device=device))
+        return cls(*torch.zeros(2, count, 4, device=device))
 
-    def add(self, values: Tensor) -> None:
-        """Count one frame (N, 2)."""
-        frames = torch.ones_like(values[:, :1])
+    def add(self, values: Tensor, faces: Tensor) -> None:
+        """Count one frame (N, 2), and which surfels face its camera (N,)."""
+        frames = torch.stack([torch.ones_like(faces), faces], dim=1).to(values)
         self.own = self.own + torch.cat([values.abs(), frames], dim=1)
 
     def share(self, group: ProcessGroup) -> None:
@@ -52,6 +55,11 @@ class SurfelStatistics:
         """(N,)"""
         return self.values[:, 1]
 
+    @property
+    def faced(self) -> Tensor:
+        """(N,) frames whose cameras it faced."""
+        return self.values[:, 3]
+
 
 def kept(surfels: SurfelSet, statistics: SurfelStatistics, prune: bool) -> Tensor:
     """Indices (M,) of the surfels that stay."""
@@ -59,7 +67,8 @@ def kept(surfels: SurfelSet, statistics: SurfelStatistics, prune: bool) -> Tenso
     if not prune or not bool((statistics.weight > 0).any()):
         return everything
     opaque = torch.sigmoid(surfels.learned["opacity"].detach()) > _FAINTEST
-    stays = opaque & (statistics.weight > _LEAST_WEIGHT)
+    hidden = (statistics.weight <= _LEAST_WEIGHT) & (statistics.faced >= _LEAST_FACED)
+    stays = opaque & ~hidden
     return everything[stays] if bool(stays.any()) else everything
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -31,6 +31,9 @@ _OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
 """How many times as dear as a change of colour by one logit a change of place by one unit of the
 head is, and one of opacity by one logit: an attribute should change as few surfels as it can."""
 _PROBES = 2
+_TAUGHT_FACING = 0.2
+"""Cosine to the camera from which a surfel learns its colour: more leaves the outline unlearned,
+less leaves specks in folds."""
 
 
 @dataclass
@@ -44,6 +47,8 @@ class _Probe:
     sets: list[SurfelSet]
     values: Tensor
     """(N, 2)"""
+    faces: Tensor
+    """(N,) bool, which surfels face the camera"""
 
 
 class SurfelState(TrainState):
@@ -101,10 +106,16 @@ class SurfelState(TrainState):
         config = self._context.config.losses
         worn = self._worn(frame)
         posed, camera = self._pose(frame, worn)
+        facing = self._facing(posed, camera)
         probe = _Probe(
             self._cloud.sets(worn),
             torch.zeros(len(posed.points), _PROBES, device=self.device, requires_grad=True),
+            facing > 0,
         )
+        # A fold that is seen from its side shows what lies around it: it would be taught lashes,
+        # and show them as specks when the lid closes.
+        straight = (facing > _TAUGHT_FACING)[:, None]
+        posed = replace(posed, albedo=torch.where(straight, posed.albedo, posed.albedo.detach()))
         targets = make_targets(
             frame.pictures, self._context.capture.part_names, config, self.device
         )
@@ -145,8 +156,8 @@ class SurfelState(TrainState):
         assert gradient is not None
         first = 0
         for each in seen.sets:
-            part = gradient[first : first + len(each)]
-            self.statistics[each].add(part * share)
+            part = slice(first, first + len(each))
+            self.statistics[each].add(gradient[part] * share, seen.faces[part])
             first += len(each)
 
     def share(self, group: ProcessGroup) -> None:
@@ -280,6 +291,15 @@ class SurfelState(TrainState):
         posed = self._cloud.pose(worn, vertices, self._head.faces, states)
         rotation, translation, intrinsics = (part.to(self.device) for part in record.camera.tensors)
         return posed, (rotation, translation, intrinsics)
+
+    @staticmethod
+    @torch.no_grad()
+    def _facing(posed: PosedSurfels, camera: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """(N,) cosines to the camera."""
+        rotation, translation, _ = camera
+        away: Tensor = -(rotation @ translation) - posed.points
+        facing: Tensor = (posed.normals * away).sum(dim=1) / away.norm(dim=1)
+        return facing
 
     def _colours(self, posed: PosedSurfels) -> Tensor:
         colours: Tensor = (posed.albedo * self._cloud.light(posed.normals)).clamp(0, 1)

@@ -12,7 +12,7 @@ from pegasus_runtime.surfels.attributes import Wardrobe
 from pegasus_runtime.surfels.surfels import Surfels
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.frame_sampler import spread_views
-from trainer.init.initial_surfels import CarriedSurfels
+from trainer.init.carried_surfels import CarriedSurfels
 from trainer.init.tracked_head import sample_image
 
 _NUM_VIEWS = 40

@@ -1,0 +1,117 @@
+"""The start of a person who was filmed from the front: hair as a cap, skin without holes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.head import Head, load_free_head, pose_head
+from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.surfels.attributes import rest_corners
+from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.frame_sampler import seen_yaw_deg
+from trainer.data.images import Pictures
+from trainer.init.hair_cap import HairCap, find_hair, vertex_normals
+from trainer.init.initial_surfels import initial_wardrobe
+from trainer.init.surfel_sampling import sample_triangles
+
+SIDE, THICK = 160, 0.08
+NAMES = ("skin", "hair", "background")
+HAIR, BACKGROUND = 1, 2
+SKIN_COLOUR, HAIR_COLOUR = (200, 150, 130), (60, 40, 20)
+
+
+@pytest.fixture(scope="module")
+def head() -> Head:
+    return load_free_head()
+
+
+def filmed(head: Head, has_hair: bool) -> Capture:
+    """A head that turns by ten degrees to both sides before a camera that stands still."""
+    frames = []
+    for turn in np.radians((-10, -5, 0, 5, 10, 0, 4)):
+        pose = np.zeros(15, np.float32)
+        pose[4] = turn
+        frames.append(_frame(head, pose, has_hair))
+    return cast(
+        Capture,
+        SimpleNamespace(
+            training={"me": frames}, source="me", shape=torch.zeros(100), part_names=NAMES,
+            mean_expression=torch.zeros(50), attribute_names=(),
+        ),
+    )  # fmt: skip
+
+
+def _frame(head: Head, pose: np.ndarray, has_hair: bool) -> TrainingFrame:
+    camera = Camera.orbit((0, 0, 0.05), 5.0, fov_deg=19, image_size=(SIDE, SIDE))
+    none = torch.zeros(50)
+    vertices = pose_head(head, torch.zeros(100), none, torch.from_numpy(pose)).vertices
+    scalp = require_parts(head).on("scalp")
+    if has_hair:
+        normals = vertex_normals(vertices[head.faces], head.faces, len(vertices))
+        vertices = vertices + THICK * scalp[:, None] * normals
+    label = torch.where(scalp[head.faces].all(dim=1) & torch.tensor(has_hair), HAIR, 0).numpy()
+    flat = camera.project(vertices).numpy()
+    places = ((1 - flat[:, :2]) * SIDE / 2).round().astype(np.int32)[head.faces.numpy()]
+    parts = np.full((SIDE, SIDE), BACKGROUND, np.uint8)
+    for face in np.argsort(-flat[:, 2][head.faces.numpy()].mean(axis=1)):
+        cv2.fillConvexPoly(parts, places[face], int(label[face]))
+    colours = np.array([SKIN_COLOUR, HAIR_COLOUR, (255, 255, 255)], np.uint8)
+    mask = np.where(parts == BACKGROUND, 0, 255).astype(np.uint8)
+    pictures = Pictures(colours[parts], mask, None, None, parts)
+    record = SimpleNamespace(expression=none.numpy(), pose=pose, camera=camera)
+    return cast(TrainingFrame, SimpleNamespace(record=record, pictures=pictures))
+
+
+def hair_of(head: Head, capture: Capture) -> HairCap:
+    return find_hair(head, capture, capture.training["me"])
+
+
+def test_a_turning_head_is_seen_from_as_many_sides_as_it_turns(head: Head) -> None:
+    assert seen_yaw_deg(filmed(head, True).training["me"]) == pytest.approx(20, abs=0.5)
+
+
+def test_hair_is_as_thick_as_its_outline_and_closed_behind(head: Head) -> None:
+    thickness = hair_of(head, filmed(head, True)).thickness
+    parts, places = require_parts(head), head.template
+    covered = thickness > 0
+    assert float(covered[parts.on("scalp")].float().mean()) > 0.9, "all but the hairline"
+    assert not covered[parts.on("eyes", "lips", "nose", "eyelids")].any()
+    top = parts.on("scalp") & (places[:, 1] > 0.4)
+    back = parts.on("scalp") & (places[:, 2] < -0.3)
+    for part in (top, back):
+        assert float(thickness[part].median()) == pytest.approx(THICK, abs=0.03)
+
+
+def test_a_bald_head_has_no_hair(head: Head) -> None:
+    hair = hair_of(head, filmed(head, False))
+    assert not hair.thickness.any()
+    generator = torch.Generator().manual_seed(0)
+    assert len(hair.surfels(rest_corners(head, torch.zeros(100)), head, 50, generator)) == 0
+
+
+def test_the_back_of_the_head_has_the_colour_of_the_hair(head: Head) -> None:
+    generator = torch.Generator().manual_seed(0)
+    source = initial_wardrobe(head, filmed(head, True), 4000, generator).source
+    colours = 255 * torch.sigmoid(source.colour)
+    corners = rest_corners(head, torch.zeros(100))[source.triangle]
+    place = (corners * source.barycentric[:, :, None]).sum(dim=1)
+    labels = require_parts(head).on("scalp")[head.faces[source.triangle]].all(dim=1)
+    behind = colours[labels & (place[:, 2] < -0.2)].mean(dim=0)
+    cheek = colours[~labels & (place[:, 2] > 0.3)].mean(dim=0)
+    assert (behind - torch.tensor(HAIR_COLOUR)).abs().max() < 25
+    assert (cheek - torch.tensor(SKIN_COLOUR)).abs().max() < 25
+
+
+def test_each_triangle_has_its_share_of_the_points() -> None:
+    chances = torch.tensor([1.0, 3.0, 0.0, 6.0])
+    triangle, weights = sample_triangles(chances, 100, torch.Generator().manual_seed(1))
+    assert torch.bincount(triangle, minlength=4).tolist() == pytest.approx([10, 30, 0, 60], abs=1)
+    assert (weights >= 0).all()
+    assert (weights.sum(dim=1) - 1).abs().max() < 1e-6

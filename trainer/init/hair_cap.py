@@ -1,0 +1,201 @@
+"""Hair of a head that was filmed from the front: a cap over the scalp, as thick as outlines show.
+
+A hull of views that differ by thirty degrees is a tube half a metre deep. But where the head's
+surface turns away from a camera, the outline beyond it says how far hair stands off, and between
+such places, and around the back, hair is as thick as its neighbours: the thickness solves Laplace's
+equation on the mesh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.surfels.binding import triangle_frames
+from pegasus_runtime.surfels.surfels import Surfels, new_surfels
+from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.frame_sampler import spread_views
+from trainer.init.surfel_sampling import no_surfels, rotations_to, sample_triangles
+from trainer.init.tracked_head import sample_image
+
+_NUM_VIEWS = 32
+"""More find no thinner outline of a head that turns by thirty degrees, fewer miss its sides."""
+_THICKEST, _STEPS = 0.3, 31
+"""How far along a normal hair is looked for, in units of the head (7.5 cm)."""
+_GRAZING = 0.35
+"""Cosine to the camera below which an outline is the surface's own; more trusts the face's front,
+where an outline says nothing of depth."""
+_FACING = 0.3
+"""Cosine from which a pixel tells what covers the surface."""
+_MIN_VIEWS = 3
+_HAIR_SHARE = 0.4
+"""of the views that face a vertex, which show hair there"""
+_BESIDE_SHARE = 0.7
+"""the same beside the scalp, where hair hangs over cheeks and neck: labels there are less sure"""
+_BALD_SHARE = 0.5
+"""of the scalp that was seen; with less hair on it nobody gives the back of the head any"""
+_MASK_QUANTILE = 0.25
+"""of the views' outlines: the thinnest of all is that of the worst matte"""
+_DEFAULT = 0.06
+"""Thickness where no outline tells, 15 mm."""
+_THINNEST = 0.01
+_LEAN = 1e-3
+"""of a neighbour's weight, by which a thickness leans towards the default"""
+_OUTER_SHARE, _OUTER, _INNER = 0.6, 0.85, 0.3
+"""of the surfels, that lie in the outermost part of the thickness; where the others begin. The back
+is seen through where too few lie outside, fringes have no depth where too many do."""
+_SPACING = 0.8
+"""Standard deviation of a new surfel by the distance of its neighbours in the layer."""
+_HAIR = ("hair", "scalp")
+"""classes of part pictures under which a head is covered"""
+
+
+@dataclass(frozen=True, eq=False)
+class HairCap:
+    """Hair over the vertices of a head."""
+
+    thickness: Tensor
+    """(V,) in units of the head; 0 where there is none"""
+
+    def covers(self, head: Head) -> Tensor:
+        """(F,) bool, which triangles of the head lie under hair."""
+        return (self.thickness[head.faces] > 0).all(dim=1)
+
+    def surfels(
+        self, corners: Tensor, head: Head, count: int, generator: torch.Generator
+    ) -> Surfels:
+        """``count`` surfels in the cap, none for a bald head.
+
+        Args:
+            corners: (F, 3, 3) of the head at rest.
+            head: the head.
+            count: how many.
+            generator: of where they lie.
+        """
+        covered = self.covers(head)
+        if not bool(covered.any()):
+            return no_surfels()
+        flat = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        area = covered * flat.norm(dim=1) / 2
+        triangle, weights = sample_triangles(area, count, generator)
+        of_corner = head.faces[triangle]
+        normals = vertex_normals(corners, head.faces, head.num_vertices)[of_corner]
+        normal = torch.nn.functional.normalize((normals * weights[:, :, None]).sum(dim=1), dim=1)
+        level, is_outer = torch.rand(2, count, generator=generator)
+        outer, inner = _OUTER + (1 - _OUTER) * level, _INNER + (_OUTER - _INNER) * level
+        level = torch.where(is_outer < _OUTER_SHARE, outer, inner)
+        high = level * (self.thickness[of_corner] * weights).sum(dim=1)
+        local = (triangle_frames(corners)[triangle].transpose(1, 2) @ normal[:, :, None])[:, :, 0]
+        spacing = _SPACING * (area.sum() / (_OUTER_SHARE * count)).sqrt()
+        return new_surfels(
+            triangle, weights, local * high[:, None], rotations_to(local), spacing.expand(count)
+        )
+
+
+def find_hair(head: Head, capture: Capture, frames: list[TrainingFrame]) -> HairCap:
+    """The hair of a person in frames that show the head from about one side."""
+    views = _Views(head, capture, spread_views(frames, _NUM_VIEWS))
+    hair = views.hair()
+    thickness, known = views.thickness()
+    filled = _fill(head, torch.where(known, thickness, _DEFAULT), hair & known, hair)
+    return HairCap(torch.where(hair, filled.clamp_min(_THINNEST), 0.0))
+
+
+class _Views:
+    """What frames show at the head's vertices."""
+
+    def __init__(self, head: Head, capture: Capture, frames: list[TrainingFrame]) -> None:
+        self._head, self._parts = head, require_parts(head)
+        self._classes = torch.tensor(
+            [i for i, name in enumerate(capture.part_names) if name in _HAIR], dtype=torch.long
+        )
+        count = head.num_vertices
+        self._seen, self._covered = torch.zeros(2, count)
+        self._reach = [torch.full((count,), torch.nan) for _ in frames]
+        for number, frame in enumerate(frames):
+            self._look(capture, frame, number)
+
+    def _look(self, capture: Capture, frame: TrainingFrame, number: int) -> None:
+        record = frame.record
+        expression, pose = torch.from_numpy(record.expression), torch.from_numpy(record.pose)
+        vertices = pose_head(self._head, capture.shape, expression, pose).vertices
+        normals = vertex_normals(vertices[self._head.faces], self._head.faces, len(vertices))
+        away = torch.from_numpy(record.camera.centre) - vertices
+        facing = (normals * torch.nn.functional.normalize(away, dim=1)).sum(dim=1)
+        if frame.pictures.parts is not None:
+            shown, inside = sample_image(
+                torch.from_numpy(frame.pictures.parts).long(), record.camera.project(vertices)
+            )
+            looked = inside & (facing > _FACING)
+            self._seen += looked
+            self._covered += looked & torch.isin(shown, self._classes)
+        rim = (facing.abs() < _GRAZING).nonzero()[:, 0]
+        steps = torch.linspace(0, _THICKEST, _STEPS)
+        points = vertices[rim] + steps[:, None, None] * normals[rim]
+        mask = torch.from_numpy(frame.pictures.mask > 127)
+        on_person, inside = sample_image(mask, record.camera.project(points.flatten(0, 1)))
+        run = (on_person & inside).view(_STEPS, -1).long().cumprod(dim=0).sum(dim=0)
+        self._reach[number][rim] = steps[(run - 1).clamp_min(0)]
+
+    def hair(self) -> Tensor:
+        """(V,) bool, where hair covers the head.
+
+        What no frame faces is covered when most of the scalp is, for then its back is too. Without
+        part pictures that is all there is to go by.
+        """
+        scalp = self._parts.on("scalp")
+        seen = self._seen >= _MIN_VIEWS
+        covered = seen & (self._covered > _HAIR_SHARE * self._seen)
+        looked_at = seen & scalp
+        if bool(looked_at.any()) and float(covered[looked_at].float().mean()) < _BALD_SHARE:
+            return torch.logical_and(covered, scalp)
+        beside = self._parts.on("skin", "neck", "ears") & seen
+        beside &= self._covered > _BESIDE_SHARE * self._seen
+        return torch.logical_or(scalp & (covered | ~seen), beside)
+
+    def thickness(self) -> tuple[Tensor, Tensor]:
+        """(V,) how far the outline is, and where enough views say so."""
+        reach = torch.stack(self._reach)
+        known = reach.isfinite().sum(dim=0) >= _MIN_VIEWS
+        return reach.nanquantile(_MASK_QUANTILE, dim=0).nan_to_num(_DEFAULT), known
+
+
+def vertex_normals(corners: Tensor, faces: Tensor, count: int) -> Tensor:
+    """Unit normals (V, 3) of vertices, by the areas of their triangles' corners (F, 3, 3)."""
+    flat = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = torch.zeros(count, 3).index_add(0, faces.reshape(-1), flat.repeat_interleave(3, dim=0))
+    return torch.nn.functional.normalize(total, dim=1)
+
+
+def _fill(head: Head, values: Tensor, known: Tensor, wanted: Tensor) -> Tensor:
+    """Values (V,) of which the unknown ones among the wanted are the mean of their neighbours."""
+    from scipy.sparse import coo_array, csr_array, diags_array
+    from scipy.sparse.linalg import spsolve
+
+    unknown = (wanted & ~known).nonzero()[:, 0].numpy()
+    if not len(unknown) or not bool(known.any()):
+        return values
+    faces = head.faces.numpy()
+    edges = np.unique(
+        np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=0
+    )
+    edges = np.concatenate([edges, edges[:, ::-1]])
+    inside = wanted.numpy()[edges].all(axis=1)
+    start, end = edges[inside].T
+    joined = csr_array(coo_array((np.ones(len(start)), (start, end)), shape=[len(values)] * 2))
+    # A patch that nothing known touches keeps the default, to which all lean a little.
+    degree = joined.sum(axis=1) + _LEAN
+    laplacian = csr_array(diags_array(degree) - joined)
+    fixed = known.numpy()
+    right = _LEAN * values.numpy().astype(np.float64)
+    right = right + joined[:, fixed] @ values.numpy()[fixed]
+    filled = values.clone()
+    filled[unknown] = torch.from_numpy(
+        spsolve(laplacian[unknown][:, unknown].tocsc(), right[unknown])
+    ).float()
+    return filled

@@ -1,0 +1,145 @@
+"""The colours that pictures show at surfels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.surfels.surfels import Surfels
+from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.frame_sampler import spread_views
+from trainer.init.carried_surfels import CarriedSurfels, facing_camera
+from trainer.init.thin_structures import depth_of
+from trainer.init.tracked_head import sample_image
+
+_NUM_VIEWS = 60
+"""That colours are taken from: more are surer and take longer."""
+_MIN_FACING = 0.2
+"""Cosine to the camera: less takes colours from grazing views, more leaves surfels without any."""
+_SHARPNESS = 4
+"""views that look straight at a surfel count most for its colour: grazing ones smear"""
+_INNER_PARTS = ("eyes", "teeth", "tongue", "mouth")
+"""parts that lids and lips cover from so near that depth cannot tell"""
+_COVERS = ("hair", "hat", "clothes", "background")
+"""classes that lie before the skin of a person whose hair is known"""
+_MOST_CLASSES = 256
+_USUAL_HAIR, _HEIGHT_WINDOW, _MIXED = 0.8, 0.05, 4
+"""For hair that no frame shows: the share of the seen hair that is not far from the median colour,
+how far up and down it is taken from, as a share of it, and how many are mixed: one is speckled,
+many are a cap of felt."""
+_DEPTH_TOLERANCE = 0.025
+"""In units of the head, for an inexact tracking: more takes colours of what lies in front, less
+leaves surfels without any."""
+
+
+@torch.no_grad()
+def colour_surfels(
+    head: Head,
+    capture: Capture,
+    surfels: Surfels,
+    frames: list[TrainingFrame],
+    is_hair: Tensor | None = None,
+) -> Surfels:
+    """The same surfels in the colours that frames show at them.
+
+    What no frame shows has the colour of its nearest neighbours, or, where it is known to be hair
+    (N,), of the hair that lies before or behind it.
+    """
+    if not len(surfels):
+        return surfels
+    shows = _ShownBy(head, capture, surfels, is_hair)
+    carried = CarriedSurfels(head, capture, surfels)
+    total, weight = torch.zeros(len(surfels), 3), torch.zeros(len(surfels), 1)
+    for frame in spread_views(frames, _NUM_VIEWS):
+        points, normals, projected = carried.to(frame)
+        facing = facing_camera(frame, points, normals)
+        front, visible = sample_image(depth_of(frame.record.camera, points), projected)
+        visible &= (facing > _MIN_FACING) & (projected[:, 2] < front + _DEPTH_TOLERANCE)
+        on_head, _ = sample_image(torch.from_numpy(frame.pictures.mask), projected)
+        visible &= on_head > 250
+        if frame.pictures.parts is not None:
+            part, _ = sample_image(torch.from_numpy(frame.pictures.parts), projected)
+            visible &= shows.allows(part.long())
+        share = (visible * facing.clamp_min(0) ** _SHARPNESS)[:, None]
+        colour, _ = sample_image(torch.from_numpy(frame.pictures.image), projected)
+        total += share * colour / 255
+        weight += share
+    points, _, _ = carried.to(frames[0])
+    colours, seen = total / weight.clamp_min(1e-6), weight[:, 0] > 1e-3
+    if is_hair is not None:
+        _fill_hair(points[:, 1], colours, seen, is_hair, capture)
+        colours[~is_hair] = _fill_unseen(points[~is_hair], colours[~is_hair], seen[~is_hair])
+    else:
+        colours = _fill_unseen(points, colours, seen)
+    return replace(surfels, colour=torch.logit(colours.clamp(0.02, 0.98)))
+
+
+class _ShownBy:
+    """Which classes of the part pictures a surfel takes its colour from.
+
+    Depth cannot tell a lid from the eye under it, or hair from the skin beside it; part pictures
+    can. Without this lids begin as dark as eyes, and a temple is speckled with hair.
+    """
+
+    def __init__(
+        self, head: Head, capture: Capture, surfels: Surfels, is_hair: Tensor | None
+    ) -> None:
+        names, parts = capture.part_names, require_parts(head)
+        labels = parts.labels[head.faces[surfels.triangle, 0]]
+        kind = torch.zeros(len(surfels), dtype=torch.long)
+        inner = [name for name in _INNER_PARTS if name in names]
+        for number, name in enumerate(inner, 1):
+            if name in parts.names:
+                kind[labels == parts.names.index(name)] = number
+        self._table = torch.ones(len(inner) + 2, _MOST_CLASSES, dtype=torch.bool)
+        for number, name in enumerate(inner, 1):
+            self._table[number] = False
+            self._table[number, names.index(name)] = True
+            self._table[0, names.index(name)] = False
+        if is_hair is not None:
+            kind[is_hair] = len(inner) + 1
+            for index, name in enumerate(names):
+                self._table[-1, index] = name == "hair"
+                self._table[0, index] &= name not in _COVERS
+        self._kind = kind
+
+    def allows(self, part: Tensor) -> Tensor:
+        """(N,) whether the class of a pixel (N,) is one that shows the surfel."""
+        return self._table[self._kind, part]
+
+
+def _fill_hair(
+    height: Tensor, colours: Tensor, seen: Tensor, is_hair: Tensor, capture: Capture
+) -> None:
+    """Colour hair that no frame shows, in place, like hair of about the same height (N,).
+
+    Each takes the mean of some at random: the back of a head is then a little streaked, as its
+    front is, and what part pictures call hair by mistake is outvoted.
+    """
+    known, unknown = (is_hair & seen).nonzero()[:, 0], (is_hair & ~seen).nonzero()[:, 0]
+    if not len(known) or not len(unknown):
+        return
+    generator = torch.Generator().manual_seed(len(capture.training[capture.source]))
+    away = (colours[known] - colours[known].median(dim=0).values).abs().sum(dim=1)
+    known = known[away <= away.quantile(_USUAL_HAIR)]
+    known = known[height[known].argsort()]
+    place = torch.searchsorted(height[known].contiguous(), height[unknown].contiguous())
+    window = max(int(_HEIGHT_WINDOW * len(known)), 1)
+    beside = torch.randint(-window, window + 1, (len(unknown), _MIXED), generator=generator)
+    chosen = (place[:, None] + beside).clamp(0, len(known) - 1)
+    colours[unknown] = colours[known[chosen]].mean(dim=1)
+
+
+def _fill_unseen(points: Tensor, colours: Tensor, seen: Tensor) -> Tensor:
+    from scipy.spatial import cKDTree
+
+    if seen.sum() < 4 or seen.all():
+        return colours
+    _, index = cKDTree(points[seen].numpy()).query(points[~seen].numpy(), k=4)
+    filled = colours.clone()
+    filled[~seen] = colours[seen][torch.as_tensor(index)].mean(dim=1)
+    return filled
