@@ -16,6 +16,7 @@ from app.gui_thread import GuiDispatch
 from app.main_window import LAYOUT_VERSION, MainWindow
 from app.projects import Projects
 from app.rendering.renderer import SessionMaker, make_session
+from app.runs.video_names import is_video_name
 from app.state.app_dirs import folder_problems
 from app.state.journal import find_recoveries
 from app.state.preferences import Preferences
@@ -53,6 +54,7 @@ class EditorWindow(MainWindow):
         self.projects = Projects(self, self.editor)
         self.actions_ = Actions(self.binding, self.projects, self.set_theme)
         self.training = TrainingMenu(self, self.editor, self.dispatch, self.projects.open)
+        self.start_screen.video_asked.connect(self.training.new_video.trigger)
         self.start_screen.training_asked.connect(self.training.new.trigger)
         self._may_close = self._keeps_journal = False
         self._has_thumbnail = False
@@ -133,7 +135,10 @@ class EditorWindow(MainWindow):
         path = _dropped_file(event)
         if path is not None:
             event.acceptProposedAction()
-            self.projects.open(str(path))
+            if is_video_name(path):
+                self.training.new_from_video(path)
+            else:
+                self.projects.open(str(path))
 
     def _restore(self) -> None:
         kept = self.preferences

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QMessageBox
 
-from app.controllers.dispatch import Dispatch
+from app.controllers.camera import FIRST_CAMERA, RECORDING_S, camera_command, has_camera
+from app.controllers.dispatch import Dispatch, run_in_background
 from app.controllers.editor import Editor
+from app.controllers.run_follower import RunFollower
 from app.controllers.training_controller import TrainingController
 from app.main_window import MainWindow
 from app.runs import launch
+from app.runs.launch import ROOT
 from app.runs.presets import Description
 from app.runs.run import Run, Status
-from app.state.app_dirs import home_folder
+from app.state.app_dirs import data_folder, home_folder
 
 if TYPE_CHECKING:
+    from app.widgets.training.camera_dialog import CameraDialog
     from app.widgets.training.new_training_dialog import NewTrainingDialog
+    from app.widgets.training.new_video_dialog import NewVideoDialog
     from app.widgets.training.runs_window import RunsWindow
 
 _REFRESH_MS = 1000
@@ -43,21 +49,44 @@ class TrainingMenu:
             editor.avatar_loader.add_head,
         )
         self.training = TrainingController(editor.activity, dispatch)
-        self.dialog: NewTrainingDialog | None = None
+        self.follower = RunFollower(editor.document, self.training.export)
+        self._reload, self._dispatch = editor.avatar_loader.reload, dispatch
+        self.dialog: NewTrainingDialog | NewVideoDialog | None = None
+        self.camera: CameraDialog | None = None
+        self.camera_source = FIRST_CAMERA
+        """or a file that is taken for one"""
+        self._shows: Callable[[Description], None] = self._show_dialog
+        self._dropped: Path | None = None
+        self._follow_timer = QTimer(window)
+        self._follow_timer.setInterval(_REFRESH_MS)
+        self._follow_timer.timeout.connect(self._follow)
         self.runs: RunsWindow | None = None
-        self._followed: Path | None = None
         self._timer = QTimer(window)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
         menu = QMenu("&Training", window)
         # Help is the last one everywhere.
         window.menuBar().insertMenu(window.menuBar().actions()[-1], menu)
+        self.new_video = QAction("New &avatar from a video …", menu)
         self.new = QAction("&New training …", menu)
         self.show_all = QAction("&Trainings …", menu)
-        for action, run in ((self.new, self.training.describe), (self.show_all, self.show_runs)):
+        for action, run in (
+            (self.new_video, self.new_from_video),
+            (self.new, self.new_training),
+            (self.show_all, self.show_runs),
+        ):
             action.triggered.connect(lambda _=False, run=run: run())
             menu.addAction(action)
         self._connect()
+
+    def new_training(self) -> None:
+        """Ask what to train."""
+        self._ask(self._show_dialog)
+
+    def new_from_video(self, video: Path | None = None) -> None:
+        """Ask for a video, or take this one, to make an avatar of."""
+        self._dropped = video
+        self._ask(self._show_video_dialog)
 
     def show_runs(self) -> None:
         """Show the window of the runs."""
@@ -81,14 +110,12 @@ class TrainingMenu:
             self.training.learn_words()
         shown.view.show_run(run, compared, self.training.settings)
         shown.show_states()
-        follows = shown.follow.isChecked() and run and run.state().status is Status.RUNNING
-        if run and follows and run.checkpoint() not in (None, self._followed):
-            self._followed = run.checkpoint()
-            self.training.export(run)
+        follows = run is not None and self._follows(run)
+        shown.show_following(follows, run is not None and run.has_video and not follows)
 
     def _connect(self) -> None:
         training = self.training
-        training.described.connect(self._show_dialog)
+        training.described.connect(lambda description: self._shows(description))
         training.checked.connect(self._show_report)
         training.started.connect(self._on_started)
         training.submitted.connect(self._on_submitted)
@@ -106,26 +133,97 @@ class TrainingMenu:
 
     def _open_avatar(self, run: Run, path: Path) -> None:
         """Show a run's avatar on the head that the run is set to."""
+        is_newer = self.follower.exported(run)
         head = run.config().get("head")
         if isinstance(head, str) and head:
             self._add_head(Path(head))
-        self._open(str(path))
+        (self._reload if is_newer else self._open)(str(path))
+
+    def _follows(self, run: Run) -> bool:
+        followed = self.follower.run
+        return followed is not None and followed.folder == run.folder
+
+    def _follow(self) -> None:
+        self.follower.look()
+        if self.follower.run is None:
+            self._follow_timer.stop()
+
+    def _set_followed(self, run: Run, is_followed: bool) -> None:
+        if is_followed:
+            self._say("The viewport follows this training, save by save.")
+            self.follower.follow(run)
+            self._follow_timer.start()
+            self._follow()
+        elif self._follows(run):
+            self._say("")
+            self.follower.stop()
+        self.refresh()
+
+    def _ask(self, shows: Callable[[Description], None]) -> None:
+        """Let the trainer say what there is; of two dialogs one is there at a time."""
+        if self.dialog is not None and self.dialog.isVisible():
+            self.dialog.raise_()
+            self.dialog.activateWindow()
+            if self._dropped is not None and self._shows == self._show_video_dialog:
+                cast("NewVideoDialog", self.dialog).set_video(self._dropped)
+            return
+        self._shows = shows
+        self.training.describe()
+
+    def _show_video_dialog(self, description: Description) -> None:
+        from app.widgets.training.new_video_dialog import NewVideoDialog
+
+        dialog = NewVideoDialog(description, home_folder() / "pegasus-runs", self._window)
+        dialog.record_asked.connect(self._record)
+        self._open_dialog(dialog)
+        if self._dropped is not None:
+            dialog.set_video(self._dropped)
+        run_in_background(
+            "camera",
+            lambda: has_camera(self.camera_source),
+            dialog.set_camera,
+            lambda _: dialog.set_camera(False),
+            self._dispatch,
+        )
+
+    def _record(self) -> None:
+        from app.widgets.training.camera_dialog import CameraDialog
+        from app.widgets.training.new_video_dialog import NewVideoDialog
+
+        dialog = self.dialog
+        assert isinstance(dialog, NewVideoDialog)
+        out = data_folder() / "recordings" / f"recording-{time.strftime('%Y%m%d-%H%M%S')}.avi"
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            dialog.show_failure(f"{out.parent}: cannot be made ({error.strerror}).")
+            return
+        command = camera_command(self.camera_source, str(out), f"{RECORDING_S:g}")
+        self.camera = CameraDialog(command, ROOT, out, dialog)
+        self.camera.accepted.connect(lambda: dialog.set_video(out))
+        self.camera.open()
 
     def _show_dialog(self, description: Description) -> None:
         from app.widgets.training.new_training_dialog import NewTrainingDialog
 
-        self.dialog = NewTrainingDialog(description, home_folder() / "pegasus-runs", self._window)
-        self.dialog.check_asked.connect(self.training.check)
-        self.dialog.check_dropped.connect(self.training.drop_check)
-        self.dialog.start_asked.connect(self.training.start)
-        self.dialog.submit_asked.connect(self.training.submit)
-        self.dialog.show()
+        dialog = NewTrainingDialog(description, home_folder() / "pegasus-runs", self._window)
+        dialog.submit_asked.connect(self.training.submit)
+        self._open_dialog(dialog)
+
+    def _open_dialog(self, dialog: NewTrainingDialog | NewVideoDialog) -> None:
+        self.dialog = dialog
+        dialog.check_asked.connect(self.training.check)
+        dialog.check_dropped.connect(self.training.drop_check)
+        dialog.start_asked.connect(self.training.start)
+        dialog.show()
 
     def _make_runs_window(self) -> RunsWindow:
         from app.widgets.training.runs_window import RunsWindow
 
         made = RunsWindow(self._window)
-        made.new_asked.connect(self.training.describe)
+        made.new_asked.connect(self.new_training)
+        made.video_asked.connect(self.new_from_video)
+        made.follow_asked.connect(self._set_followed)
         made.folder_chosen.connect(lambda path: self._attempt(lambda: self._add(path)))
         made.forget_asked.connect(self._forget)
         made.asked.connect(self._on_asked)
@@ -174,6 +272,7 @@ class TrainingMenu:
         self._say(f"SLURM has it as job {number}; its log is in {run.folder / 'slurm'}.")
 
     def _on_failed(self, text: str) -> None:
+        self.follower.failed()
         self._say(text)
         if self.dialog is not None and self.dialog.isVisible():
             self.dialog.show_failure(text)

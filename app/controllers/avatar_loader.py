@@ -150,6 +150,20 @@ class AvatarLoader:
             self._dispatch,
         )
 
+    def reload(self, source: str) -> None:
+        """Take a newer state of the avatar that is open, from a file that was written anew."""
+        self._newest += 1
+        self.num_opening += 1
+        number = self._newest
+        job = self._activity.start(f"Opening {Path(source).name}")
+        run_in_background(
+            "reload",
+            lambda: self._load_avatar(source),
+            lambda avatar: self._reloaded(number, job, avatar),
+            lambda error: self._failed(job, source, error, partial(self.open, source)),
+            self._dispatch,
+        )
+
     def recover(self, recovery: Recovery, accepted: Path | None = None) -> None:
         """Open what an earlier editor had open when it ended, with its history.
 
@@ -209,6 +223,12 @@ class AvatarLoader:
             assert project is not None
             self._activity.log(f"Left out: {', '.join(loaded.reading.missing)}", "error")
             self.left_out.emit(project, loaded.reading.missing)
+
+    def _reloaded(self, number: int, job: Job, avatar: Avatar) -> None:
+        self._end(job)
+        if number == self._newest:
+            self._document.replace(avatar)
+            self._announce(avatar)
 
     def _recovered(
         self, number: int, job: Job, recovery: Recovery, avatar: Avatar, restored: Restored

@@ -78,6 +78,28 @@ class Curves:
         return next((value for value in reversed(self.values.get(name, [])) if value >= 0), None)
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """How far a training is with what comes before its first step."""
+
+    words: str
+    """what it does"""
+    share: float
+    """of all that, 0..1"""
+    seconds_left: float | None
+
+
+def read_preparation(event: dict[str, Any]) -> Preparation | None:
+    """What an event tells of it; None for an event that tells of something else."""
+    share = _number(event.get("share"))
+    if not isinstance(event.get("preparing"), str) or share is None:
+        return None
+    left = _number(event.get("seconds_left"))
+    has_left = left is not None and 0 <= left < math.inf
+    share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
+    return Preparation(one_line(event["preparing"], _MAX_NAME), share, left if has_left else None)
+
+
 class EventReader:
     """Reads what was added to a run's event log since the last time."""
 
@@ -86,6 +108,8 @@ class EventReader:
         self._offset = 0
         self._file_number = 0
         self.curves = Curves()
+        self.preparation: Preparation | None = None
+        """until the first step"""
 
     def read(self) -> bool:
         """Take in new lines; whether there were any, or the file is another one now."""
@@ -95,6 +119,7 @@ class EventReader:
             anew = found.st_ino != self._file_number or found.st_size < self._offset
             if anew:
                 self._offset, self._file_number, self.curves = 0, found.st_ino, Curves()
+                self.preparation = None
             if found.st_size == self._offset:
                 return anew
             with self._path.open("rb") as stream:
@@ -117,6 +142,7 @@ class EventReader:
             event = parse_json(line, EVENTS_FILE, dict, max_items=10_000, allow_nan=True)
         except InvalidInput:
             return
+        self.preparation = read_preparation(event)
         self.curves.add(event)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.runs.event_reader import EVENTS_FILE, EventReader
 from app.runs.supervisor import LOG_FILE, PROCESS_FILE
-from pegasus_runtime.documents import read_json, read_yaml
+from pegasus_runtime.documents import parse_json, read_json, read_yaml
 from pegasus_runtime.errors import InvalidInput, one_line
 from pegasus_runtime.process_identity import ProcessIdentity
 from pegasus_runtime.run_lock import Owner, find_owner
@@ -175,6 +175,16 @@ class Run:
         """The newest preview picture."""
         return max((self.folder / "previews").glob("step-*.png"), default=None)
 
+    def failure(self) -> str:
+        """Why it never began, of a run whose last event says that; else empty."""
+        with suppress(OSError, InvalidInput), (self.folder / EVENTS_FILE).open("rb") as stream:
+            stream.seek(max((self.folder / EVENTS_FILE).stat().st_size - _TAIL_BYTES, 0))
+            lines = stream.read().splitlines()
+            last = parse_json(lines[-1], EVENTS_FILE, dict) if lines else {}
+            said = last.get("failed")
+            return one_line(said, 500) if isinstance(said, str) else ""
+        return ""
+
     def last_lines(self, count: int = 12) -> list[str]:
         """The end of its log."""
         with suppress(OSError), (self.folder / LOG_FILE).open("rb") as stream:
@@ -187,13 +197,13 @@ class Run:
         if code == 0:
             return State(Status.FINISHED)
         if asked == PAUSE and code in (_STOPPED_BY_CTRL_C, 1, -2):
-            return State(Status.PAUSED, "" if self.checkpoint() else "before its first save")
+            return State(Status.PAUSED, "" if self._has_saved() else "before its first save")
         if asked or code == _STOPPED_BY_CTRL_C:
-            saved = "saved" if asked != KILL and self.checkpoint() else "not saved"
+            saved = "saved" if asked != KILL and self._has_saved() else "not saved"
             return State(Status.INTERRUPTED, f"stopped, {saved}")
         if code < 0:
             return State(Status.INTERRUPTED, _FROM_OUTSIDE)
-        return State(Status.FAILED, advice(self.last_lines()))
+        return State(Status.FAILED, self.failure() or advice(self.last_lines()))
 
     def _by_lock(self, owner: Owner | None, where: str) -> State:
         """What a run is doing of which no process of ours knows."""
@@ -207,6 +217,8 @@ class Run:
         if not (self.folder / EVENTS_FILE).exists():
             job = self._slurm_job()
             return State(Status.WAITING, job) if job else State(Status.FOUND, where)
+        if failure := self.failure():
+            return State(Status.FAILED, failure)
         asked = self.request()
         if asked in (PAUSE, STOP, KILL):
             return self._ended(_STOPPED_BY_CTRL_C, asked)
@@ -218,6 +230,16 @@ class Run:
         if isinstance(value, bool) or not isinstance(value, int):
             return 0
         return value if 0 < value < _MAX_COUNT else 0
+
+    @property
+    def has_video(self) -> bool:
+        """Whether it begins with a video."""
+        data = self.config().get("data")
+        return isinstance(data, dict) and bool(data.get("video"))
+
+    def _has_saved(self) -> bool:
+        """Whether it goes on from somewhere; what is read of a video is kept all the time."""
+        return self.checkpoint() is not None or self.has_video
 
     def _slurm_job(self) -> str:
         """For whom it waits, if it was handed to SLURM: resumed here it would run twice."""

@@ -36,6 +36,11 @@ def state_folder() -> Path:
     return _made("state", lambda: platformdirs.user_state_path(_NAME, appauthor=False))
 
 
+def data_folder() -> Path:
+    """The folder of what was made here and cannot be made again; as `config_folder`."""
+    return _made("data", lambda: platformdirs.user_data_path(_NAME, appauthor=False))
+
+
 def folder_problems() -> list[str]:
     """One line for each folder that could not be used so far."""
     return list(_problems.values())

@@ -66,6 +66,20 @@ class Document:
         face, view = Face.of(avatar.neutral()), View.framing(avatar)
         self._show(avatar, Snapshot(face, view, self._own_display))
 
+    def replace(self, avatar: Avatar) -> None:
+        """Show a newer state of the open avatar: what the user has chosen and done stays."""
+        was = self.avatar
+        if was is None or was.attribute_names != avatar.attribute_names:
+            self.open(avatar)
+            return
+        is_neutral = self.face == self.neutral
+        self.avatar, self.avatar_sha256 = avatar, ""
+        self.neutral = Face.of(avatar.neutral())
+        if is_neutral:
+            self.face = self.neutral
+        self.avatar_changed.emit()
+        self.face_changed.emit()
+
     def open_project(
         self, avatar: Avatar, project: Path | None, kept: Snapshot, unknown: dict[str, Any]
     ) -> None:

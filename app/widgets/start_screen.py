@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 _TILE = QSize(148, 168)
 _PICTURE = QSize(120, 120)
 _COLUMNS = 4
-_WAYS_IN = "Open an avatar or a project, train one, or drop a file here."
+_WAYS_IN = "Open an avatar or a project, make one of a video, or drop a file here."
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class StartScreen(QWidget):
     """Ways in, and what was open lately."""
 
     open_asked = Signal()
+    video_asked = Signal()
     training_asked = Signal()
     demo_asked = Signal()
     recent_chosen = Signal(str)
@@ -93,6 +94,7 @@ class StartScreen(QWidget):
         row.setSpacing(8)
         for text, signal in (
             ("Open …", self.open_asked),
+            ("New avatar from a video …", self.video_asked),
             ("New training …", self.training_asked),
             ("Demo avatar", self.demo_asked),
         ):

@@ -215,6 +215,11 @@ def _spread(numbers: list[int], most: int) -> list[int]:
     return [numbers[int(k)] for k in np.linspace(0, len(numbers) - 1, most)]
 
 
+def _inside(centre: float, side: float, length: int) -> float:
+    """The nearest centre of a span that does not reach over the picture's edge."""
+    return length / 2 if side > length else min(max(centre, side / 2), length - side / 2)
+
+
 def _tile(one: _Seen) -> Bytes:
     """The face with its landmarks, or the middle of the picture without one."""
     import cv2
@@ -223,7 +228,8 @@ def _tile(one: _Seen) -> Bytes:
     region = Region(width / 2, height / 2, min(height, width), 0.0)
     if one.landmarks is not None:
         around = Region.of_landmarks(one.landmarks)
-        region = Region(around.x, around.y, around.side * _AROUND_FACE, 0.0)
+        side = around.side * _AROUND_FACE
+        region = Region(_inside(around.x, side, width), _inside(around.y, side, height), side, 0.0)
     tile = region.cut_out(one.pixels, _TILE)
     if one.landmarks is not None:
         matrix = region.matrix(_TILE)

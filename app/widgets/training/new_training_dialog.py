@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMessageBox,
     QPlainTextEdit,
     QPushButton,
     QScrollArea,
@@ -27,6 +26,7 @@ from app.runs.presets import Description
 from app.runs.settings import converted, from_yaml, set_arguments, to_yaml, with_labels
 from app.runs.slurm import is_slurm_here
 from app.state.app_dirs import expanded, typed_path
+from app.widgets.training.discard_question import may_discard
 from app.widgets.training.preflight_panel import PreflightPanel
 from app.widgets.training.settings_form import SettingsForm
 from app.widgets.training.slurm_box import SlurmBox
@@ -111,7 +111,7 @@ class NewTrainingDialog(QDialog):
 
     def reject(self) -> None:
         """Close, but not what was filled in without a word."""
-        if self._is_filled() and not self._may_discard():
+        if self._is_filled() and not may_discard(self):
             return
         self._drop_look()
         super().reject()
@@ -194,7 +194,7 @@ class NewTrainingDialog(QDialog):
         if problems:
             self._stop_waiting(problems)
             return
-        self.rows.propose_folder(_free_folder(self._runs_folder, values["name"]))
+        self.rows.propose_folder(free_folder(self._runs_folder, values["name"]))
         self._wait()
 
     def _on_yaml(self) -> None:
@@ -273,19 +273,6 @@ class NewTrainingDialog(QDialog):
         typed = any(rows[key] for key in KEYS if key != "data.source")
         return typed or self.rows.folder_is_typed or self.form.values() != self._untouched
 
-    def _may_discard(self) -> bool:
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("New training")
-        question.setText("Close without starting this training? Its settings will be lost.")
-        discard = question.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
-        keep = question.addButton("Go on editing", QMessageBox.ButtonRole.RejectRole)
-        question.setDefaultButton(keep)
-        question.setEscapeButton(keep)
-        question.exec()
-        question.deleteLater()
-        return question.clickedButton() is discard
-
     def _chain_tab_stops(self) -> None:
         """From the top to the bottom of the left column, then the buttons."""
         fields = list(self.form.fields.values())
@@ -326,7 +313,7 @@ class NewTrainingDialog(QDialog):
         self.start_asked.emit(self.run_folder(), self.config_text(), self._num_gpus)
 
 
-def _free_folder(parent: Path, name: str) -> Path:
+def free_folder(parent: Path, name: str) -> Path:
     folder, number = parent / (name or "run"), 2
     while folder.exists():
         folder, number = parent / f"{name}-{number}", number + 1

@@ -28,6 +28,11 @@ def duration_text(seconds: float) -> str:
     return f"{minutes / 60:.1f} hours" if minutes < 48 * 60 else f"{minutes / 1440:.1f} days"
 
 
+def short_duration_text(seconds: float) -> str:
+    """The same, to the second where it is short."""
+    return f"{seconds:.0f} s" if seconds < 100 else duration_text(seconds)
+
+
 class PreflightPanel(QWidget):
     """Facts, problems with their fixes, and the frames that cannot be used."""
 

@@ -20,11 +20,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.runs.event_reader import Preparation
 from app.runs.run import Run, Status
 from app.runs.settings import Setting, with_labels
 from app.widgets.number_field import WholeNumberField
 from app.widgets.training.curves_plot import CurvesPlot, Line
-from app.widgets.training.preflight_panel import duration_text
+from app.widgets.training.preflight_panel import duration_text, short_duration_text
 
 _PREVIEW_HEIGHT = 150
 _TABS = {
@@ -109,6 +110,10 @@ class RunView(QWidget):
         words = with_labels(state.detail, settings) if settings else state.detail
         detail = f" – {words}" if words else ""
         self.status.setText(f"<b>{escape(run.name)}</b>: {state.status.value}{escape(detail)}")
+        preparation = run.events.preparation
+        if preparation and preparation.share < 1 and state.status is not Status.FINISHED:
+            self._show_preparation(preparation, state.status is Status.RUNNING)
+            return
         step = curves.steps[-1] if curves.steps else 0
         total = run.total_steps
         self.bar.setRange(0, _BAR_STEPS)
@@ -128,6 +133,15 @@ class RunView(QWidget):
         if not step and state.status is Status.RUNNING:
             facts = ["getting ready: reading pictures, fitting the bare head"]
         self.facts.setText(" · ".join(facts))
+
+    def _show_preparation(self, preparation: Preparation, is_running: bool) -> None:
+        """How far the part before the training is."""
+        self.bar.setRange(0, _BAR_STEPS)
+        self.bar.setValue(round(_BAR_STEPS * preparation.share))
+        text = f"{preparation.words} · {preparation.share:.0%} of what comes before the training"
+        if is_running and preparation.seconds_left is not None:
+            text += f" · {short_duration_text(preparation.seconds_left)} left"
+        self.facts.setText(text)
 
     def _show_curves(self, runs: list[Run]) -> None:
         title = self.tabs.tabText(self.tabs.currentIndex())

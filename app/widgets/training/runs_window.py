@@ -38,6 +38,9 @@ class RunsWindow(QDialog):
     asked = Signal(str, object)
     """one of BUTTONS, the run"""
     new_asked = Signal()
+    video_asked = Signal()
+    follow_asked = Signal(object, bool)
+    """the run, and whether the viewport shall follow it"""
     folder_chosen = Signal(object)
     forget_asked = Signal(object)
     shown_changed = Signal()
@@ -52,6 +55,11 @@ class RunsWindow(QDialog):
         self.list.setToolTip("Tick a second run to compare its curves")
         self.buttons = {name: self._make_button(name) for name in BUTTONS}
         self.follow = QCheckBox("Follow")
+        self.follow.clicked.connect(self._on_follow)
+        self.offer_text, self.offer = QLabel("The face is there."), QPushButton("Show in viewport")
+        self.offer.setToolTip("Show it, and a better one after each save while it is trained")
+        self.offer.setAutoDefault(False)
+        self.offer.clicked.connect(lambda: self._on_follow(True))
         self.follow.setToolTip(
             "Open each new save in the viewport. Making an avatar of a save takes some seconds\n"
             "of one processor core; the training goes on meanwhile, a little slower."
@@ -118,7 +126,14 @@ class RunsWindow(QDialog):
         self.buttons["resume"].setEnabled(state is not None and state.status in _STOPPED)
         has_avatar = run_shown is not None and bool(run_shown.checkpoint() or run_shown.avatar())
         self.buttons["show"].setEnabled(has_avatar)
-        self.follow.setEnabled(running)
+        self.follow.setEnabled(running or self.follow.isChecked())
+
+    def show_following(self, is_followed: bool, is_offered: bool) -> None:
+        """Whether the viewport follows the shown run, and whether to offer that."""
+        self.follow.setChecked(is_followed)
+        is_offered = is_offered and self.buttons["show"].isEnabled() and self.follow.isEnabled()
+        for widget in (self.offer_text, self.offer):
+            widget.setVisible(is_offered)
 
     def show_message(self, text: str) -> None:
         """Say something about what was asked."""
@@ -136,7 +151,8 @@ class RunsWindow(QDialog):
         side, column = QWidget(), QVBoxLayout()
         side.setLayout(column)
         column.setContentsMargins(0, 0, 6, 0)
-        self.new, self.add, self.forget = (
+        self.new_video, self.new, self.add, self.forget = (
+            QPushButton("New avatar from a video …"),
             QPushButton("New training …"),
             QPushButton("Add a run folder …"),
             QPushButton("Remove from list"),
@@ -144,9 +160,10 @@ class RunsWindow(QDialog):
         self.add.setToolTip("Show a run that was started in a terminal or on another machine")
         self.forget.setToolTip("Nothing on disk is touched, and a training goes on")
         column.addWidget(self.list, 1)
-        for button in (self.new, self.add, self.forget):
+        for button in (self.new_video, self.new, self.add, self.forget):
             button.setAutoDefault(False)
             column.addWidget(button)
+        self.new_video.clicked.connect(self.video_asked)
         self.new.clicked.connect(self.new_asked)
         self.add.clicked.connect(self._on_add)
         self.forget.clicked.connect(lambda: self._tell(self.forget_asked))
@@ -162,7 +179,12 @@ class RunsWindow(QDialog):
                 row.addStretch(1)
             row.addWidget(button)
         row.addWidget(self.follow)
+        offered = QHBoxLayout()
+        offered.addWidget(self.offer_text)
+        offered.addWidget(self.offer)
+        offered.addStretch(1)
         column.addWidget(self.view, 1)
+        column.addLayout(offered)
         column.addWidget(self.message)
         column.addLayout(row)
         return side
@@ -170,6 +192,10 @@ class RunsWindow(QDialog):
     def _tell(self, signal: SignalInstance, *words: str) -> None:
         if self.run is not None:
             signal.emit(*words, self.run)
+
+    def _on_follow(self, is_followed: bool) -> None:
+        if self.run is not None:
+            self.follow_asked.emit(self.run, is_followed)
 
     def _on_add(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Add a run folder")
