@@ -26,6 +26,11 @@ _INNER_PARTS = ("eyes", "teeth", "tongue", "mouth")
 """parts that lids and lips cover from so near that depth cannot tell"""
 _COVERS = ("hair", "hat", "clothes", "background")
 """classes that lie before the skin of a person whose hair is known"""
+_UNSEEN_COLOURS = {
+    "teeth": (0.80, 0.75, 0.68), "tongue": (0.60, 0.33, 0.31), "mouth": (0.38, 0.18, 0.17),
+}  # fmt: skip
+_USUAL_SKIN = 0.6
+"""mean of the colour channels of skin that these colours go with"""
 _MOST_CLASSES = 256
 _USUAL_HAIR, _HEIGHT_WINDOW, _MIXED = 0.8, 0.05, 4
 """For hair that no frame shows: the share of the seen hair that is not far from the median colour,
@@ -72,6 +77,7 @@ def colour_surfels(
     colours, seen = total / weight.clamp_min(1e-6), weight[:, 0] > 1e-3
     if is_hair is not None:
         _fill_hair(points[:, 1], colours, seen, is_hair, capture)
+        shows.paint_unseen(colours, seen)
         colours[~is_hair] = _fill_unseen(points[~is_hair], colours[~is_hair], seen[~is_hair])
     else:
         colours = _fill_unseen(points, colours, seen)
@@ -106,10 +112,25 @@ class _ShownBy:
                 self._table[-1, index] = name == "hair"
                 self._table[0, index] &= name not in _COVERS
         self._kind = kind
+        self._painted = torch.full((len(surfels), 3), torch.nan)
+        for name, colour in _UNSEEN_COLOURS.items():
+            if name in parts.names:
+                self._painted[labels == parts.names.index(name)] = torch.tensor(colour)
 
     def allows(self, part: Tensor) -> Tensor:
         """(N,) whether the class of a pixel (N,) is one that shows the surfel."""
         return self._table[self._kind, part]
+
+    def paint_unseen(self, colours: Tensor, seen: Tensor) -> None:
+        """Give the inside of a mouth that no frame has shown usual colours, both in place.
+
+        They are as bright as the skin that was seen: a dark film has no shining teeth.
+        """
+        painted = ~seen & self._painted[:, 0].isfinite()
+        skin = colours[seen & (self._kind == 0)]
+        light = float(skin.mean()) / _USUAL_SKIN if len(skin) else 1.0
+        colours[painted] = (light * self._painted[painted]).clamp(0, 1)
+        seen |= painted
 
 
 def _fill_hair(

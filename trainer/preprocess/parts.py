@@ -39,7 +39,9 @@ _SKIN_DISTANCE = 3.0
 """standard deviations of the face's colours, within which the neck is skin"""
 _TEETH_LIGHTNESS, _TEETH_COLOUR = 0.62, 0.75
 """of the skin's, above and below which the inside of the mouth is teeth"""
-_LOWEST_VERTICES = 40
+_LOWEST_VERTICES, _NECK_MARGIN = 40, 0.02
+"""What of the head is the end of its neck, and how far above that the mask ends, in its heights:
+less draws the last surfels out to cover what they cannot, more cuts chins."""
 _SAMPLED_FRAMES = 24
 _SURE_HAIR = 0.5
 _OF_PARSING = {
@@ -246,7 +248,8 @@ class _PartsMaker:
         lines = []
         for number in range(1, self.count + 1):
             rows = self._fit.vertices(head, number)[:, 1]
-            lines.append(np.median(rows[lowest]) - 0.10 * (rows[lowest].mean() - rows.min()))
+            height = rows[lowest].mean() - rows.min()
+            lines.append(np.median(rows[lowest]) - _NECK_MARGIN * height)
         return np.array(lines)
 
     def _above_neckline(self, number: int) -> Array:
