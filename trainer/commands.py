@@ -35,9 +35,11 @@ CONFIG_FILE = "config.yaml"
 def run_capture(options: argparse.Namespace) -> int:
     """Draw a synthetic capture."""
     from trainer.synthetic.capture import CaptureConfig, capture
+    from trainer.synthetic.casting import describe_cast
 
     config = load_config(CaptureConfig, options.config, options.settings)
     console = Console(stderr=True)
+    console.print(f"drawing {describe_cast(config)}", highlight=False, soft_wrap=True)
     with console.status("drawing") as status:
         capture(
             config, options.out, lambda done, total: status.update(f"drawing {done} of {total}")

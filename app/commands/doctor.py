@@ -36,6 +36,7 @@ def doctor(_options: argparse.Namespace) -> int:
         ("free head", _free_head),
         ("demo avatar", _demo),
         ("face models", _face_models),
+        ("human assets", _human_assets),
     ]
     for name, check in checks:
         _print_line(name, *_guarded(check))
@@ -166,6 +167,12 @@ def _face_models() -> _Check:
     folder = files("resources") / "models"
     found = sorted(p.name for p in folder.iterdir() if p.name.endswith((".task", ".tflite")))
     return bool(found), f"{', '.join(found) or 'reinstall'} in OpenCV {cv2.__version__}"
+
+
+def _human_assets() -> _Check:
+    from pegasus_runtime.human_assets import describe_human_assets
+
+    return describe_human_assets()
 
 
 def optional_models() -> list[tuple[str, bool, str]]:

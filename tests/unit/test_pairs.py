@@ -16,7 +16,7 @@ from trainer.config.training import DataConfig, PointConfig, TrainingConfig
 from trainer.data.dataset import load_capture
 from trainer.data.pairs import is_pair, worn_by
 from trainer.engine.train import train
-from trainer.synthetic.appearance import appearance_of
+from trainer.synthetic.attributes import appearance_of
 from trainer.synthetic.config import PAIRS, CaptureConfig
 from trainer.synthetic.person import Person, make_person
 from trainer.synthetic.skull_radius_map import CENTRE

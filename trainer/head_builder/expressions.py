@@ -42,6 +42,11 @@ def readable_name(action: str) -> str:
     return " ".join(words)
 
 
+def expression_order(labels: list[str]) -> list[str]:
+    """The facial actions ``labels`` as the head has them: first what people reach for."""
+    return [*FIRST, *(label for label in labels if label not in FIRST)]
+
+
 def expression_directions(
     source: HeadSource, template: np.ndarray, bones: np.ndarray, seed: int
 ) -> tuple[np.ndarray, list[str]]:
@@ -49,7 +54,7 @@ def expression_directions(
     labels = [
         label for label in source.model.facial_action_labels if not MADE_BY_JOINTS.match(label)
     ]
-    ordered = [*FIRST, *(label for label in labels if label not in FIRST)]
+    ordered = expression_order(labels)
     named = np.stack([source.action(label) for label in ordered], axis=-1).astype(np.float64)
     num_details = NUM_EXPRESSIONS - len(ordered)
     details = _muscle_details(source, template, bones, named, num_details, seed)

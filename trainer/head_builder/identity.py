@@ -62,8 +62,14 @@ def neutral_coefficients(source: HeadSource) -> np.ndarray:
 def random_people(source: HeadSource, num_people: int, seed: int) -> np.ndarray:
     """Blend-shape coefficients (N, B) of adults of any sex, age, build and ancestry."""
     rng = np.random.default_rng(seed)
+    phenotypes = random_phenotypes(num_people, rng)
+    return source.coefficients(phenotypes, _random_changes(source, num_people, rng))
+
+
+def random_phenotypes(num_people: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """What anny calls phenotypes, (N,) each, 0 to 1."""
     ancestry = rng.dirichlet(np.full(3, 0.7), num_people)
-    phenotypes = {
+    return {
         "gender": rng.uniform(0.0, 1.0, num_people),
         "age": np.clip(rng.normal(0.75, 0.08, num_people), 0.66, 0.97),
         "muscle": np.clip(rng.normal(0.5, 0.2, num_people), 0.0, 1.0),
@@ -74,7 +80,6 @@ def random_people(source: HeadSource, num_people: int, seed: int) -> np.ndarray:
         "asian": ancestry[:, 1],
         "caucasian": ancestry[:, 2],
     }
-    return source.coefficients(phenotypes, _random_changes(source, num_people, rng))
 
 
 def _random_changes(
@@ -102,16 +107,24 @@ def _spread(label: str) -> float:
     return LOCAL_SPREAD.get(words[0], 0.0)
 
 
-def principal_directions(heads: np.ndarray, num_directions: int) -> np.ndarray:
-    """Directions (V, 3, K) of the displacements ``heads`` (N, V, 3), one standard deviation long.
+def principal_coefficients(heads: np.ndarray, num_directions: int) -> np.ndarray:
+    """What (N, K) of the displacements ``heads`` (N, V, 3) makes each principal direction.
 
-    Principal component analysis through the (N, N) Gram matrix, which is the small one here.
+    Principal component analysis through the (N, N) Gram matrix, which is the small one here; a
+    direction is one standard deviation long.
     Signs are chosen so that the largest entry of every direction is positive.
     """
-    num_heads, num_vertices, _ = heads.shape
+    num_heads = len(heads)
     centred = (heads - heads.mean(axis=0)).reshape(num_heads, -1).astype(np.float64)
     _, vectors = np.linalg.eigh(centred @ centred.T)
-    top = vectors[:, ::-1][:, :num_directions]
-    directions = centred.T @ top / np.sqrt(num_heads)
+    top = vectors[:, ::-1][:, :num_directions] / np.sqrt(num_heads)
+    directions = centred.T @ top
     peak = directions[np.abs(directions).argmax(axis=0), np.arange(num_directions)]
-    return np.asarray(directions * np.sign(peak)).reshape(num_vertices, 3, num_directions)
+    return np.asarray(top * np.sign(peak))
+
+
+def principal_directions(heads: np.ndarray, num_directions: int) -> np.ndarray:
+    """Directions (V, 3, K) of displacements ``heads`` (N, V, 3), one standard deviation long."""
+    centred = (heads - heads.mean(axis=0)).reshape(len(heads), -1).astype(np.float64)
+    directions = centred.T @ principal_coefficients(heads, num_directions)
+    return np.asarray(directions).reshape(*heads.shape[1:], num_directions)

@@ -16,12 +16,17 @@ from pegasus_runtime.devices import use_threads
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file, replace_folder
 from pegasus_runtime.head import load_free_head
+from trainer.synthetic.casting import (
+    assets_for,
+    drawn_subjects,
+    person_for,
+    renderer_for,
+)
 from trainer.synthetic.config import CaptureConfig
 from trainer.synthetic.contact_sheet import write_contact_sheet
 from trainer.synthetic.dataset_writer import OWN_NAMES, make_folders, write_frame, write_parameters
 from trainer.synthetic.frame_sampling import FrameParameters, draw_frame_parameters
 from trainer.synthetic.gl_renderer import GLRenderer, open_context
-from trainer.synthetic.person import make_person
 
 Progress = Callable[[int, int], None]
 _SETTINGS = "capture.json"
@@ -83,6 +88,7 @@ def frames_of(config: CaptureConfig, subject: str) -> list[FrameParameters]:
 def _claim(config: CaptureConfig, out: Path) -> list[str]:
     """Make or check the folder; the subjects still to be drawn."""
     settings = {k: v for k, v in asdict(config).items() if k not in _UNSEEN}
+    settings["drawn_with"] = "paint" if assets_for(config) is None else "assets"
     if out.exists() and not out.is_dir():
         raise InvalidInput(f"{out}: is a file; choose another folder for the capture.")
     note = out / _SETTINGS
@@ -97,7 +103,7 @@ def _claim(config: CaptureConfig, out: Path) -> list[str]:
         raise InvalidInput(f"{out}: cannot be made ({reason}); choose another folder.") from error
     with replace_file(note) as partial:
         partial.write_text(json.dumps(settings, indent=1) + "\n")
-    return [s for s in config.subjects if not (out / s / "flame_params.json").is_file()]
+    return [s for s in drawn_subjects(config) if not (out / s / "flame_params.json").is_file()]
 
 
 def _read(path: Path) -> Any:
@@ -144,8 +150,7 @@ def _renderer(config: CaptureConfig, subject: str) -> GLRenderer:
     key = (config, subject)
     if key not in _renderers:
         _close_renderers()
-        person = make_person(load_free_head(), config.seed, subject)
-        _renderers[key] = GLRenderer(person, config.image_size, config.supersampling)
+        _renderers[key] = renderer_for(config, subject, config.image_size)
     return _renderers[key]
 
 
@@ -155,5 +160,4 @@ def _close_renderers() -> None:
 
 
 def _write_parameters(config: CaptureConfig, subject: str, folder: Path) -> None:
-    person = make_person(load_free_head(), config.seed, subject)
-    write_parameters(folder, person, frames_of(config, subject))
+    write_parameters(folder, person_for(config, subject), frames_of(config, subject))

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 
 from trainer.config.settings import Problem, Settings, setting
 from trainer.data.pairs import is_pair, pair_name
+from trainer.synthetic.attributes import ATTRIBUTES
 
 SOURCE = "source"
-ATTRIBUTE_NAMES = (
-    "hair_bob",
-    "hair_curly",
-    "hat_beanie",
-    "hat_cap",
-    "eyebrows_thick",
-    "eyes_green",
-    "nose_button",
-    "nose_aquiline",
-    "mouth_full",
-    "eyeglasses_round",
-)
+ATTRIBUTE_NAMES = tuple(ATTRIBUTES)
 SUBJECTS = (SOURCE, *ATTRIBUTE_NAMES)
 PAIRS = tuple(
     name for names in permutations(ATTRIBUTE_NAMES, 2) if is_pair(name := pair_name(*names))
 )
 """two attributes of different categories at once, for evaluation only"""
+
+
+@dataclass(frozen=True)
+class PersonConfig(Settings):
+    """Who is drawn; where no assets are, a painted person of the capture's seed."""
+
+    made_of: str = setting(
+        "auto",
+        "auto: of human assets where they are found, else painted",
+        choices=("auto", "assets", "painted"),
+    )
+    name: str = setting("", "of presets/people.yaml; empty: one of them by the seed")
+    skin: str = setting("", "another skin of the assets than that person's")
+    hair: str = setting("", "another hair of the assets")
+    hair_colour: str = setting("", "of hair and brows, such as dark brown")
+    eyebrows: str = setting("", "other eyebrows of the assets")
+    eyes: str = setting("", "other eyes of the assets")
+    shirt: str = setting("", "colour of the T-shirt")
+
+    def changes(self) -> dict[str, str]:
+        """What is to be other than that person's."""
+        own = ("skin", "hair", "hair_colour", "eyebrows", "eyes", "shirt")
+        return {name: getattr(self, name) for name in own}
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,7 @@ class CaptureConfig(Settings):
         2, "pictures are drawn this many times larger, then box filtered", minimum=1, maximum=4
     )
     num_processes: int = setting(2, "that draw side by side", minimum=1, maximum=64)
+    person: PersonConfig = field(default_factory=PersonConfig)
 
     def conflicts(self) -> Iterator[Problem]:
         """Each subject is drawn once, and at least one is."""

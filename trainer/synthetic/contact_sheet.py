@@ -8,11 +8,10 @@ import numpy as np
 
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head import load_free_head
+from trainer.synthetic.casting import drawn_subjects, renderer_for
 from trainer.synthetic.config import CaptureConfig
 from trainer.synthetic.dataset_writer import write_png
 from trainer.synthetic.frame_sampling import draw_frame_parameters, still_frame_parameters
-from trainer.synthetic.gl_renderer import GLRenderer
-from trainer.synthetic.person import make_person
 
 SHEET_NAME = "contact_sheet.png"
 _TILE = 256
@@ -22,7 +21,7 @@ _NUM_MOVING = 4
 def write_contact_sheet(config: CaptureConfig, out: Path) -> None:
     """Write ``out``/contact_sheet.png: a row per subject, the first picture at rest."""
     tile = min(_TILE, config.image_size)
-    rows = [_row(config, subject, tile) for subject in config.subjects]
+    rows = [_row(config, subject, tile) for subject in drawn_subjects(config)]
     with replace_file(out / SHEET_NAME) as partial:
         write_png(partial, np.concatenate(rows, axis=0))
 
@@ -35,9 +34,7 @@ def _row(config: CaptureConfig, subject: str, tile: int) -> np.ndarray:
         for i in range(count)
     ]
     moving += [still_frame_parameters(tile)] * (_NUM_MOVING - count)
-    with GLRenderer(
-        make_person(head, config.seed, subject), tile, config.supersampling
-    ) as renderer:
+    with renderer_for(config, subject, tile) as renderer:
         pictures = [
             renderer.draw(frame_parameters).image
             for frame_parameters in [still_frame_parameters(tile), *moving]

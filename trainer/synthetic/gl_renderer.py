@@ -13,7 +13,7 @@ import torch
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import pose_head
-from trainer.synthetic.appearance import appearance_of
+from trainer.synthetic.attributes import appearance_of
 from trainer.synthetic.frame_sampling import FrameParameters
 from trainer.synthetic.person import EXTRA_PARTS, Person
 
@@ -69,11 +69,8 @@ class GLRenderer:
         self._person, self._size = person, image_size
         self._context = open_context()
         self._side = image_size * supersampling
-        self._program = self._build_program()
-        self._set_uniforms()
         self._faces = person.head.faces.numpy()
-        self._moving = self._context.buffer(reserve=self._faces.size * 24)
-        self._array = self._vertex_array()
+        self._prepare()
         self._targets = [self._context.texture((self._side,) * 2, 4) for _ in range(3)]
         depth = self._context.depth_renderbuffer((self._side,) * 2)
         self._framebuffer = self._context.framebuffer(self._targets, depth)
@@ -92,17 +89,34 @@ class GLRenderer:
         """The person at that moment."""
         vertices = posed_vertices(self._person, frame_parameters)
         normals = vertex_normals(vertices, self._faces)
-        corners = np.concatenate([vertices, normals], axis=1)[self._faces.ravel()]
-        self._moving.write(np.ascontiguousarray(corners, dtype="f4").tobytes())
-        matrix = clip_matrix(frame_parameters.camera)
-        self._program["view_projection"].write(matrix.T.astype("f4").tobytes())
-        self._program["eye_at"].value = tuple(float(c) for c in frame_parameters.camera.centre)
         self._framebuffer.use()
         self._framebuffer.clear(0.0, 0.0, 0.0, 0.0)
-        self._context.enable_only(self._context.DEPTH_TEST)
-        self._array.render()
+        matrix = clip_matrix(frame_parameters.camera)
+        self._render(frame_parameters, vertices, normals, matrix)
         colour, normal, label = (self._read(target) for target in self._targets)
         return self._finish(colour, normal, label)
+
+    def _prepare(self) -> None:
+        """Make programs and buffers."""
+        self._program = self._build_program()
+        self._set_uniforms()
+        self._moving = self._context.buffer(reserve=self._faces.size * 24)
+        self._array = self._vertex_array()
+
+    def _render(
+        self,
+        frame_parameters: FrameParameters,
+        vertices: FloatArray,
+        normals: FloatArray,
+        matrix: FloatArray,
+    ) -> None:
+        """Draw into the framebuffer, which is empty."""
+        corners = np.concatenate([vertices, normals], axis=1)[self._faces.ravel()]
+        self._moving.write(np.ascontiguousarray(corners, dtype="f4").tobytes())
+        self._program["view_projection"].write(matrix.T.astype("f4").tobytes())
+        self._program["eye_at"].value = tuple(float(c) for c in frame_parameters.camera.centre)
+        self._context.enable_only(self._context.DEPTH_TEST)
+        self._array.render()
 
     def _read(self, texture: Any) -> ByteArray:
         pixels = np.frombuffer(texture.read(), np.uint8).reshape(self._side, self._side, 4)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,40 +15,32 @@ from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head
 from trainer.data.pairs import worn_by
 from trainer.synthetic import hair, wearables
+from trainer.synthetic.attributes import morph
 from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, MeshPart, SkullRadiusMap
 
 EXTRA_PARTS = ("hair", "hat", "glasses", "clothes")
 _HEAD_JOINT = 1
-_OUTER = ("skin", "scalp", "neck", "eyebrows")
+OUTER_PARTS = ("skin", "scalp", "neck", "eyebrows")
+"""of the head, that hair and hats lie upon"""
 
 
-@dataclass(frozen=True)
-class _Bump:
-    """A smooth local push of the face, in head units."""
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Triangles of one material of a person made of assets."""
 
-    centre: tuple[float, float, float]
-    reach: tuple[float, float, float]
-    widen: float
-    up: float
-    out: float
-
-
-_FACE_Z = 0.34
-"""bumps act on what lies in front of this, not on the inside of the mouth"""
-_BUMPS = {
-    "nose_button": (
-        _Bump((0, -0.12, 0.47), (0.055, 0.055, 0.055), 0.2, 0.030, -0.018),
-        _Bump((0, -0.03, 0.44), (0.05, 0.05, 0.05), 0.0, 0.0, -0.024),
-    ),
-    "nose_aquiline": (
-        _Bump((0, -0.13, 0.48), (0.05, 0.05, 0.05), -0.12, -0.028, 0.016),
-        _Bump((0, -0.035, 0.44), (0.042, 0.042, 0.042), 0.0, 0.0, 0.032),
-    ),
-    "mouth_full": (
-        _Bump((0, -0.222, 0.45), (0.055, 0.022, 0.055), 0.1, 0.010, 0.022),
-        _Bump((0, -0.290, 0.43), (0.055, 0.026, 0.055), 0.1, -0.012, 0.026),
-    ),
-}
+    material: str
+    """which shader draws them: asset_MATERIAL.frag"""
+    start: int
+    count: int
+    """of faces"""
+    textures: dict[str, npt.NDArray[np.uint8]]
+    """(S, S, 4) by the shader's name"""
+    settings: dict[str, Any]
+    """uniforms by name"""
+    has_edges: bool = False
+    """cards of hair, whose transparent edges are drawn last"""
+    shade_group: int = 0
+    """0 darkens everything, others only themselves"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +63,12 @@ class Person:
     """(F,) 1 where a whole piece is the replaced attribute"""
     attribute: str
     """the folder's name"""
+    uv: FloatArray | None = None
+    """(F, 3, 2) texture coordinates of a person made of assets"""
+    batches: tuple[Batch, ...] = ()
+    """of a person made of assets, all faces in order; none: painted"""
+    lid_vertices: IndexArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(24,) along both upper lids, whose shadow falls on the eyes"""
 
     @property
     def part_names(self) -> tuple[str, ...]:
@@ -80,10 +80,13 @@ class Person:
 def make_person(head: Head, seed: int, attribute: str) -> Person:
     """The same person for every attribute or pair of them, with that replaced."""
     shape = _draw_identity(seed)
-    morphed = replace(head, template=head.template + _morph(head.template, attribute))
+    change = morph(head.template, head.expression_directions, head.expression_names, attribute)
+    morphed = replace(head, template=head.template + change)
     own = morphed.template + morphed.identity_directions @ torch.from_numpy(shape)
     pieces = _pieces(head, seed, attribute)
     extended, parts, styles, objects = _extend(morphed, own, pieces)
+    if any(name.startswith("ears_") for name in worn_by(attribute)):
+        objects[parts == head.part_names.index("ears")] = 1
     rest = np.concatenate([head.template.numpy(), *[piece.vertices for piece in pieces]])
     flat = np.zeros((head.num_vertices, 3), np.float32)
     coordinates = np.concatenate([flat, *[_padded_coordinates(piece) for piece in pieces]])
@@ -116,8 +119,8 @@ def _bare(head: Head, seed: int) -> tuple[FloatArray, SkullRadiusMap]:
     """The person's own vertices (V, 3) before any attribute, and the skull below the hair."""
     shape = torch.from_numpy(_draw_identity(seed))
     vertices = (head.template + head.identity_directions @ shape).numpy()
-    labels = _labels(head).numpy()
-    wanted = [head.part_names.index(name) for name in _OUTER]
+    labels = labels_of(head).numpy()
+    wanted = [head.part_names.index(name) for name in OUTER_PARTS]
     return vertices, SkullRadiusMap(vertices, head.faces.numpy(), np.isin(labels, wanted))
 
 
@@ -132,8 +135,9 @@ def _pieces(head: Head, seed: int, attribute: str) -> list[MeshPart]:
     pieces += locks
     for name in hats:
         pieces += wearables.hat(name, skull)
-    if "eyeglasses_round" in worn:
-        pieces += wearables.glasses()
+    for name in worn:
+        if name in wearables.GLASSES:
+            pieces += wearables.glasses(name)
     return pieces
 
 
@@ -149,27 +153,16 @@ def _neck_rim(head: Head) -> IndexArray:
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     every, count = np.unique(edges, axis=0, return_counts=True)
     border = np.unique(every[count == 1])
-    rim: IndexArray = border[_labels(head).numpy()[border] == head.part_names.index("neck")]
+    rim: IndexArray = border[labels_of(head).numpy()[border] == head.part_names.index("neck")]
     return rim
 
 
-def _morph(template: Tensor, attribute: str) -> Tensor:
-    """Local displacement (V, 3) of the head at rest."""
-    total = torch.zeros_like(template)
-    for name in worn_by(attribute):
-        for bump in _BUMPS.get(name, ()):
-            total = total + _displacement(template, bump)
-    return total
+def labels_of(head: Head) -> Tensor:
+    """The head's parts (V,).
 
-
-def _displacement(template: Tensor, bump: _Bump) -> Tensor:
-    scaled = (template - torch.tensor(bump.centre)) / torch.tensor(bump.reach)
-    weight = torch.exp(-0.5 * (scaled**2).sum(dim=1)) * (template[:, 2] > _FACE_Z)
-    across = weight * bump.widen * template[:, 0]
-    return torch.stack([across, weight * bump.up, weight * bump.out], dim=1)
-
-
-def _labels(head: Head) -> Tensor:
+    Raises:
+        InvalidInput: it has none.
+    """
     if head.part_labels is None:
         raise InvalidInput(
             f"head {head.name!r}: has no part labels; people are made on the free head."
@@ -183,9 +176,9 @@ def _extend(
     names = (*head.part_names, *EXTRA_PARTS)
     extra = sum(len(piece.vertices) for piece in pieces)
     starts = np.cumsum([head.num_vertices, *[len(piece.vertices) for piece in pieces]])
-    weights = [_weights(head, own, piece) for piece in pieces]
+    weights = [bone_weights(head, own, piece.part, piece.vertices) for piece in pieces]
     faces = [head.faces.numpy(), *[p.faces + s for p, s in zip(pieces, starts, strict=False)]]
-    corner_labels = np.sort(_labels(head).numpy()[head.faces.numpy()], axis=1)
+    corner_labels = np.sort(labels_of(head).numpy()[head.faces.numpy()], axis=1)
     parts = [corner_labels[:, 1], *[np.full(len(p.faces), names.index(p.part)) for p in pieces]]
     styles = [0 * corner_labels[:, 0], *[np.full(len(p.faces), p.style) for p in pieces]]
     objects = [0 * corner_labels[:, 0], *[np.full(len(p.faces), p.is_attribute) for p in pieces]]
@@ -212,14 +205,14 @@ def _padded(values: Tensor, extra: int) -> Tensor:
     return torch.cat([values, values.new_zeros(extra, *values.shape[1:])])
 
 
-def _weights(head: Head, own: Tensor, piece: MeshPart) -> Tensor:
+def bone_weights(head: Head, own: Tensor, part: str, vertices: FloatArray) -> Tensor:
     """Hair and cloth follow the nearest scalp or neck smoothly; all else the head's joint."""
-    rigid = torch.zeros(len(piece.vertices), head.skinning_weights.shape[1])
-    under = {"hair": "scalp", "clothes": "neck"}.get(piece.part)
+    rigid = torch.zeros(len(vertices), head.skinning_weights.shape[1])
+    under = {"hair": "scalp", "clothes": "neck"}.get(part)
     if under is None:
         rigid[:, _HEAD_JOINT] = 1.0
         return rigid
-    chosen = _labels(head) == head.part_names.index(under)
-    distance = torch.cdist(torch.from_numpy(piece.vertices), own[chosen])
+    chosen = labels_of(head) == head.part_names.index(under)
+    distance = torch.cdist(torch.from_numpy(vertices), own[chosen])
     near = torch.softmax(-((distance / 0.06) ** 2), dim=1)
     return near @ head.skinning_weights[chosen]

@@ -57,6 +57,8 @@ HATS = {
     "hat_beanie": _HatShape((0.115, 0.135), thickness=0.075, band=0.13, style=STYLE_KNIT),
     "hat_cap": _HatShape((0.185, 0.085), thickness=0.08, band=0.0, style=STYLE_CAP),
 }
+FELT = _HatShape((0.20, 0.05), thickness=0.08, band=0.0, style=STYLE_CAP)
+"""what the fedora hides"""
 _PRESSED, _FLARE = 0.03, 0.9
 """what a hat leaves of hair over the skull, and how fast hair springs back below its edge"""
 
@@ -74,17 +76,21 @@ def tucked_under(hair: MeshPart, name: str, skull: SkullRadiusMap) -> MeshPart:
     """
     if not hair.is_attribute:
         return hair
-    offsets = hair.vertices - CENTRE
+    return replace(hair, vertices=pressed(hair.vertices, name, skull))
+
+
+def pressed(vertices: FloatArray, name: str, skull: SkullRadiusMap) -> FloatArray:
+    """Vertices (N, 3) of hair where the hat of that name leaves them."""
+    offsets = vertices - CENTRE
     radius = np.linalg.norm(offsets, axis=1)
     directions = offsets / radius[:, None]
     azimuth = np.arctan2(directions[:, 0], directions[:, 2])
     elevation = np.arcsin(np.clip(directions[:, 1], -1, 1))
     around = np.linspace(-np.pi, np.pi, _COLUMNS)
-    lowest = np.interp(azimuth, around, _lowest(skull, HATS[name], around))
+    lowest = np.interp(azimuth, around, _lowest(skull, HATS.get(name, FELT), around))
     below = np.maximum(lowest - elevation, 0) * radius
-    pressed = np.minimum(radius, skull.radius(directions) + _PRESSED + _FLARE * below)
-    vertices = CENTRE + directions * pressed[:, None]
-    return replace(hair, vertices=vertices.astype(np.float32))
+    nearest = np.minimum(radius, skull.radius(directions) + _PRESSED + _FLARE * below)
+    return np.asarray(CENTRE + directions * nearest[:, None], np.float32)
 
 
 def _lowest(skull: SkullRadiusMap, shape: _HatShape, azimuth: FloatArray) -> FloatArray:
@@ -139,20 +145,42 @@ def _brim(skull: SkullRadiusMap) -> MeshPart:
     return MeshPart("hat", vertices, faces, coordinates, STYLE_CAP, is_attribute=True)
 
 
-def glasses() -> list[MeshPart]:
-    """Round frames, a bridge and two temples."""
+@dataclass(frozen=True)
+class _Frame:
+    """The rims of glasses, in head units."""
+
+    half_width: float
+    half_height: float
+    power: float
+    """of the outline: 2 is an ellipse, more is squarer"""
+    thickness: float
+
+
+GLASSES = {
+    "eyeglasses_round": _Frame(0.095, 0.09, 2.0, 0.009),
+    "eyeglasses_square": _Frame(0.102, 0.075, 4.5, 0.013),
+}
+
+
+def glasses(name: str) -> list[MeshPart]:
+    """Two rims, a bridge and two temples."""
+    frame = GLASSES[name]
     angle = np.linspace(0, 2 * np.pi, 73)
     pieces = []
+
+    def rounded(value: FloatArray) -> FloatArray:
+        return np.sign(value) * np.abs(value) ** (2 / frame.power)
+
     for side in (-1.0, 1.0):
-        x = side * 0.128 + 0.095 * np.cos(angle)
+        x = side * 0.128 + frame.half_width * rounded(np.cos(angle))
         z = 0.438 - 0.8 * x**2
-        rim = np.stack([x, 0.03 + 0.09 * np.sin(angle), z], axis=1)
-        pieces.append(_tube(rim, 0.009))
+        rim = np.stack([x, 0.03 + frame.half_height * rounded(np.sin(angle)), z], axis=1)
+        pieces.append(_tube(rim, frame.thickness))
         path = np.array(_TEMPLE) * np.array([side, 1, 1])
-        pieces.append(_tube(_resampled(path, 40), 0.008))
+        pieces.append(_tube(_resampled(path, 40), 0.9 * frame.thickness))
     t = np.linspace(-1, 1, 25)
     bridge = np.stack([0.034 * t, 0.045 + 0.012 * (1 - t**2), 0.438 + 0.02 * (1 - t**2)], axis=1)
-    return [*pieces, _tube(bridge, 0.008)]
+    return [*pieces, _tube(bridge, 0.9 * frame.thickness)]
 
 
 def _resampled(path: FloatArray, count: int) -> FloatArray:

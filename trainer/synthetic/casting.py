@@ -1,0 +1,78 @@
+"""Who is drawn: a person made of human assets where there are any, else the painted one."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.head import load_free_head
+from pegasus_runtime.human_assets import FOLDER_NAME, SOURCE, HumanAssets, find_human_assets
+from trainer.synthetic.asset_person import make_asset_person
+from trainer.synthetic.asset_renderer import AssetRenderer
+from trainer.synthetic.attributes import attributes_of
+from trainer.synthetic.config import CaptureConfig
+from trainer.synthetic.gl_renderer import GLRenderer
+from trainer.synthetic.people import Look, choose_look
+from trainer.synthetic.person import Person, make_person
+
+
+def assets_for(config: CaptureConfig) -> HumanAssets | None:
+    """The assets that a capture draws with; None: its person is painted.
+
+    Raises:
+        InvalidInput: there are none, and the capture insists or names some.
+    """
+    who = config.person
+    found = None if who.made_of == "painted" else find_human_assets()
+    named = [key for key, value in vars(who).items() if key != "made_of" and value]
+    if found is None and (who.made_of == "assets" or named):
+        key = "made_of" if who.made_of == "assets" else named[0]
+        if who.made_of == "painted":
+            raise InvalidInput(
+                f"person.{key} is of human assets; leave it out for a painted person."
+            )
+        raise InvalidInput(
+            f"person.{key} needs human assets, and none were found; put {SOURCE} into "
+            f"{FOLDER_NAME} in the asset folder (doctor says where)."
+        )
+    return found
+
+
+def look_for(config: CaptureConfig, assets: HumanAssets) -> Look:
+    """The person of a capture that is made of assets."""
+    return choose_look(assets, config.person.name, config.seed, config.person.changes())
+
+
+@lru_cache(maxsize=2)
+def person_for(config: CaptureConfig, subject: str) -> Person:
+    """The person of a capture wearing what the subject's name says."""
+    assets = assets_for(config)
+    if assets is None:
+        return make_person(load_free_head(), config.seed, subject)
+    return make_asset_person(load_free_head(), look_for(config, assets), subject, assets)
+
+
+def renderer_for(config: CaptureConfig, subject: str, image_size: int) -> GLRenderer:
+    """What draws that person; release it."""
+    person = person_for(config, subject)
+    kind = AssetRenderer if person.batches else GLRenderer
+    return kind(person, image_size, config.supersampling)
+
+
+def drawn_subjects(config: CaptureConfig) -> tuple[str, ...]:
+    """The subjects of a capture that can be drawn with what is there."""
+    if assets_for(config) is not None:
+        return config.subjects
+    return tuple(
+        name for name in config.subjects if not any(a.needs_assets for a in attributes_of(name))
+    )
+
+
+def describe_cast(config: CaptureConfig) -> str:
+    """Who is drawn, and which subjects cannot be, in a line."""
+    assets = assets_for(config)
+    if assets is not None:
+        return f"{look_for(config, assets).name}, made of the human assets in {assets.folder}"
+    missing = [name for name in config.subjects if name not in drawn_subjects(config)]
+    left_out = f"; left out, as they need assets: {', '.join(missing)}" if missing else ""
+    return f"the painted person (no human assets are used){left_out}"
