@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -57,6 +58,18 @@ def test_of_two_people_it_says_who_is_taken(
     report = look(write_video(tmp_path / "x.mkv", frames), tmp_path / "run", capsys)
     assert "2 faces: number 1 from the left is used, the largest." in str(report["notes"])
     assert report["problems"] == []
+
+
+def test_a_disk_without_room_is_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    video = write_video(tmp_path / "x.mkv", filmed_demo(COUNT)[:4])
+    problems = look(video, tmp_path / "run", capsys)["problems"]
+    assert isinstance(problems, list)
+    assert any("frames of the video need" in problem["text"] for problem in problems)
+    assert all("are free" in problem["text"] for problem in problems)
 
 
 def _text(path: Path) -> Path:

@@ -52,7 +52,8 @@ def check_video(config: TrainingConfig, out: Path, report: Report) -> int:
     height, width = seen.size
     length = f"{seen.duration_s:.0f} s, {seen.num_frames:,} frames, " if seen.num_frames else ""
     report.facts["Video"] = f"{length}{width} × {height} px"
-    report.facts["Looked at"] = f"{seen.num_looked_at} frames, {seen.num_left_out} left out"
+    until = f" up to {seen.until_s:.0f} s" if seen.until_s < seen.duration_s - 2 else ""
+    report.facts["Looked at"] = f"{seen.num_looked_at} frames{until}, {seen.num_left_out} left out"
     _estimate(config, seen, report)
     used = _num_used(config, seen.num_frames)
     _check_capture_room(used, out, report)

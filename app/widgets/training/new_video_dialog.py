@@ -32,7 +32,7 @@ from app.widgets.activity_panel import ERROR_COLOUR
 from app.widgets.training.discard_question import may_discard
 from app.widgets.training.frame_strip import FrameStrip
 from app.widgets.training.new_training_dialog import free_folder
-from app.widgets.training.preflight_panel import short_duration_text
+from app.widgets.training.preflight_panel import duration_text
 
 _WAIT_MS = 500
 """without a change, before a typed path is looked at: a look starts a process"""
@@ -69,7 +69,7 @@ class NewVideoDialog(QDialog):
         self._lay_out()
         self._connect()
         self._show_waiting("Choose a video, or drop one here.")
-        self.resize(980, 620)
+        self.resize(980, 570)
 
     def set_video(self, path: Path) -> None:
         """Take a video; what it shows is asked for at once."""
@@ -101,7 +101,8 @@ class NewVideoDialog(QDialog):
             return
         self._is_asked = False
         self.strip.set_frames(report["frames"])
-        problems = [f"{p['text']} {p['fix']}" for p in report["problems"]]
+        # One at a time: the next look tells what is left.
+        problems = [f"{p['text']} {p['fix']}" for p in report["problems"][:1]]
         self._is_seen, self._num_gpus = not problems, report["num_gpus"]
         facts = report["facts"]
         self.facts.setText(
@@ -330,4 +331,5 @@ class NewVideoDialog(QDialog):
 
 
 def _long_duration(seconds: float) -> str:
-    return short_duration_text(seconds).replace(" min", " minutes").replace(" s", " seconds")
+    text = duration_text(seconds)
+    return text.replace(" min", " minute" if text == "1 min" else " minutes")
