@@ -303,3 +303,34 @@ def test_the_face_is_offered_only_where_it_can_be_shown(qtbot, tmp_path) -> None
     assert shown.offer.isVisible()
     shown.show_following(True, False)
     assert shown.offer.isHidden() and shown.follow.isChecked()
+
+
+def test_what_was_recorded_is_the_video(qtbot, window, dialog, film) -> None:
+    window.training.camera_source = str(film)
+    dialog.set_camera(True)
+    QTest.mouseClick(dialog.record, LEFT)
+    camera = window.training.camera
+    QTest.mouseClick(camera.record, LEFT)
+    qtbot.waitUntil(lambda: bool(dialog.video.text()), timeout=60_000)
+    assert dialog.video.text() == str(camera.out) and camera.out.is_file()
+    assert "home/data/recordings" in camera.out.as_posix()
+    qtbot.waitUntil(lambda: dialog.start.isEnabled(), timeout=LOOK_MS)
+
+
+def test_a_video_that_is_dropped_on_the_window_opens_the_dialog(
+    qtbot, window, film, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    window.training.camera_source = str(tmp_path / "no camera")
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(film))])
+    copy, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
+    window.dropEvent(QDropEvent(QPointF(9, 9), copy, data, LEFT, none))
+    qtbot.waitUntil(lambda: window.training.dialog is not None, timeout=60_000)
+    dialog = window.training.dialog
+    qtbot.waitUntil(lambda: dialog.start.isEnabled(), timeout=LOOK_MS)
+    assert dialog.video.text() == str(film) and window.editor.document.avatar is not None
+    window.projects.close()
+    keep_picture(window, "start_screen")
+    dialog.blockSignals(True)
+    dialog.hide()
