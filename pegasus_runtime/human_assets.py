@@ -16,7 +16,7 @@ from pegasus_runtime.errors import InvalidInput
 FOLDER_NAME = "people"
 SOURCE = "MakeHuman's asset repository (makehumancommunity/makehuman-assets)"
 LICENSE = "CC0-1.0"
-KINDS = ("skins", "eyes", "hair", "eyebrows", "eyelashes", "clothes")
+KINDS = ("skins", "eyes", "hair", "eyebrows", "eyelashes", "clothes", "teeth")
 _NEEDED = ("skins", "eyes", "hair", "eyebrows", "eyelashes")
 _TEXTURES = ("skins", "eyes")
 

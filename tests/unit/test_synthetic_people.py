@@ -186,9 +186,9 @@ def test_without_assets_the_painted_person_is_drawn(
     assert drawn_subjects(config) == ("source", "hat_cap")
     assert "painted" in describe_cast(config) and "hat_fedora" in describe_cast(config)
     assert describe_human_assets()[0] is False
-    for person in (PersonConfig(made_of="assets"), PersonConfig(name="mara")):
-        with pytest.raises(InvalidInput, match="human assets"):
-            assets_for(CaptureConfig(person=person))
+    assert "in the place of mara" in describe_cast(config_for(name="mara"))
+    with pytest.raises(InvalidInput, match="no human assets were found"):
+        assets_for(config_for(made_of="assets"))
 
 
 def test_unknown_names_are_refused_with_the_nearest(made_up: HumanAssets) -> None:

@@ -33,8 +33,12 @@ from trainer.synthetic.person import (
 from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, MeshPart, SkullRadiusMap
 from trainer.synthetic.textures import garment_texture, read_texture, skin_texture
 
-IRIS_PLACE = (0.7045, 0.696, 0.113, 0.44)
+IRIS_PLACE = (0.7045, 0.696, 0.113, 0.41)
 """centre and radius of the iris in MakeHuman's eye pictures, and its half angle on the eyeball"""
+_OVER_HAIR = (1.13, 1.03, 1.10)
+"""how much larger than on a bald head the fedora is worn"""
+_LEFT_OUT = 3
+"""of the head: teeth, where better ones are found"""
 _CLOTH, _SHIRT = 9, 6
 """styles of asset_solid.frag"""
 _LASH_COLOUR = (0.012, 0.009, 0.008)
@@ -97,6 +101,8 @@ def _pieces(
     changed = {name.partition("_")[0] for name in worn_by(attribute)}
     beside = _beside(head, attribute, own, shape)
     found = [*_bust(head, look, assets, own, beside)]
+    if "teeth_base" in assets.names("teeth"):
+        found.append(_teeth(head, assets, np.concatenate([own, beside])))
     for kind, part, name, tone, roundness, fullness in cards:
         garment = _garment(assets, kind, name)
         hung = hang(garment, head, np.concatenate([own, beside]))
@@ -112,6 +118,16 @@ def _pieces(
             _Piece(part, vertices, garment.corners, garment.uv, batch, hung, is_attribute=is_one)
         )
     return found
+
+
+def _teeth(head: Head, assets: HumanAssets, every: FloatArray) -> _Piece:
+    """Single teeth and gums, which ride on the head's plain rows."""
+    garment = _garment(assets, "teeth", "teeth_base")
+    hung = hang(garment, head, every)
+    settings = {"base_colour": (1.0, 1.0, 1.0), "teeth_part": head.part_names.index("teeth")}
+    picture = {"cloth": read_texture(garment_texture(garment.path))}
+    batch = Batch("solid", 0, 0, picture, settings)
+    return _Piece("teeth", hung.vertices, garment.corners, garment.uv, batch, hung, _CLOTH)
 
 
 def _beside(head: Head, attribute: str, own: FloatArray, shape: FloatArray) -> FloatArray:
@@ -145,10 +161,12 @@ def _wearables(
         if name == "hat_fedora":
             garment = _garment(assets, "clothes", "fedora")
             hung = hang(garment, head, np.concatenate([bare, _beside(head, "", bare, shape)]))
+            centre = np.array(_HAIR_CENTRE, np.float32)
+            wide = centre + (hung.vertices - centre) * np.array(_OVER_HAIR, np.float32)
             cloth = {"cloth": read_texture(garment_texture(garment.path))}
             batch = Batch("solid", 0, 0, cloth, {"base_colour": (1.6, 1.35, 1.1)}, shade_group=3)
             found.append(
-                _Piece("hat", hung.vertices, garment.corners, garment.uv, batch, None, _CLOTH, True)
+                _Piece("hat", wide, garment.corners, garment.uv, batch, None, _CLOTH, True)
             )
         meshes = wearables.hat(name, _skull(head, bare)) if name in wearables.HATS else []
         if name in wearables.GLASSES:
@@ -252,7 +270,9 @@ def _head_batches(
     inner = np.isin(part, [names.index("teeth"), names.index("tongue")])
     eyes = part == names.index("eyes")
     kind = np.where(eyes, 1, np.where(inner, 2, 0))
-    order = np.argsort(kind, kind="stable")
+    if "teeth_base" in assets.names("teeth"):
+        kind = np.where(part == names.index("teeth"), _LEFT_OUT, kind)
+    order = np.argsort(kind, kind="stable")[: (kind != _LEFT_OUT).sum()]
     counts = np.bincount(kind, minlength=3)
     starts = np.concatenate([[0], np.cumsum(counts)])
     centre = head.joint_regressor @ head.template

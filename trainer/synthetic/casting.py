@@ -20,19 +20,14 @@ def assets_for(config: CaptureConfig) -> HumanAssets | None:
     """The assets that a capture draws with; None: its person is painted.
 
     Raises:
-        InvalidInput: there are none, and the capture insists or names some.
+        InvalidInput: there are none, and the capture insists on them.
     """
-    who = config.person
-    found = None if who.made_of == "painted" else find_human_assets()
-    named = [key for key, value in vars(who).items() if key != "made_of" and value]
-    if found is None and (who.made_of == "assets" or named):
-        key = "made_of" if who.made_of == "assets" else named[0]
-        if who.made_of == "painted":
-            raise InvalidInput(
-                f"person.{key} is of human assets; leave it out for a painted person."
-            )
+    if config.person.made_of == "painted":
+        return None
+    found = find_human_assets()
+    if found is None and config.person.made_of == "assets":
         raise InvalidInput(
-            f"person.{key} needs human assets, and none were found; put {SOURCE} into "
+            f"person.made_of = assets: no human assets were found; put {SOURCE} into "
             f"{FOLDER_NAME} in the asset folder (doctor says where)."
         )
     return found
@@ -75,4 +70,5 @@ def describe_cast(config: CaptureConfig) -> str:
         return f"{look_for(config, assets).name}, made of the human assets in {assets.folder}"
     missing = [name for name in config.subjects if name not in drawn_subjects(config)]
     left_out = f"; left out, as they need assets: {', '.join(missing)}" if missing else ""
-    return f"the painted person (no human assets are used){left_out}"
+    who = f" in the place of {config.person.name}" if config.person.name else ""
+    return f"the painted person{who} (no human assets are used){left_out}"

@@ -28,7 +28,7 @@ class PersonConfig(Settings):
         "auto: of human assets where they are found, else painted",
         choices=("auto", "assets", "painted"),
     )
-    name: str = setting("", "of presets/people.yaml; empty: one of them by the seed")
+    name: str = setting("", "of resources/people.yaml; empty: one of them by the seed")
     skin: str = setting("", "another skin of the assets than that person's")
     hair: str = setting("", "another hair of the assets")
     hair_colour: str = setting("", "of hair and brows, such as dark brown")

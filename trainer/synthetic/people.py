@@ -79,7 +79,7 @@ class Look:
 @lru_cache(maxsize=1)
 def people_presets() -> dict[str, Look]:
     """The people that are shipped, by name."""
-    with as_file(files("resources") / "presets" / PRESETS_FILE) as path:
+    with as_file(files("resources") / PRESETS_FILE) as path:
         document = read_yaml(path)
     return {name: _look(name, dict(facts)) for name, facts in document["people"].items()}
 
