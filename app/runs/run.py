@@ -203,7 +203,7 @@ class Run:
             return State(Status.INTERRUPTED, f"stopped, {saved}")
         if code < 0:
             return State(Status.INTERRUPTED, _FROM_OUTSIDE)
-        return State(Status.FAILED, self.failure() or advice(self.last_lines()))
+        return State(Status.FAILED, advice(self.last_lines(), self.failure()))
 
     def _by_lock(self, owner: Owner | None, where: str) -> State:
         """What a run is doing of which no process of ours knows."""
@@ -277,8 +277,9 @@ ADVICE = {
 }
 
 
-def advice(lines: list[str]) -> str:
-    """What to try after a failure, judged by the last lines of its log."""
+def advice(lines: list[str], reason: str = "") -> str:
+    """What to try after a failure, judged by the last lines of its log; else its own reason."""
     text = "\n".join(lines)
     known = (words for sign, words in ADVICE.items() if sign in text)
-    return next(known, "The last lines below say why; correct that and press Resume.")
+    usual = reason or "The last lines below say why; correct that and press Resume."
+    return next(known, usual)

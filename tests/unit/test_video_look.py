@@ -82,10 +82,11 @@ def _text(path: Path) -> Path:
     [
         (_text, "no video"),
         (lambda path: write_video(path, grey_levels(6)), "no face was found"),
+        (lambda path: write_video(path, filmed_demo(COUNT)[:1]), "1 of 1 frames can be used"),
         (lambda path: path, "no such file"),
         (lambda path: path.mkdir() or path, "holds no PNG or JPEG picture"),
     ],
-    ids=["text", "grey", "missing", "folder"],
+    ids=["text", "grey", "one", "missing", "folder"],
 )
 def test_what_cannot_be_used_is_one_problem(
     make: object, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,7 +143,9 @@ class _Events:
 
     def fail(self, reason: str) -> None:
         """Why there is nothing to train on."""
-        self._write({"failed": reason})
+        # On a full disk there is no room for this either, and the reason is told all the same.
+        with suppress(OSError):
+            self._write({"failed": reason})
 
     def _write(self, event: dict[str, object]) -> None:
         with self._path.open("a", encoding="utf-8") as stream:

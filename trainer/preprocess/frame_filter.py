@@ -85,16 +85,23 @@ class FilterStep:
         measures = measure(work, report)
         reasons = measures.reasons()
         name, count = work.source.path.name, len(measures.cut_off)
-        kept = count - len(reasons)
-        if kept < _MIN_FRAMES:
-            usual = max(set(reasons.values()), key=list(reasons.values()).count)
-            raise InvalidInput(
-                f"{name}: {kept} of {count} frames can be used (mostly: {usual}); film again with "
-                "the whole face in the picture, in good light."
-            )
+        refuse_too_few(name, count, reasons)
         _write(work, SKIP_FILE, {str(number): reason for number, reason in reasons.items()})
         _write(work, MEASURES_FILE, _as_lists(measures))
         return [f"{name}: {_tell(reasons, count)}"] if reasons else []
+
+
+def refuse_too_few(name: str, count: int, reasons: dict[int, str]) -> None:
+    """Raises InvalidInput when next to nothing of so many frames of a video can be used."""
+    kept = count - len(reasons)
+    if kept >= _MIN_FRAMES:
+        return
+    told = list(reasons.values())
+    usual = f" (mostly: {max(set(told), key=told.count)})" if told else ""
+    raise InvalidInput(
+        f"{name}: {kept} of {count} frames can be used{usual}; film again with the whole face in "
+        "the picture, in good light."
+    )
 
 
 def read_reasons(work: Workspace) -> dict[int, str]:

@@ -14,7 +14,13 @@ import numpy as np
 from pegasus_runtime.errors import InvalidInput
 from trainer.preprocess.estimators import Bytes, DetectedFace, FaceEstimators, FloatArray, Region
 from trainer.preprocess.face_checks import MAX_MOVE, MIN_PRESENCE, check_face, find_turn
-from trainer.preprocess.frame_filter import Measures, share_covered, share_outside, upright_face
+from trainer.preprocess.frame_filter import (
+    Measures,
+    refuse_too_few,
+    share_covered,
+    share_outside,
+    upright_face,
+)
 from trainer.preprocess.frames import FrameSource, Selection, open_source
 
 NUM_SHOWN = 8
@@ -99,6 +105,7 @@ def look(video: Path) -> Look:
         )
     count = source.estimated_count(Selection())
     reasons = _reasons(seen)
+    refuse_too_few(video.name, len(seen), reasons)
     return Look(
         num_frames=count,
         duration_s=count / source.fps if count else 0.0,
@@ -208,8 +215,10 @@ def _notes(seen: list[_Seen], reasons: dict[int, str], turn: int, count: int) ->
 def _shown(seen: list[_Seen], reasons: dict[int, str]) -> tuple[LookedAt, ...]:
     """Spread over the video, some of those that are left out among them."""
     numbers = range(1, len(seen) + 1)
-    left_out = _spread([n for n in numbers if n in reasons], NUM_SHOWN // 3)
-    kept = _spread([n for n in numbers if n not in reasons], NUM_SHOWN - len(left_out))
+    good = [n for n in numbers if n not in reasons]
+    room = max(NUM_SHOWN // 3, NUM_SHOWN - len(good))
+    left_out = _spread([n for n in numbers if n in reasons], room)
+    kept = _spread(good, NUM_SHOWN - len(left_out))
     return tuple(
         LookedAt(seen[n - 1].time_s, _tile(seen[n - 1]), reasons.get(n, ""))
         for n in sorted({*left_out, *kept})
