@@ -154,8 +154,17 @@ def test_a_dropped_video_of_two_people_says_who_is_taken(qtbot, dialog, tmp_path
     copy, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
     dialog.dropEvent(QDropEvent(QPointF(9, 9), copy, data, Qt.MouseButton.LeftButton, none))
     qtbot.waitUntil(lambda: "Looking" not in dialog.status.text(), timeout=LOOK_MS)
-    assert "2 faces: number 1 from the left is used" in dialog.notes.text()
-    assert dialog.start.isEnabled()
+    assert "2 faces: number 1 from the left is used, the largest" in dialog.notes.text()
+    assert dialog.start.isEnabled() and dialog.face.isVisible() and dialog.face.count() == 3
+    dialog.face.setCurrentIndex(2)
+    dialog.face.activated.emit(2)
+    assert not dialog.start.isEnabled()
+    qtbot.waitUntil(lambda: "Looking" not in dialog.status.text(), timeout=LOOK_MS)
+    assert "number 2 from the left is used." in dialog.notes.text()
+    assert yaml.safe_load(dialog.config_text())["data"]["video_face"] == 2
+    keep_picture(dialog, "video_dialog_two")
+    dialog.video.clear()
+    assert dialog.face.isHidden() and dialog.face.currentIndex() == 0
 
 
 @pytest.mark.slow

@@ -32,6 +32,14 @@ class DataConfig(Settings):
         label="Frames of the video",
         unit="frames",
     )
+    video_face: int = setting(
+        0,
+        "whose face in the video, from 1 at the left; 0 for the largest",
+        minimum=0,
+        maximum=100,
+        label="Face of the video",
+        may_change=False,
+    )
     source: str = setting(
         "source",
         "the subject without any attribute",

@@ -23,6 +23,8 @@ class Report:
     frames: list[dict[str, str]] = field(default_factory=list)
     """of a video: picture (JPEG as base64, with what was found drawn on it), time, and the reason
     for which it would be left out"""
+    num_faces: int = 0
+    """of people that a video shows at the same time"""
     seconds_by_preset: dict[str, float] = field(default_factory=dict)
     """of a video: what each preset that begins with one would take"""
 

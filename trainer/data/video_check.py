@@ -40,7 +40,7 @@ def check_video(config: TrainingConfig, out: Path, report: Report) -> int:
     """
     advice = "Choose another video."
     try:
-        seen = look(Path(config.data.video))
+        seen = look(Path(config.data.video), config.data.video_face)
     except (InvalidInput, FileNotFoundError) as error:
         report.refuse(str(error), advice)
         return 0
@@ -48,6 +48,7 @@ def check_video(config: TrainingConfig, out: Path, report: Report) -> int:
         report.refuse(f"{config.data.video}: cannot be read ({error.strerror or error}).", advice)
         return 0
     report.frames = [_as_json(one) for one in seen.shown]
+    report.num_faces = seen.num_faces
     report.notes += seen.notes
     height, width = seen.size
     length = f"{seen.duration_s:.0f} s, {seen.num_frames:,} frames, " if seen.num_frames else ""

@@ -68,12 +68,13 @@ def frame_options(config: TrainingConfig, source: FrameSource) -> Options:
     """Which frames of a video are used, and how large they are cut out."""
     most = config.data.video_frames
     size = min(max(config.data.image_size, _SMALLEST_CROP), _LARGEST_CROP)
+    face = config.data.video_face
     if not most:
-        return Options(size=size)
+        return Options(size=size, face=face)
     # Only a frame tells how many there are a second.
     source.samples(1)
     count = source.estimated_count(Selection())
-    return Options(every=max(-(-count // most), 1), limit=most, size=size)
+    return Options(every=max(-(-count // most), 1), limit=most, size=size, face=face)
 
 
 def make_capture(

@@ -60,6 +60,8 @@ class Look:
     """(height, width), upright"""
     until_s: float
     """time of the last frame that was looked at"""
+    num_faces: int
+    """of people that are seen at the same time"""
     num_looked_at: int
     num_left_out: int
     shown: tuple[LookedAt, ...]
@@ -81,8 +83,12 @@ class _Seen:
     move: float
 
 
-def look(video: Path) -> Look:
+def look(video: Path, face: int = 0) -> Look:
     """Look at a video.
+
+    Args:
+        video: a video, or a folder of pictures.
+        face: whose face is meant, from 1 at the left; 0 for the largest.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -93,7 +99,7 @@ def look(video: Path) -> Look:
     turn = find_turn(
         estimators, [p for _, p in frames[:: max(len(frames) // _NUM_TURN_SAMPLES, 1)]]
     )
-    looker = _Looker(estimators)
+    looker = _Looker(estimators, face)
     seen = [
         looker.see(at, np.ascontiguousarray(np.rot90(pixels, turn)) if turn else pixels)
         for at, pixels in frames
@@ -111,10 +117,11 @@ def look(video: Path) -> Look:
         duration_s=count / source.fps if count else 0.0,
         size=(seen[0].pixels.shape[0], seen[0].pixels.shape[1]),
         until_s=seen[-1].time_s,
+        num_faces=_num_faces(seen),
         num_looked_at=len(seen),
         num_left_out=len(reasons),
         shown=_shown(seen, reasons),
-        notes=tuple(_notes(seen, reasons, turn, count)),
+        notes=tuple(_notes(seen, reasons, turn, count, face)),
         slowness=float(np.clip(np.median(looker.took_ms) / _LANDMARKS_MS, *_SLOWNESS)),
     )
 
@@ -141,10 +148,10 @@ def _frames(source: FrameSource) -> list[tuple[float, Bytes]]:
 
 
 class _Looker:
-    """Finds the largest face of each picture."""
+    """Finds the face that is meant in each picture."""
 
-    def __init__(self, estimators: FaceEstimators) -> None:
-        self._estimators = estimators
+    def __init__(self, estimators: FaceEstimators, wanted: int) -> None:
+        self._estimators, self._wanted = estimators, wanted
         self.took_ms: list[float] = []
         """the landmark network, for each face; with all else that this machine does"""
 
@@ -158,7 +165,10 @@ class _Looker:
                 faces.append((face, checked.landmarks.places, checked.move))
         if not faces:
             return _Seen(time_s, pixels, 0, 1, None, np.nan)
-        used, places, move = faces[0]
+        from_left = sorted(faces, key=lambda found: float(found[0].box[0]))
+        used, places, move = (
+            from_left[min(self._wanted, len(faces)) - 1] if self._wanted else faces[0]
+        )
         self._measure(pixels, places)
         position = 1 + sum(bool(face.box[0] < used.box[0]) for face, *_ in faces)
         return _Seen(time_s, pixels, len(faces) - 1, position, places, move)
@@ -193,14 +203,21 @@ def _reasons(seen: list[_Seen]) -> dict[int, str]:
     ).reasons()
 
 
-def _notes(seen: list[_Seen], reasons: dict[int, str], turn: int, count: int) -> list[str]:
+def _num_faces(seen: list[_Seen]) -> int:
+    """How many people are seen at the same time, passers-by apart."""
+    crowded = [one.others for one in seen if one.others]
+    return max(crowded) + 1 if len(crowded) >= max(_MANY * len(seen), 1) else 1
+
+
+def _notes(
+    seen: list[_Seen], reasons: dict[int, str], turn: int, count: int, face: int
+) -> list[str]:
     notes = []
-    crowded = [one for one in seen if one.others]
-    if len(crowded) >= max(_MANY * len(seen), 1):
-        most = max(one.others for one in crowded) + 1
-        positions = [one.position for one in crowded]
+    if (most := _num_faces(seen)) > 1:
+        positions = [one.position for one in seen if one.others]
         used = max(set(positions), key=positions.count)
-        notes.append(f"{most} faces: number {used} from the left is used, the largest.")
+        why = "" if face else ", the largest"
+        notes.append(f"{most} faces: number {used} from the left is used{why}.")
     if turn:
         notes.append("It lies on its side and is turned upright.")
     if count and count < _FEW_FRAMES:

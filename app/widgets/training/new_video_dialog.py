@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QComboBox,
     QDialog,
     QFileDialog,
     QFormLayout,
@@ -86,6 +87,7 @@ class NewVideoDialog(QDialog):
         values = self._chosen.values | {
             # A name that cannot be used says nothing of the video, and is told beside Start.
             "name": self._chosen.values["name"] if self._name_problem() else self._typed_name,
+            "data.video_face": max(self.face.currentIndex(), 0),
             "data.video": str(typed_path(self.video.text().strip()).absolute()),
         }
         return to_yaml(self._settings, values)
@@ -101,6 +103,8 @@ class NewVideoDialog(QDialog):
             return
         self._is_asked = False
         self.strip.set_frames(report["frames"])
+        if report["num_faces"]:
+            self._offer_faces(report["num_faces"])
         # One at a time: the next look tells what is left.
         problems = [f"{p['text']} {p['fix']}" for p in report["problems"][:1]]
         self._is_seen, self._num_gpus = not problems, report["num_gpus"]
@@ -159,6 +163,9 @@ class NewVideoDialog(QDialog):
         self.name.setPlaceholderText("the name of the avatar")
         for field, name in ((self.video, "Video"), (self.name, "Name")):
             field.setAccessibleName(name)
+        self.face = QComboBox()
+        self.face.setAccessibleName("Whose face")
+        self.face.setToolTip("The face whose landmarks are drawn below is the one that is used")
         self.strip, self.facts, self.notes = FrameStrip(), QLabel(), QLabel()
         self.status = QLabel()
         for label in (self.facts, self.notes, self.status):
@@ -187,6 +194,9 @@ class NewVideoDialog(QDialog):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Video", row)
         form.addRow("Name", self.name)
+        form.addRow("Whose face", self.face)
+        self._form = form
+        self._offer_faces(0)
         inner, content = QVBoxLayout(), QWidget()
         content.setLayout(inner)
         inner.setContentsMargins(0, 0, 6, 0)
@@ -213,7 +223,8 @@ class NewVideoDialog(QDialog):
         column.addWidget(area, 1)
         column.addLayout(footer)
         buttons = self.choices.buttons()
-        stops = [self.video, self.browse, self.record, self.name, self.strip, *buttons]
+        stops = [self.video, self.browse, self.record, self.name, self.face]
+        stops += [self.strip, *buttons]
         for stop, following in pairwise([*stops, self.close_button, self.start]):
             self.setTabOrder(stop, following)
 
@@ -239,6 +250,7 @@ class NewVideoDialog(QDialog):
     def _connect(self) -> None:
         self.video.textChanged.connect(self._on_video)
         self.name.textEdited.connect(self._on_name)
+        self.face.activated.connect(self._look)
         self.browse.clicked.connect(self._on_browse)
         self.record.clicked.connect(self.record_asked)
         self.close_button.clicked.connect(self.reject)
@@ -266,6 +278,7 @@ class NewVideoDialog(QDialog):
     def _on_video(self) -> None:
         self._drop_look()
         self._is_seen = False
+        self._offer_faces(0)
         self.strip.clear()
         self.facts.clear()
         self.notes.clear()
@@ -285,9 +298,20 @@ class NewVideoDialog(QDialog):
             self._show_ready()
 
     def _look(self) -> None:
-        self._is_asked = True
+        self._drop_look()
+        self._is_seen, self._is_asked = False, True
         self._show_waiting("Looking at the video …")
         self.check_asked.emit(self.config_text(), self.run_folder())
+
+    def _offer_faces(self, count: int) -> None:
+        """Let the user say who it is, where several people are seen."""
+        chosen = self.face.currentIndex() if count > 1 else 0
+        self.face.clear()
+        self.face.addItems(
+            ["The largest", *(f"Number {k + 1} from the left" for k in range(count))]
+        )
+        self.face.setCurrentIndex(min(max(chosen, 0), count))
+        self._form.setRowVisible(self.face, count > 1)
 
     def _drop_look(self) -> None:
         self._timer.stop()
