@@ -51,6 +51,10 @@ class HeadSource:
     uv_faces: np.ndarray
     regions: dict[str, np.ndarray]
 
+    def region(self, name: str) -> np.ndarray:
+        """The (V,) bool mask of a region; of one that was not cut out, nothing."""
+        return self.regions.get(name, np.zeros(len(self.template), dtype=bool))
+
     def coefficients(
         self,
         phenotypes: dict[str, np.ndarray],

@@ -46,10 +46,10 @@ def merge_weights(source: HeadSource) -> np.ndarray:
     merged[:, 0] = lower + 0.5 * source.weights[:, names.index("neck03")]
     merged[:, 1] = 1.0 - merged.sum(axis=1)
     for joint, side in ((3, "L"), (4, "R")):
-        ball = source.regions[f"eye_front.{side}"] | source.regions[f"eye_back.{side}"]
+        ball = source.region(f"eye_front.{side}") | source.region(f"eye_back.{side}")
         merged[ball] = np.eye(5)[joint]
-    merged[source.regions["lower-teeth"]] = np.eye(5)[2]
-    merged[source.regions["upper-teeth"]] = np.eye(5)[1]
+    merged[source.region("lower-teeth")] = np.eye(5)[2]
+    merged[source.region("upper-teeth")] = np.eye(5)[1]
     merged = np.clip(merged, 0.0, None)
     return np.asarray(merged / merged.sum(axis=1, keepdims=True))
 

@@ -31,7 +31,7 @@ HAIR_COLOURS: dict[str, tuple[float, float, float]] = {
     "dark blond": (0.300, 0.190, 0.095),
     "blond": (0.520, 0.370, 0.190),
     "grey": (0.330, 0.320, 0.310),
-    "white": (0.680, 0.670, 0.650),
+    "white": (0.440, 0.435, 0.425),
 }
 """linear light"""
 SHIRTS: dict[str, tuple[float, float, float]] = {

@@ -18,6 +18,6 @@ void main() {
     vec3 light = light_on(n, open_sky, vec3(0.30)) * mix(0.55, 1.0, open_sky.x);
     float band = pow(clamp(dot(n, GLOSS), 0.0, 1.0), 10.0) * grey * open_sky.y;
     // Long hair fades where the bust ends, within the picture.
-    float inside = smoothstep(-0.70, -0.58, rest_position.y);
+    float inside = smoothstep(-0.65, -0.54, rest_position.y);
     finish(albedo * light + (0.10 * albedo + 0.012) * band, t.a * inside, n);
 }

@@ -1,12 +1,12 @@
 // Skin from its texture: light that goes in reddens where shadow begins.
 uniform sampler2D skin;
 uniform vec3 tint;
-uniform vec4 lips;          // colour and strength of make-up
 uniform int lip_part;
 uniform int mouth_part;
-uniform vec3 blush;         // share of red on cheeks, nose and ears
 
 void main() {
+    // The neck ends under the shirt, a little above the bust's own edge.
+    if (rest_position.y < -0.60 + 0.50 * rest_position.x * rest_position.x) discard;
     vec3 n = normalize(world_normal);
     vec3 albedo = to_linear(texture(skin, place).rgb) * tint;
     float inner = face_kind.x == mouth_part ? 1.0 : 0.0;

@@ -42,7 +42,7 @@ void main() {
         float below = neckline.x + neckline.y * rest_position.z - rest_position.y;
         if (place.x < 0.5 && below < 0.02) discard;
         albedo *= place.x < 0.5 ? 1.0 : 0.85 + 0.15 * cos(place.y * 420.0);
-        if (rest_position.y < -0.70 + 0.55 * rest_position.x * rest_position.x) discard;
+        if (rest_position.y < -0.65 + 0.45 * rest_position.x * rest_position.x) discard;
         if (!gl_FrontFacing) sky *= 0.35;
     } else if (style == 5) {
         gloss = 0.35;
