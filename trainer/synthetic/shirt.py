@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, grid_faces
 
-NECKLINE = (-0.485, -0.42)
+NECKLINE = (-0.50, -0.47)
 """height at z = 0, and how it falls towards the front, in head units"""
 _LOOSE = 0.030
 """how far cloth lies from the skin"""

@@ -11,7 +11,9 @@ void main() {
     vec2 at = iris_place.xy + across * iris_place.z * min(a, 2.45);
     vec3 albedo = to_linear(texture(iris, at).rgb);
     float white = smoothstep(1.0, 1.15, a);
-    albedo *= mix(1.15, 1.55, white);
+    // Squared for linear light, brown irises would be red.
+    albedo = mix(albedo, vec3(dot(albedo, vec3(0.4, 0.45, 0.15))), 0.35 * (1.0 - white));
+    albedo *= mix(1.30, 1.55, white);
     albedo = mix(albedo, vec3(0.50, 0.22, 0.19), 0.55 * smoothstep(1.7, 3.0, a));
     vec3 n = normalize(world_normal);
     float lid = 1.0;

@@ -40,7 +40,7 @@ void main() {
     } else if (style == 6) {
         // A bust: it ends in a curve before the picture does. What is left of the collar is its band.
         float below = neckline.x + neckline.y * rest_position.z - rest_position.y;
-        if (place.x < 0.5 && below < 0.02) discard;
+        if (place.x < 0.5 && below < -0.012) discard;
         albedo *= place.x < 0.5 ? 1.0 : 0.85 + 0.15 * cos(place.y * 420.0);
         if (rest_position.y < -0.65 + 0.45 * rest_position.x * rest_position.x) discard;
         if (!gl_FrontFacing) sky *= 0.35;
