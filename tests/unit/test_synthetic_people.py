@@ -284,3 +284,25 @@ def test_pictures_masks_and_parts_agree(collection: HumanAssets) -> None:
     assert {"hair", "skin", "lips", "eyes", "eyebrows", "neck", "clothes"} <= seen
     lengths = np.linalg.norm(drawn.normal[drawn.mask == 255] / 127.5 - 1, axis=1)
     assert np.median(np.abs(lengths - 1)) < 0.03
+
+
+@COLLECTION
+@pytest.mark.parametrize(
+    ("attribute", "parts"),
+    [
+        ("eyes_green", {"eyes"}),
+        ("eyes_narrow", {"eyes", "eyelids"}),
+        ("ears_pointed", {"ears"}),
+        ("mouth_thin", {"lips"}),
+        ("eyebrows_thick", {"eyebrows"}),
+        ("hat_fedora", {"hat"}),
+        ("eyeglasses_square+hair_long", {"glasses", "hair"}),
+    ],
+)
+def test_an_attribute_marks_what_it_replaces(
+    collection: HumanAssets, attribute: str, parts: set[str]
+) -> None:
+    look = choose_look(collection, "jonas", 7)
+    person = make_asset_person(load_free_head(), look, attribute, collection)
+    marked = {person.part_names[i] for i in np.unique(person.face_part[person.face_object == 1])}
+    assert marked == parts

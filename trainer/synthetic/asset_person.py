@@ -11,7 +11,14 @@ import torch
 from pegasus_runtime.head import Head
 from pegasus_runtime.human_assets import HumanAssets
 from trainer.data.pairs import worn_by
-from trainer.synthetic.asset_pieces import PLAIN, Piece, hung_pieces, skin_settings, worn_pieces
+from trainer.synthetic.asset_pieces import (
+    PLAIN,
+    Piece,
+    hung_pieces,
+    shapes_eyes,
+    skin_settings,
+    worn_pieces,
+)
 from trainer.synthetic.attributes import attributes_of, morph
 from trainer.synthetic.people import Look
 from trainer.synthetic.person import (
@@ -140,8 +147,10 @@ def _assembled(
 
 def _replaced(head: Head, part: IndexArray, attribute: str) -> IndexArray:
     """(F,) 1 on faces of the head itself that an attribute replaces."""
-    of = {"nose": ("nose",), "mouth": ("lips",), "ears": ("ears",), "eyes": ("eyes", "eyelids")}
+    of = {"nose": ("nose",), "mouth": ("lips",), "ears": ("ears",), "eyes": ("eyes",)}
     wanted = [p for name in worn_by(attribute) for p in of.get(name.partition("_")[0], ())]
+    if shapes_eyes(attribute):
+        wanted.append("eyelids")
     return np.isin(part, [head.part_names.index(name) for name in wanted]).astype(np.int64)
 
 

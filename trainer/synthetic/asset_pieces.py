@@ -13,7 +13,7 @@ from pegasus_runtime.head import Head
 from pegasus_runtime.human_assets import HumanAssets
 from trainer.data.pairs import worn_by
 from trainer.synthetic import shirt, wearables
-from trainer.synthetic.attributes import morph
+from trainer.synthetic.attributes import attributes_of, morph
 from trainer.synthetic.garments import (
     Garment,
     HungGarment,
@@ -91,11 +91,16 @@ def hung_pieces(
         for hat in [name for name in worn_by(attribute) if name.startswith("hat_")]:
             if kind == "hair":
                 vertices = wearables.pressed(vertices, hat, _skull(head, own))
-        is_one = kind in changed
+        is_one = kind in changed or (kind == "eyelashes" and shapes_eyes(attribute))
         found.append(
             Piece(part, vertices, garment.corners, garment.uv, batch, hung, is_attribute=is_one)
         )
     return found
+
+
+def shapes_eyes(attribute: str) -> bool:
+    """Whether lids and lashes are another's, and not the irises alone."""
+    return any(each.held for each in attributes_of(attribute))
 
 
 def _teeth(head: Head, assets: HumanAssets, every: FloatArray) -> Piece:

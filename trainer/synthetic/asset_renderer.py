@@ -87,7 +87,10 @@ class AssetRenderer(GLRenderer):
         matrix: FloatArray,
     ) -> None:
         moving = np.concatenate([vertices, normals], axis=1).astype(np.float32)
-        shared = {"lid_points": [tuple(map(float, p)) for p in vertices[self._person.lid_vertices]]}
+        shared = {
+            "lid_points": [tuple(map(float, p)) for p in vertices[self._person.lid_vertices]],
+            "eye_at": tuple(map(float, frame_parameters.camera.centre)),
+        }
         for each in self._batches:
             faces = self._faces[each.batch.start : each.batch.start + each.batch.count]
             each.moving.write(moving[faces.ravel()].tobytes())
