@@ -32,6 +32,8 @@ from trainer.synthetic.textures import garment_texture, read_texture, skin_textu
 
 _OVER_HAIR = (1.13, 1.03, 1.10)
 """how much larger than on a bald head the fedora is worn"""
+_BEHIND_LIPS = np.array([0.0, 0.0, -0.012], np.float32)
+"""from where teeth would show between lips at rest"""
 _CLOTH, _SHIRT = 9, 6
 """styles of asset_solid.frag"""
 _LASH_COLOUR = (0.012, 0.009, 0.008)
@@ -110,7 +112,9 @@ def _teeth(head: Head, assets: HumanAssets, every: FloatArray) -> Piece:
     settings = {"base_colour": (1.0, 1.0, 1.0), "teeth_part": head.part_names.index("teeth")}
     picture = {"cloth": read_texture(garment_texture(garment.path))}
     batch = Batch("solid", 0, 0, picture, settings)
-    return Piece("teeth", hung.vertices, garment.corners, garment.uv, batch, hung, _CLOTH)
+    return Piece(
+        "teeth", hung.vertices + _BEHIND_LIPS, garment.corners, garment.uv, batch, hung, _CLOTH
+    )
 
 
 def _beside(head: Head, attribute: str, own: FloatArray, shape: FloatArray) -> FloatArray:

@@ -4,6 +4,9 @@ uniform vec4 iris_place;    // centre and radius in the texture, then the iris' 
 uniform vec3 eye_centre;
 uniform vec3 lid_points[24];
 
+// The cornea bulges, so that the key light glints nearer to the pupil than on a ball.
+const vec3 GLINT = normalize(vec3(0.17, 0.15, 1.0));
+
 void main() {
     vec3 d = normalize(vec3(rest_position.x - sign(rest_position.x) * eye_centre.x, rest_position.yz - eye_centre.yz));
     float a = acos(clamp(d.z, -1.0, 1.0)) / iris_place.w;
@@ -20,9 +23,9 @@ void main() {
     for (int i = 0; i < 24; i++) lid = min(lid, length(world_position - lid_points[i]));
     float shadow = mix(0.30, 1.0, smoothstep(0.004, 0.052, lid));
     vec3 light = light_on(n, vec2(0.85, 0.95), vec3(0.35)) * shadow;
-    float glint = smoothstep(0.9962, 0.9982, dot(n, GLOSS)) * (1.0 - 0.5 * white);
+    float glint = smoothstep(0.9958, 0.9976, dot(n, GLINT));
     float second = smoothstep(0.9975, 0.9990, dot(n, normalize(vec3(-0.45, -0.10, 1.0))));
-    vec3 wet = vec3(0.95 * glint + 0.25 * second) * smoothstep(0.25, 0.6, shadow);
+    vec3 wet = vec3(0.95 * glint + 0.25 * second) * smoothstep(0.3, 0.45, shadow);
     wet += 0.05 * shine_on(n, 12.0) * shadow;
     finish(albedo * light + wet, 1.0, n);
 }
