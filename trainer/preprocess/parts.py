@@ -10,6 +10,7 @@ import numpy as np
 
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head import Head, load_free_head
+from pegasus_runtime.head.parts import require_parts
 from trainer.preprocess import landmark_groups as groups
 from trainer.preprocess.arrays import Array
 from trainer.preprocess.crop import FOLDER as CROPS
@@ -39,9 +40,12 @@ _SKIN_DISTANCE = 3.0
 """standard deviations of the face's colours, within which the neck is skin"""
 _TEETH_LIGHTNESS, _TEETH_COLOUR = 0.62, 0.75
 """of the skin's, above and below which the inside of the mouth is teeth"""
-_LOWEST_VERTICES, _NECK_MARGIN = 40, 0.02
+_LOWEST_VERTICES, _NECK_MARGIN = 40, 0.05
 """What of the head is the end of its neck, and how far above that the mask ends, in its heights:
 less draws the last surfels out to cover what they cannot, more cuts chins."""
+_BESIDE_PX = 8
+"""of 512, how far from the fitted head's outline neck and jaw may be: less cuts cheeks, more keeps
+collars"""
 _SAMPLED_FRAMES = 24
 _SURE_HAIR = 0.5
 _OF_PARSING = {
@@ -89,7 +93,7 @@ class SkinColours:
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 2, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
+    name, version, after, cost = "parts", 4, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
     outputs = ("image/", "mask/", "semantic/", NAMES_FILE)
 
     def settings(self, options: Options) -> dict[str, Any]:
@@ -135,7 +139,7 @@ class _PartsMaker:
         labels, hair = self._label(picture, matte, number)
         clothes = labels == self._names.index("clothes")
         mask = _taken_in(matte, hair, self._crop.size) * self._above_neckline(number)
-        mask = np.where(clothes, 0, mask)
+        mask = np.where(clothes | self._beside_neck(number, hair), 0, mask)
         labels = np.where(matte < 0.5, self._names.index("background"), labels)
         return {
             "image": unmixed(picture, matte),
@@ -251,6 +255,29 @@ class _PartsMaker:
             height = rows[lowest].mean() - rows.min()
             lines.append(np.median(rows[lowest]) - _NECK_MARGIN * height)
         return np.array(lines)
+
+    def _beside_neck(self, number: int, hair: Array) -> Array:
+        """(S, S) truth for what lies lower than the ears, and neither on the head nor is hair.
+
+        Shoulders move on their own: where mattes keep them in some frames, nothing could be learned
+        of them but a smear.
+        """
+        import cv2
+
+        places = self._fit.vertices(self._head, number)
+        size, margin = self._crop.size, _BESIDE_PX * self._crop.size / _NOMINAL
+        head = np.zeros((size, size), np.uint8)
+        corners = places[self._head.faces.numpy()].round().astype(np.int32)
+        for triangle in corners:  # in one call triangles that overlap would cancel out
+            cv2.fillConvexPoly(head, triangle, 1)
+        reach = 2 * round(margin) + 1
+        around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+        ears = places[require_parts(self._head).on("ears").numpy(), 1].max()
+        lower = np.arange(size)[:, None] > ears
+        # Long hair hangs down from the head; what is dark and does not is a collar.
+        _, pieces = cv2.connectedComponents(hair.astype(np.uint8))
+        hanging = hair & np.isin(pieces, np.unique(pieces[hair & ~lower]))
+        return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hanging)
 
     def _above_neckline(self, number: int) -> Array:
         """(S, 1) 1 above where the head ends, fading to 0."""
