@@ -184,9 +184,9 @@ class Bindings:
             found = gaze_range(document.avatar.head)
             self.window.pose.set_gaze(Gaze(found.up_deg, found.down_deg, found.sideways_deg))
 
-    def _show_thumbnail(self, name: str, pixels: Pixels) -> None:
+    def _show_thumbnail(self, category: str, name: str, pixels: Pixels) -> None:
         self.show_panels()
-        self.window.attributes.set_thumbnail(name, pixels)
+        self.window.attributes.set_thumbnail(category, name, pixels)
 
     def _show_face(self) -> None:
         face = self.editor.document.face

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
+
 from app.rendering.draft_size import DraftSize
 from app.rendering.request import Picture, Pixels, RenderRequest, on_host
 from app.state.face import Face
-from app.state.view import View
+from app.state.framing import Framing
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.export.display import passes_for, to_pixels
 from pegasus_runtime.frame import Frame
@@ -23,7 +25,7 @@ _SMALL_AVATAR_POINTS = 24_000
 """Up to so many no draft is drawn before anything was timed: with more the first drag may
 stutter."""
 _THUMBNAIL_POINTS = 100_000
-"""More only takes longer: a thumbnail shows no more of them."""
+"""Of a whole head; more only takes longer: a thumbnail shows no more of them."""
 
 
 class SessionLike(Protocol):
@@ -113,11 +115,14 @@ class Renderer:
         self._draft_size.learn(worn, picture.seconds)
         return picture
 
-    def render_thumbnail(self, face: Face, view: View, side: int) -> Pixels:
-        """A small square picture (side, side, 4)."""
-        points = min(_THUMBNAIL_POINTS, self.avatar.num_points)
-        request = RenderRequest(face, view, (side, side))
-        return on_host(self._render("small", request, request.image_size, points).pixels)
+    def render_thumbnail(self, face: Face, framing: Framing, side: int) -> Pixels:
+        """A small square picture (side, side, 4) of what is framed."""
+        # Cut out of a larger picture: a closer camera would part points of a set size.
+        whole, rows, columns = framing.square(side)
+        points = min(round(_THUMBNAIL_POINTS * (whole / side) ** 2), self.avatar.num_points)
+        request = RenderRequest(face, framing.view(self.avatar), (whole, whole))
+        pixels = on_host(self._render("small", request, request.image_size, points).pixels)
+        return np.ascontiguousarray(pixels[rows, columns])
 
     def _render(
         self,

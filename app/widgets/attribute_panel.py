@@ -110,9 +110,8 @@ class AttributePanel(QWidget):
         for category, section in self.sections.items():
             section.set_worn(attributes.get(category))
 
-    def set_thumbnail(self, name: str, pixels: npt.NDArray[np.uint8]) -> None:
-        """Show the picture of an attribute; "" is the source person, in every category."""
-        image = to_image(pixels)
-        for section in self.sections.values():
-            if name in section.gallery.tiles:
-                section.gallery.tiles[name].set_image(image)
+    def set_thumbnail(self, category: str, name: str, pixels: npt.NDArray[np.uint8]) -> None:
+        """Show the picture of an attribute; "" is the source person in that category."""
+        section = self.sections.get(category)
+        if section is not None and name in section.gallery.tiles:
+            section.gallery.tiles[name].set_image(to_image(pixels))

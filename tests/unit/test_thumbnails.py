@@ -10,6 +10,7 @@ import pytest
 
 from app.controllers.thumbnails import thumbnail_file
 from app.state.app_dirs import cache_folder
+from app.state.framing import Framing
 
 NAMES = [
     "",
@@ -34,6 +35,17 @@ def test_names_from_a_file_never_become_paths(
     for file in files:
         assert file is not None and file.parent.parent == cache_folder() / "thumbnails"
         assert len(file.name) < 64 and file.parent.is_dir()
+
+
+def test_pictures_of_another_framing_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEGASUS_HOME", str(tmp_path / "home"))
+    (tmp_path / "a.avatar").write_text("an avatar")
+    avatar: Any = SimpleNamespace(path=tmp_path / "a.avatar")
+    framings = [Framing(), Framing(25.0), Framing(half=0.5), Framing(centre=(0.1, 0.0), half=0.5)]
+    files = [thumbnail_file(avatar, name, f) for f in framings for name in ("", "eyes_green")]
+    assert len(set(files)) == len(files)
 
 
 def test_no_place_for_thumbnails_is_no_error(
