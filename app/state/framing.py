@@ -36,7 +36,7 @@ _REGIONS = {
     "eyebrows": _Region(("eyebrows", "eyes"), 1.2),
     "nose": _Region(("nose",), 1.5, yaw_deg=20.0),
     "mouth": _Region(("lips",), 1.7),
-    "ears": _Region(("ears",), 1.6, yaw_deg=50.0, is_one_sided=True),
+    "ears": _Region(("ears",), 2.2, yaw_deg=50.0, is_one_sided=True),
     "hair": _Region(_HEAD, 1.55, yaw_deg=25.0),
     "hat": _Region(_HEAD, 1.55, yaw_deg=25.0),
     "eyeglasses": _Region(_HEAD, 1.2, yaw_deg=25.0),
