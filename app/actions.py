@@ -36,7 +36,7 @@ class Actions:
         self._make_file()
         self._make_edit()
         self._make_view()
-        self.help = HelpMenu(self._window)
+        self.help = HelpMenu(self._window, self._editor.preferences)
         self._make_toolbar()
         self._editor.document.history.changed.connect(self._show_history)
         self._editor.document.avatar_changed.connect(self._show_avatar)

@@ -59,7 +59,8 @@ def open_editor(
     window.show()
     window.editor.avatar_loader.open(avatar)
     if screenshot is None:
-        window.offer_recovery()
+        if not window.offer_recovery() and avatar == "demo" and head is None:
+            window.greet()
         ended_by = close_on_signals(window)
         status = application.exec()
         return _EXIT_SIGNAL + ended_by[0] if ended_by else status

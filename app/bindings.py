@@ -81,6 +81,9 @@ class Bindings:
 
     def _connect_activity(self) -> None:
         activity, panel = self.editor.activity, self.window.activity
+        preparation, notice = self.editor.preparation, self.window.preparation
+        preparation.advanced.connect(notice.show_progress)
+        preparation.ended.connect(notice.hide)
         activity.job_added.connect(panel.add_job)
         activity.job_added.connect(self._show_activity)
         activity.job_advanced.connect(panel.advance_job)

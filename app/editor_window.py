@@ -12,6 +12,7 @@ from app.actions import Actions
 from app.bindings import Bindings
 from app.controllers.avatar_loader import Loader, load
 from app.controllers.editor import Editor
+from app.controllers.performance import Performance
 from app.gui_thread import GuiDispatch
 from app.main_window import LAYOUT_VERSION, MainWindow
 from app.projects import Projects
@@ -56,6 +57,7 @@ class EditorWindow(MainWindow):
         self.training = TrainingMenu(self, self.editor, self.dispatch, self.projects.open)
         self.start_screen.video_asked.connect(self.training.new_video.trigger)
         self.start_screen.training_asked.connect(self.training.new.trigger)
+        self.performance = Performance(self.editor, self)
         self._may_close = self._keeps_journal = False
         self._has_thumbnail = False
         self._restore()
@@ -94,11 +96,21 @@ class EditorWindow(MainWindow):
         self._apply_theme(name)
         self.actions_.show_icons()
 
-    def offer_recovery(self) -> None:
-        """Ask about work that was not saved when an editor was ended, once a face is there."""
+    def offer_recovery(self) -> bool:
+        """Ask about work that was not saved when an editor was ended, once a face is there.
+
+        Returns:
+            whether there is any.
+        """
         found = find_recoveries()
         if found:
             QTimer.singleShot(0, lambda: self.projects.offer(found))
+        return bool(found)
+
+    def greet(self) -> None:
+        """Let what is opened first play its greeting, unless the user wants none."""
+        if self.preferences.plays_greeting:
+            self.performance.play()
 
     def close_discarding(self) -> None:
         """Close without asking what becomes of unsaved work."""
@@ -116,6 +128,7 @@ class EditorWindow(MainWindow):
             self.projects.when_saved(self.close_discarding)
             return
         self._layout_timer.stop()
+        self.performance.stop()
         self._keep_layout()
         self.editor.keep_thumbnail()
         self.editor.close(self._keeps_journal)

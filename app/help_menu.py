@@ -9,6 +9,8 @@ from PySide6.QtCore import Qt, qVersion
 from PySide6.QtGui import QAction, QIcon, QKeySequence
 from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox
 
+from app.state.preferences import Preferences
+
 _MOUSE = (
     ("Left drag", "turn around the head"),
     ("Shift + left drag, middle drag", "move the picture"),
@@ -21,11 +23,15 @@ _MOUSE = (
 class HelpMenu:
     """The last menu of the window."""
 
-    def __init__(self, window: QMainWindow) -> None:
-        self._window = window
+    def __init__(self, window: QMainWindow, preferences: Preferences) -> None:
+        self._window, self._preferences = window, preferences
         menu = window.menuBar().addMenu("&Help")
         self.shortcuts = menu.addAction("&Keys and mouse", self.show_shortcuts)
         self.shortcuts.setShortcut(QKeySequence("F1"))
+        self.greeting = menu.addAction("&Play a greeting at the start")
+        self.greeting.setCheckable(True)
+        self.greeting.setChecked(preferences.plays_greeting)
+        self.greeting.toggled.connect(self._set_greeting)
         menu.addAction("&About", self.show_about)
 
     def show_shortcuts(self) -> QMessageBox:
@@ -38,6 +44,10 @@ class HelpMenu:
         facts = diagnostics()
         text = "\n".join(f"{name}: {value}" for name, value in facts)
         return self._show("About the PEGASUS editor", _table(facts), text)
+
+    def _set_greeting(self, plays: bool) -> None:
+        self._preferences.plays_greeting = plays
+        self._preferences.keep()
 
     def _actions(self) -> list[QAction]:
         return [

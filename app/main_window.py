@@ -18,6 +18,7 @@ from app.widgets.activity_panel import ActivityPanel
 from app.widgets.attribute_panel import AttributePanel
 from app.widgets.control_panel import ExpressionPanel, PosePanel
 from app.widgets.history_panel import HistoryPanel
+from app.widgets.preparation_notice import PreparationNotice
 from app.widgets.scene_panel import ScenePanel
 from app.widgets.start_screen import StartScreen
 from app.widgets.viewport import Viewport
@@ -39,6 +40,7 @@ class MainWindow(QMainWindow):
         room = QGuiApplication.primaryScreen().availableGeometry().size()
         self.resize(_SIZE.boundedTo(room))
         self.viewport = Viewport()
+        self.preparation = PreparationNotice(self.viewport)
         self.attributes, self.expression, self.pose = (
             AttributePanel(),
             ExpressionPanel(),

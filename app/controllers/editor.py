@@ -10,6 +10,7 @@ from app.controllers.avatar_loader import AvatarLoader, Loader, load
 from app.controllers.dispatch import Dispatch
 from app.controllers.exporter import Exporter
 from app.controllers.live_view import LiveView
+from app.controllers.preparation import Preparation
 from app.controllers.recent_pictures import keep_picture
 from app.controllers.thumbnails import Thumbnails
 from app.rendering.renderer import SessionMaker, make_session
@@ -47,6 +48,9 @@ class Editor:
         self.document.undoes_camera = preferences.undo_camera
         self._restore_display()
         self.live.failed.connect(lambda error: self.activity.log(str(error), "error"))
+        self.preparation = Preparation(self.activity, dispatch)
+        self.live.picture_ready.connect(lambda _: self.preparation.end())
+        self.live.failed.connect(lambda _: self.preparation.end())
 
     def start(self) -> None:
         """Start rendering and keeping the journal."""
@@ -59,6 +63,7 @@ class Editor:
 
     def close(self, keeps_journal: bool = False) -> None:
         """Stop everything and keep the preferences; see `Autosave.close`."""
+        self.preparation.end()
         self.exporter.cancel_all()
         self.autosave.close(keeps_journal)
         self.live.stop()

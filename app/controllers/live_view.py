@@ -7,6 +7,7 @@ from app.rendering.render_loop import RenderLoop
 from app.rendering.renderer import SessionMaker, make_session
 from app.rendering.request import Picture, RenderRequest
 from app.state.document import Document
+from app.state.face import Face
 from app.state.signal import Signal
 from pegasus_runtime.avatar.avatar import Avatar
 
@@ -28,6 +29,7 @@ class LiveView:
         self._document = document
         self._size = (512, 512)
         self._asked: RenderRequest | None = None
+        self._instead: Face | None = None
         self._generation = 0
         self._shown = 0
         self.loop = RenderLoop(
@@ -56,13 +58,18 @@ class LiveView:
             self._size = size
             self.request()
 
+    def show_instead(self, face: Face | None) -> None:
+        """Show another face than the document's, until told None."""
+        self._instead = face
+        self.request()
+
     def request(self) -> None:
         """Ask for a picture of the document as it is, unless the last one asked for was of that."""
         document = self._document
         if document.avatar is None:
             return
         request = RenderRequest(
-            document.face,
+            document.face if self._instead is None else self._instead,
             document.view,
             self._size,
             document.display.pass_name,
@@ -79,7 +86,8 @@ class LiveView:
         """Whether what is shown is the full picture of the document as it is."""
         latest = self.latest
         return (
-            latest is not None
+            self._instead is None
+            and latest is not None
             and not latest.is_draft
             and latest.request.generation == self._generation
         )
@@ -110,5 +118,6 @@ class LiveView:
     def _show(self, picture: Picture) -> None:
         if picture.request.generation >= self._shown:
             self._shown = picture.request.generation
-            self.latest = picture
+            if self._instead is None or picture.request.face == self._document.face:
+                self.latest = picture
             self.picture_ready.emit(picture)

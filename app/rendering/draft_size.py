@@ -8,9 +8,6 @@ from pegasus_runtime.parameters import AttributeBlend
 
 BUDGET_S = 0.08
 """For a picture while something is dragged: more shows more points, and the drag stutters."""
-LEAST_POINTS = 6_000
-"""Of the demo avatar's 94,836: eyes, nose and mouth are still where they belong. With 3,000 they
-run into each other."""
 _FIRST_POINTS = 12_000
 """Before anything was timed: more makes the first drag of a slow machine stutter."""
 _STEP = 2
@@ -31,10 +28,14 @@ class DraftSize:
     count of their own.
     """
 
-    def __init__(self, num_points: int) -> None:
-        self._least = min(LEAST_POINTS, num_points)
-        self._most = num_points
-        first = min(_FIRST_POINTS, num_points)
+    def __init__(self, num_points: int, legible_points: int) -> None:
+        """
+        Args:
+            num_points: of the avatar.
+            legible_points: with fewer a draft shows no face.
+        """
+        self._least, self._most = legible_points, num_points
+        first = max(min(_FIRST_POINTS, num_points), legible_points)
         self._counts = {True: first, False: first}
         self._num_fast = {True: 0, False: 0}
         self._last: tuple[_Worn, int] | None = None

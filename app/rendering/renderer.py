@@ -70,7 +70,7 @@ class Renderer:
         self.avatar = avatar
         self._make, self._clock = make, clock
         self._sessions: dict[str, SessionLike] = {}
-        self._draft_size = DraftSize(avatar.num_points)
+        self._draft_size = DraftSize(avatar.num_points, avatar.legible_points)
         self._seconds: dict[str, float] = {}
         self._last: RenderRequest | None = None
 
@@ -89,8 +89,11 @@ class Renderer:
     def is_slow(self, request: RenderRequest) -> bool:
         """Whether a full picture of this request would make a drag stutter."""
         kind = self._kind(request)
-        # The first picture of a large avatar comes as a draft, so that a face is there soon.
-        unknown = 1.0 if self.avatar.num_points > _SMALL_AVATAR_POINTS else 0.0
+        # The first picture of a large avatar comes as a draft, so that a face is there soon; where
+        # a draft leaves out less than half, it would come no sooner.
+        is_large = self.avatar.num_points > _SMALL_AVATAR_POINTS
+        is_large = is_large and 2 * self.avatar.legible_points < self.avatar.num_points
+        unknown = 1.0 if is_large else 0.0
         return self._seconds.get(kind, unknown) > SLOW_S
 
     def render_full(

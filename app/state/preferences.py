@@ -38,6 +38,8 @@ class Preferences:
     last_folder: str = ""
     undo_camera: bool = True
     """whether camera and display belong to undo"""
+    plays_greeting: bool = True
+    """whether the demo avatar moves a little when it opens at the start"""
     background: str = "studio"
     background_colour: list[float] = field(default_factory=lambda: [0.85, 0.87, 0.90])
 
@@ -142,6 +144,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "layout": _is_state,
     "last_folder": _is_path,
     "undo_camera": lambda value: isinstance(value, bool),
+    "plays_greeting": lambda value: isinstance(value, bool),
     "background": lambda value: isinstance(value, str) and value in BACKGROUNDS,
     "background_colour": _is_colour,
 }

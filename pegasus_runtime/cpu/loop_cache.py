@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +24,10 @@ _FunctionCache: Any = caching.FunctionCache
 _config: Any = config
 _IndexDataCacheFile: Any = caching.IndexDataCacheFile
 _DIGEST_BYTES = hashlib.sha256().digest_size
+Watcher = Callable[[str, bool], None]
+"""Is told the name of a loop, and whether it is compiled (True) or only begun."""
+_caches: dict[str, _LoopCache] = {}
+_watchers: list[Watcher] = []
 
 
 def keep_compiled(loop: Any) -> None:
@@ -38,6 +42,22 @@ def keep_compiled(loop: Any) -> None:
                 loop._cache = _LoopCache(loop.py_func)
 
 
+def watch(watcher: Watcher) -> Callable[[], None]:
+    """Tell of every loop that is compiled, on the thread that does it; returns how to stop."""
+    _watchers.append(watcher)
+    return lambda: _watchers.remove(watcher) if watcher in _watchers else None
+
+
+def is_kept(name: str) -> bool:
+    """Whether a loop, ``module.function``, need not be compiled."""
+    return name in _caches and _caches[name].is_filled
+
+
+def _tell(name: str, is_done: bool) -> None:
+    for watcher in tuple(_watchers):
+        watcher(name, is_done)
+
+
 class _LoopCache(_FunctionCache):  # type: ignore[misc]
     """numba's cache of one function, with files that are checked."""
 
@@ -45,17 +65,27 @@ class _LoopCache(_FunctionCache):  # type: ignore[misc]
         super().__init__(loop)
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, stamp)
+        self._name = f"{loop.__module__}.{loop.__qualname__}"
+        _caches[self._name] = self
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether something is kept that this numba can read."""
+        return bool(self._cache_file._load_index())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:
-            # Whole, and still not to be used: of another numba or LLVM. It is written over.
-            return None
+        kept = None
+        # Whole, and still not to be used: of another numba or LLVM. It is written over.
+        with suppress(Exception):
+            kept = super().load_overload(sig, target_context)
+        if kept is None:
+            _tell(self._name, False)
+        return kept
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(OSError):
             super().save_overload(sig, data)
+        _tell(self._name, True)
 
 
 class _CheckedFiles(_IndexDataCacheFile):  # type: ignore[misc]

@@ -51,7 +51,7 @@ def test_of_many_requests_only_the_newest_is_rendered():
         pictures.append, lambda *_: None, errors.append, lambda _: SlowSession(gate, asked)
     )
     loop.start()
-    loop.open(SimpleNamespace(num_points=1))
+    loop.open(SimpleNamespace(num_points=1, legible_points=1))
     face = Document().face
     requests = [
         RenderRequest(face.with_expression({0: n / 10}), View(), (4, 4), "rgb", n) for n in range(9)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
 from pegasus_runtime.cpu.jit import njit
-
-pytestmark = pytest.mark.slow
 
 @njit(cache=True)
 def add(a, b):
@@ -79,3 +79,35 @@ def test_no_place_to_keep_them_is_no_error(program: Path, tmp_path: Path, tempor
     assert run(program, **homeless) == "5 2.5 0"
     assert run(program, **homeless) == ("5 2.5 2" if temporary == "own" else "5 2.5 0")
     assert len(list(place.rglob("*.nbc"))) == (2 if temporary == "own" else 0)
+
+
+FIRST_PICTURE = """
+from pegasus_runtime import warmup
+
+warmup.load()
+told = []
+forget = warmup.watch(lambda done, total: told.append((done, total)))
+from pegasus_runtime.avatar_file import load_avatar
+from pegasus_runtime.session import Session
+
+avatar = load_avatar("demo")
+frame = Session(avatar, device="cpu").render(
+    avatar.neutral(), avatar.default_camera((32, 32)), ("rgb", "alpha"), None
+)
+from pegasus_runtime.export.display import to_pixels
+to_pixels(frame, "rgb")
+forget()
+assert told == sorted(told, key=lambda pair: pair[0])
+print(len({total for _, total in told}), told[0][0] if told else 0, told[-1] if told else ())
+"""
+
+
+def test_what_the_first_picture_compiles_is_counted_to_the_end(tmp_path: Path) -> None:
+    """Also that the list of what it needs is true: with another one the last count differs."""
+    program = tmp_path / "first_picture.py"
+    program.write_text(FIRST_PICTURE)
+    keep = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "CUDA_VISIBLE_DEVICES": ""}
+    kinds_of_total, first, last = run(program, **keep).split(maxsplit=2)
+    done, total = last.strip("()").split(", ")
+    assert (kinds_of_total, first) == ("1", "0") and done == total != "0"
+    assert run(program, **keep) == "0 0 ()"

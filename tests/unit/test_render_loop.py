@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.rendering.draft_size import LEAST_POINTS
 from app.rendering.render_loop import RenderLoop
 from app.rendering.request import Picture, RenderRequest
 from app.state.document import Document
@@ -19,6 +18,8 @@ from pegasus_runtime.frame import Frame
 from pegasus_runtime.parameters import AttributeBlend
 
 NUM_POINTS = 100_000
+LEGIBLE_POINTS = 6_000
+AVATAR: Any = SimpleNamespace(num_points=NUM_POINTS, legible_points=LEGIBLE_POINTS)
 
 
 class PatientSession:
@@ -62,7 +63,7 @@ def test_a_full_picture_gives_way_and_the_last_value_is_drawn_in_full(num_change
         pictures.append, lambda *_: None, errors.append, lambda _: PatientSession(state)
     )
     loop.start()
-    loop.open(SimpleNamespace(num_points=NUM_POINTS))  # type: ignore[arg-type]
+    loop.open(AVATAR)
     face = Document().face
     for number in range(num_changes):
         worn = face.wearing("hair", AttributeBlend("hair_curly", number / 10))
@@ -115,7 +116,7 @@ def machine() -> Any:
         lambda: machine.now,
     )
     machine.loop.start()
-    machine.loop.open(SimpleNamespace(num_points=NUM_POINTS))
+    machine.loop.open(AVATAR)
     yield machine
     machine.loop.stop()
 
@@ -140,7 +141,7 @@ def test_drafts_of_a_busy_machine_stay_a_face_and_grow_back(machine: Any) -> Non
     machine.point_s /= 100
     again = _drag(machine, 20)
     assert usual[-1] == max(usual) > usual[0]
-    assert min(busy) == busy[-1] == LEAST_POINTS
+    assert min(busy) == busy[-1] == LEGIBLE_POINTS
     assert again[-1] == usual[-1]
 
 
@@ -162,3 +163,12 @@ def test_a_full_picture_follows_one_that_failed(machine: Any, is_slow: bool) -> 
     _wait(lambda: machine.pictures and not machine.pictures[-1].is_draft)
     assert machine.pictures[-1].request.generation == 50
     assert [type(error) for error in machine.errors] == [MemoryError]
+
+
+def test_where_few_points_show_no_face_drafts_have_all_and_the_first_picture_is_none(
+    machine: Any,
+) -> None:
+    machine.loop.open(SimpleNamespace(num_points=NUM_POINTS, legible_points=NUM_POINTS))
+    machine.point_s = 1e-4
+    assert _drag(machine, 1) == []
+    assert set(_drag(machine, 20)) == {NUM_POINTS}
