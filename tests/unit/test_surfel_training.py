@@ -267,3 +267,26 @@ def test_a_checkpoint_of_the_other_model_is_refused(
     other = replace(config, steps=2, model=replace(config.model, kind="published"))
     with pytest.raises(pr.InvalidInput, match=r"model.kind|Model"):
         _run(other, capture, head, tmp_path / "run")  # type: ignore[arg-type]
+
+
+def test_frames_tracked_beside_the_truth_are_moved_back(
+    config: TrainingConfig, capture: Capture, head: Head
+) -> None:
+    learned = replace(config, optimiser=replace(config.optimiser, tracking=0.01))
+    context = TrainContext(learned, capture, head, CPU)
+    state = SurfelState.begin(context)
+    frame = capture.training[capture.source][0]
+    for _ in range(3):
+        take_step(state, capture, capture.source, 0)
+    snapshot = state.snapshot()
+    offsets = snapshot["cloud"]["tracking.offsets"]
+    assert len(offsets) == capture.num_training
+    row = [each for frames in capture.training.values() for each in frames].index(frame)
+    assert (offsets != 0).any(dim=1).nonzero().tolist() == [[row]], "the frame that was looked at"
+    again = SurfelState.of(context, snapshot)
+    assert torch.equal(again.snapshot()["cloud"]["tracking.offsets"], offsets)
+    held_out = capture.held_out[capture.source][0]
+    plain = SurfelState.begin(TrainContext(config, capture, head, CPU))
+    assert "tracking.offsets" not in plain.snapshot()["cloud"]
+    for shown in (frame, held_out):
+        assert torch.isfinite(state.picture(shown)[0]).all()

@@ -23,6 +23,9 @@ class LossConfig(Settings):
     )
     mask: float = _weight(0.2, "outline of the picture", label="Outline")
     states: float = _weight(1e-3, "surfels: expressions move them little against the head")
+    tracking: float = _weight(
+        1e-3, "surfels: frames stay near where they were tracked, where optimiser.tracking is set"
+    )
     difference: float = _weight(
         3e-4, "surfels: an attribute changes as little as it can", label="Attribute's change"
     )
@@ -97,6 +100,12 @@ class OptimiserConfig(Settings):
     opacity_states: float = _rate(4e-3, "surfels: how expressions show and hide them")
     networks: float = _rate(
         1e-3, "surfels: light, and which expressions matter; published: all networks"
+    )
+    tracking: float = _rate(
+        0.0,
+        "surfels: expression, pose and camera of each frame; 0 takes them as they were tracked, "
+        "which is right for drawn captures; about 0.01 for videos",
+        may_change=False,
     )
     points: float = _rate(3e-4, "published: places of the points")
     latents: float = _rate(2e-3, "published: codes of the attributes", label="Latent codes")

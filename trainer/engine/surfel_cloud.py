@@ -14,6 +14,7 @@ from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Difference, W
 from pegasus_runtime.surfels.binding import plane_weights, triangle_frames
 from pegasus_runtime.surfels.pose import LightNetwork, PosedSurfels, StateNetwork, pose_surfels
 from pegasus_runtime.surfels.surfels import LEARNED, Surfels, new_surfels
+from trainer.engine.tracking import Tracking
 
 _SHRINK = 1.4
 """What the radii of a split surfel are divided by: two of them then cover its area. With more of it
@@ -135,8 +136,15 @@ def walk(surfels: Surfels, first: int, offset: Tensor, corners: Tensor) -> None:
 class SurfelCloud(nn.Module):
     """A person's surfels and attributes, the states they follow, and the light."""
 
-    def __init__(self, wardrobe: Wardrobe, states: StateNetwork, light: LightNetwork) -> None:
+    def __init__(
+        self,
+        wardrobe: Wardrobe,
+        states: StateNetwork,
+        light: LightNetwork,
+        tracking: Tracking | None = None,
+    ) -> None:
         super().__init__()
+        self.tracking = tracking
         self.source = SurfelSet(wardrobe.source)
         self.attributes = nn.ModuleList(AttributeSet(a) for a in wardrobe.attributes)
         self.states = states
@@ -162,7 +170,9 @@ class SurfelCloud(nn.Module):
             own = surfels(f"attributes.{place}.own")
             attributes.append(Attribute(name, region, Difference.none(len(region)), own))
         wardrobe = Wardrobe(surfels("source"), tuple(attributes), torch.zeros(0, 3, 3))
-        return cls(wardrobe, *new_networks(0))
+        offsets = state.get("tracking.offsets")
+        tracking = None if offsets is None else Tracking(len(offsets))
+        return cls(wardrobe, *new_networks(0), tracking)
 
     def each_attribute(self) -> Iterator[AttributeSet]:
         """All attributes, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +17,11 @@ from pegasus_runtime.surfels.attributes import rest_corners
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.file import in_drawing_order
 from pegasus_runtime.surfels.pose import PosedSurfels, project_surfels
-from trainer.data.dataset import TrainingFrame
+from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.densification import SurfelStatistics, grown, kept
 from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, new_networks
+from trainer.engine.tracking import Tracking
 from trainer.engine.train_state import TrainContext, TrainState
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.warm_wardrobe import wardrobe_from
@@ -59,6 +61,7 @@ class SurfelState(TrainState):
         self._head = context.head.to(context.device)
         self._shape = context.capture.shape.to(context.device)
         self._posed: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
+        self._rows = {key: row for row, key in enumerate(_training_keys(context.capture))}
         self._cloud = cloud.to(context.device)
         self._optimiser = self._new_optimiser()
         self.statistics = self._no_statistics()
@@ -66,13 +69,15 @@ class SurfelState(TrainState):
     @classmethod
     def begin(cls, context: TrainContext) -> SurfelState:
         """From the pictures, or from an earlier avatar."""
-        config = context.config
+        config, tracking = context.config, None
+        if config.optimiser.tracking:
+            tracking = Tracking(context.capture.num_training)
         if config.start_from:
             wardrobe, states, light = wardrobe_from(context)
-            return cls(context, SurfelCloud(wardrobe, states, light))
+            return cls(context, SurfelCloud(wardrobe, states, light, tracking))
         generator = torch.Generator().manual_seed(config.seed)
         wardrobe = initial_wardrobe(context.head, context.capture, config.points.initial, generator)
-        return cls(context, SurfelCloud(wardrobe, *new_networks(config.seed)))
+        return cls(context, SurfelCloud(wardrobe, *new_networks(config.seed), tracking))
 
     @classmethod
     def of(cls, context: TrainContext, saved: dict[str, Any]) -> SurfelState:
@@ -134,6 +139,9 @@ class SurfelState(TrainState):
         if self._features:
             losses["vgg"] = self._features(composite_over_white(channels), targets.rgb)
         losses["states"] = self._state_loss(probe.sets)
+        row = self._row_of(frame)
+        if row is not None and self._cloud.tracking is not None:
+            losses["tracking"] = self._cloud.tracking.loss(row)
         if worn is not None:
             losses["difference"] = self._difference_loss(worn)
         probed = image[:, :, 3 : 3 + _PROBES]
@@ -278,18 +286,20 @@ class SurfelState(TrainState):
     def _pose(
         self, frame: TrainingFrame, worn: AttributeSet | None
     ) -> tuple[PosedSurfels, tuple[Tensor, Tensor, Tensor]]:
-        record = frame.record
+        record, row = frame.record, self._row_of(frame)
+        rotation, translation, intrinsics = (part.to(self.device) for part in record.camera.tensors)
         expression = torch.from_numpy(record.expression).to(self.device)
-        key = record.subject, record.name
-        if key not in self._posed:
-            pose = torch.from_numpy(record.pose).to(self.device)
-            with torch.no_grad():
-                found = pose_head(self._head, self._shape, expression, pose)
-            self._posed[key] = found.vertices, found.pose_feature
-        vertices, feature = self._posed[key]
+        if row is None or self._cloud.tracking is None:
+            vertices, feature = self._as_tracked(frame)
+        else:
+            correction = self._cloud.tracking.of(row)
+            expression = expression + correction.expression
+            pose = torch.from_numpy(record.pose).to(self.device) + correction.pose
+            found = pose_head(self._head, self._shape, expression, pose)
+            vertices, feature = found.vertices, found.pose_feature
+            translation = translation + correction.translation
         states = self._cloud.states(expression, feature)
         posed = self._cloud.pose(worn, vertices, self._head.faces, states)
-        rotation, translation, intrinsics = (part.to(self.device) for part in record.camera.tensors)
         return posed, (rotation, translation, intrinsics)
 
     @staticmethod
@@ -300,6 +310,24 @@ class SurfelState(TrainState):
         away: Tensor = -(rotation @ translation) - posed.points
         facing: Tensor = (posed.normals * away).sum(dim=1) / away.norm(dim=1)
         return facing
+
+    def _row_of(self, frame: TrainingFrame) -> int | None:
+        """Where a frame's tracking is kept; None of those that are not learned from."""
+        return self._rows.get((frame.record.subject, frame.record.name))
+
+    def _as_tracked(self, frame: TrainingFrame) -> tuple[Tensor, Tensor]:
+        """Vertices and pose feature of the head in a frame, kept for the next time."""
+        record = frame.record
+        key = record.subject, record.name
+        if key not in self._posed:
+            expression, pose = (
+                torch.from_numpy(values).to(self.device)
+                for values in (record.expression, record.pose)
+            )
+            with torch.no_grad():
+                found = pose_head(self._head, self._shape, expression, pose)
+            self._posed[key] = found.vertices, found.pose_feature
+        return self._posed[key]
 
     def _colours(self, posed: PosedSurfels) -> Tensor:
         colours: Tensor = (posed.albedo * self._cloud.light(posed.normals)).clamp(0, 1)
@@ -340,16 +368,26 @@ class SurfelState(TrainState):
             groups.setdefault(_group_of(name), []).append(parameter)
         rates = self._context.config.optimiser
         # Far below any gradient: a surfel that few pixels show is to learn as fast as another.
-        return torch.optim.Adam(
-            [{"params": p, "lr": getattr(rates, n), "name": n} for n, p in groups.items()],
-            eps=1e-15,
-        )
+        made = [{"params": p, "lr": getattr(rates, n), "name": n} for n, p in groups.items()]
+        for group in made:
+            if group["name"] == "tracking":
+                # A frame that is not looked at is not to move by its momentum.
+                group["betas"] = (0.0, 0.999)
+        return torch.optim.Adam(made, eps=1e-15)
 
     def _no_statistics(self) -> dict[SurfelSet, SurfelStatistics]:
         return {s: SurfelStatistics.none(len(s), self.device) for s in self._cloud.all_sets()}
 
 
+def _training_keys(capture: Capture) -> Iterator[tuple[str, str]]:
+    for subject, frames in capture.training.items():
+        for frame in frames:
+            yield subject, frame.record.name
+
+
 def _group_of(name: str) -> str:
     """The learning rate of a parameter: that of the array, or of both small networks."""
     owner, _, last = name.rpartition(".")
+    if owner == "tracking":
+        return owner
     return last if owner.endswith(("learned", "difference")) else "networks"
