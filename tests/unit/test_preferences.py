@@ -109,4 +109,4 @@ def test_where_nothing_can_be_kept_the_editor_works_in_memory(
     assert any(str(tmp_path) in text or "/proc/nobody" in text for text in problems)
     assert len(told) <= 1 and all("\n" not in text for text in problems)
     assert app_dirs.cache_folder().is_dir() and app_dirs.home_folder().is_dir()
-    assert app_dirs.expanded("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    assert app_dirs.typed_path("~nobody-of-this-name/x").name == "x"

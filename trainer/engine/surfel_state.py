@@ -27,6 +27,7 @@ from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
 from trainer.refine.outliers import without_outliers
+from trainer.refine.teeth import on_teeth
 
 _GROWTH_SEED = 7_368_787
 _OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
@@ -266,6 +267,7 @@ class SurfelState(TrainState):
         capture = self._context.capture
         codes = LatentCodes(capture.attribute_names).eval().requires_grad_(False)
         wardrobe = self._cloud.wardrobe(rest_corners(self._context.head, capture.shape))
+        wardrobe = on_teeth(wardrobe, self._context.head, capture)
         wardrobe = without_outliers(wardrobe, self._context.head, capture)
         return SurfelAvatar(
             name=self._context.config.name,
