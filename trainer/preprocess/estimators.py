@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.errors import InvalidInput
+from trainer.preprocess.landmark_groups import NUM_LANDMARKS
 from trainer.preprocess.model_files import (
     FACE_LANDMARKER,
     HAIR_SEGMENTATION,
@@ -29,7 +30,6 @@ from trainer.preprocess.model_files import (
 
 Bytes = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
-NUM_LANDMARKS = 478
 NUM_BLENDSHAPES = 52
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263
 """the outer ones; right is the person's"""

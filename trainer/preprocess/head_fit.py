@@ -21,10 +21,9 @@ from torch import Tensor, nn
 from pegasus_runtime.camera import Camera, ndc_intrinsics
 from pegasus_runtime.head import Head
 from pegasus_runtime.head.expression_ranges import expression_ranges, is_action
-from pegasus_runtime.head.skinning import pose_joints, rotation_matrices
-from trainer.preprocess import landmark_groups as groups
+from pegasus_runtime.head.skinning import rotation_matrices
 from trainer.preprocess.action_units import action_units
-from trainer.preprocess.landmark_map import landmark_map
+from trainer.preprocess.marked_head import MarkedHead
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,32 +36,14 @@ _LAST_SHARE = 0.02
 _HUBER_PX = 4.0
 """at 512: farther off, a landmark is wrong rather than the head, and pulls no harder"""
 _NOMINAL_SIDE = 512.0
-_EVERY = 5
-"""of the landmarks between the named ones: all of them cost twice the time and gain nothing"""
-_WEIGHTS: tuple[tuple[tuple[int, ...], float], ...] = (
-    (groups.OVAL, 0.15),
-    (groups.OUTER_LIPS + groups.INNER_LIPS, 3.0),
-    (groups.RIGHT_EYE + groups.LEFT_EYE, 3.0),
-    (groups.NOSE_RIDGE, 2.0),
-    ((groups.RIGHT_IRIS, groups.LEFT_IRIS), 4.0),
-)
-"""How much a landmark counts. The oval follows what is seen, not the skin; lips and lids are small,
-and a likeness is lost there first."""
-_SURE_SPREAD = 0.01
-"""in units of the head: a landmark whose place on the mesh is known no better counts half"""
 _GAP_WEIGHT = 0.5
 """of openings of lids and lips: with less, closed eyes stay open by a pixel"""
 _SHAPE_PRIOR = 1e-3
 """A tenth of it overfits the identity to the estimator's own errors: noses grow long."""
-_SHIFT_PRIOR, _USUAL_SHIFT = 0.05, 0.004
+_SHIFT_PRIOR = 0.05
 """How far on the skin a landmark of this person lies from where others have it, in units of the
 head: about a millimetre, which is what the estimator disagrees about between people. Without it
 every frame bends mouth and lids a little to make up for it."""
-_HELD_SHIFT = 0.0004
-"""The same at the edges of lids and lips, and of irises: shifted ones would open a closed eye."""
-_HELD = (
-    groups.RIGHT_EYE + groups.LEFT_EYE + groups.INNER_LIPS + (groups.RIGHT_IRIS, groups.LEFT_IRIS)
-)
 _EXPRESSION_PRIOR, _DETAIL_PRIOR = 0.5, 0.15
 _JAW_SIDE_PRIOR, _VERGENCE_PRIOR, _GAZE_PRIOR = 2.0, 4.0, 0.2
 _SMOOTH = {"turn": 20.0, "depth": 20.0, "place": 200.0, "expression": 0.3, "jaw": 2.0, "gaze": 0.5}
@@ -173,7 +154,7 @@ class _Problem:
         fps: float,
         present: npt.NDArray[np.bool_],
     ) -> None:
-        self._face = _MarkedHead(head)
+        self._face = MarkedHead(head)
         self._head, self._size = head, image_size
         self._focal, self._principal = focal, principal
         self._pixel = image_size / _NOMINAL_SIDE
@@ -300,63 +281,6 @@ class _Problem:
             self._face.chosen,
             off.numpy(),
         )
-
-
-class _MarkedHead:
-    """A head of which only the landmarks that are fitted are posed: 200 instead of all vertices."""
-
-    def __init__(self, head: Head) -> None:
-        marks = landmark_map(head)
-        self.chosen = _chosen_landmarks()
-        self._head = head
-        at = {int(mark): row for row, mark in enumerate(self.chosen)}
-        kept = torch.from_numpy(self.chosen)
-        rest, identity, expression, correctives, self._skinning = (
-            marks.on_mesh(head, values)[kept]
-            for values in (
-                head.template, head.identity_directions, head.expression_directions,
-                head.pose_directions, head.skinning_weights,
-            )
-        )  # fmt: skip
-        self.at_rest = rest
-        self._identity, self._expression, self._correctives = (
-            values.flatten(0, 1).T.contiguous() for values in (identity, expression, correctives)
-        )
-        self.weights = self._weigh(marks.spread[kept], at)
-        held = np.isin(self.chosen, _HELD)[:, None]
-        self.usual_shift = torch.from_numpy(np.where(held, _HELD_SHIFT, _USUAL_SHIFT)).float()
-        self.lid_pairs, self.lip_pairs = (
-            torch.tensor([(at[a], at[b]) for a, b in pairs])
-            for pairs in (groups.LID_PAIRS, groups.LIP_PAIRS)
-        )
-        self.core = [at[mark] for mark in groups.NOSE_RIDGE]
-        self.actions = torch.tensor([is_action(name) for name in head.expression_names])
-
-    def _weigh(self, spread: Tensor, at: dict[int, int]) -> Tensor:
-        weights = 1 / (1 + (spread / _SURE_SPREAD).square())
-        weights[torch.from_numpy(self.chosen >= groups.FIRST_IRIS)] = 1.0
-        for marks, factor in _WEIGHTS:
-            weights[[at[mark] for mark in marks if mark in at]] *= factor
-        return weights / weights.mean()
-
-    def posed(self, shape: Tensor, expression: Tensor, pose: Tensor, shift: Tensor) -> Tensor:
-        """(B, K, 3), as `pose_head` poses vertices, each moved by (K, 3) at rest."""
-        rows = len(pose)
-        _, transforms, feature = pose_joints(self._head, shape.expand(rows, -1), expression, pose)
-        moved = shape @ self._identity + expression @ self._expression + feature @ self._correctives
-        points = ((self.at_rest + shift).flatten() + moved).view(rows, -1, 3, 1)
-        blended = (self._skinning @ transforms[:, :, :3].flatten(2)).unflatten(2, (3, 4))
-        placed: Tensor = (blended[..., :3] @ points)[..., 0] + blended[..., 3]
-        return placed
-
-
-def _chosen_landmarks() -> npt.NDArray[np.int64]:
-    named = {
-        *groups.OVAL[::2], *groups.OUTER_LIPS, *groups.INNER_LIPS, *groups.RIGHT_EYE,
-        *groups.LEFT_EYE, *groups.RIGHT_BROW, *groups.LEFT_BROW, *groups.NOSE_RIDGE,
-        groups.RIGHT_IRIS, groups.LEFT_IRIS, groups.CHIN, groups.FOREHEAD,
-    }  # fmt: skip
-    return np.array(sorted(named | set(range(0, groups.FIRST_IRIS, _EVERY))))
 
 
 def _bounds(head: Head) -> tuple[Tensor, Tensor]:
