@@ -26,15 +26,20 @@ from trainer.init.tracked_head import sample_image
 _NUM_VIEWS = 32
 """More find no thinner outline of a head that turns by thirty degrees, fewer miss its sides."""
 _THICKEST, _STEPS = 0.3, 31
-"""How far along a normal hair is looked for, in units of the head (7.5 cm)."""
+"""How far along a normal hair is looked for, in units of the head (7.5 cm); farther takes longer,
+nearer cuts tall hair off."""
 _GRAZING = 0.35
 """Cosine to the camera below which an outline is the surface's own; more trusts the face's front,
 where an outline says nothing of depth."""
 _FACING = 0.3
-"""Cosine from which a pixel tells what covers the surface."""
+"""Cosine from which a pixel tells what covers the surface; less listens to grazing views, more
+leaves vertices that none tells of."""
 _MIN_VIEWS = 3
+"""That have to tell of a vertex: fewer trust a single bad matte, more leave more to the
+neighbours."""
 _HAIR_SHARE = 0.4
-"""of the views that face a vertex, which show hair there"""
+"""of the views that face a vertex, which show hair there; less grows hair on skin, more loses it
+where labels waver"""
 _BESIDE_SHARE = 0.7
 """the same beside the scalp, where hair hangs over cheeks and neck: labels there are less sure"""
 _BALD_SHARE = 0.5
@@ -42,15 +47,18 @@ _BALD_SHARE = 0.5
 _MASK_QUANTILE = 0.25
 """of the views' outlines: the thinnest of all is that of the worst matte"""
 _DEFAULT = 0.06
-"""Thickness where no outline tells, 15 mm."""
+"""Thickness where no outline tells, 15 mm; less lies flatter on the head, more stands off it."""
 _THINNEST = 0.01
+"""Of hair, where there is any: less sinks into the skin, more thickens what is cropped."""
 _LEAN = 1e-3
-"""of a neighbour's weight, by which a thickness leans towards the default"""
+"""of a neighbour's weight, by which a thickness leans towards the default; more of it forgets
+sooner what the outlines beside it showed"""
 _OUTER_SHARE, _OUTER, _INNER = 0.6, 0.85, 0.3
 """of the surfels, that lie in the outermost part of the thickness; where the others begin. The back
 is seen through where too few lie outside, fringes have no depth where too many do."""
 _SPACING = 0.8
-"""Standard deviation of a new surfel by the distance of its neighbours in the layer."""
+"""Standard deviation of a new surfel by the distance of its neighbours in the layer; less lets skin
+show between surfels, more blurs them."""
 _HAIR = ("hair", "scalp")
 """classes of part pictures under which a head is covered"""
 

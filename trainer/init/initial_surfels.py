@@ -36,11 +36,13 @@ from trainer.init.tracked_head import sample_image
 from trainer.init.visual_hull import Grid, Hull, make_hull
 
 _HULL_SHARE = 0.35
-"""of the source person's surfels, for hair and clothes: about their share of the pictures"""
+"""of the source person's surfels, for hair and clothes: about their share of the pictures; more of
+them leave fewer for the face"""
 _MIN_HULL_YAW_DEG = 90.0
 """Between the outermost views. With less of it the hull of a head is a tube behind the face."""
 _OWN_SHARE = 0.2
-"""of the same number, for each attribute that adds something solid"""
+"""of the same number, for each attribute that adds something solid; fewer show it coarser, more
+make the avatar larger and slower"""
 _HULL_CANDIDATES = 60_000
 """Of which hair and clothes are chosen: more are spread more evenly and take longer."""
 _COVERED_PARTS = ("scalp", "neck")
@@ -52,9 +54,11 @@ _SOLID_CATEGORIES, _THIN_CATEGORIES = ("hair", "hat"), ("eyeglasses",)
 _NUM_VIEWS = 60
 """That colours are taken from: more are surer and take longer."""
 _MIN_REGION_SHARE = 0.3
-"""of the views that face a surfel, in which it has to lie in the attribute's part picture"""
+"""of the views that face a surfel, in which it has to lie in the attribute's part picture; less
+takes in what stray labels touch, more loses what is often hidden"""
 _DILATION = 0.008
-"""of the picture's side, around a part picture: soft edges belong to it"""
+"""of the picture's side, around a part picture: soft edges belong to it; more takes in what lies
+beside it"""
 
 
 def initial_wardrobe(

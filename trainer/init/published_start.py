@@ -18,7 +18,8 @@ from trainer.config.training import TrainingConfig
 from trainer.data.dataset import Capture
 
 _SPHERE = 0.5
-"""radius of the sphere on which points begin, in units of the head"""
+"""radius of the sphere on which points begin, in units of the head; farther from where the head is,
+more of the first steps only bring them there"""
 
 
 def start_avatar(config: TrainingConfig, capture: Capture, head: Head) -> PublishedAvatar:

@@ -21,9 +21,11 @@ from trainer.init.thin_structures import depth_of
 from trainer.init.tracked_head import VertexMotion, sample_image
 
 _NUM_OCCLUDERS, _OCCLUDER_RADIUS = 25_000, 0.04
-"""dense enough that no view looks through the head"""
+"""dense enough that no view looks through the head; fewer or smaller ones leave gaps, larger ones
+hide what lies beside them"""
 _TOLERANCE = 0.02
-"""in depth: the tracked head is not exact, and an attribute may change its shape"""
+"""in depth: the tracked head is not exact, and an attribute may change its shape; more sees skin
+through thin hair, less hides skin behind itself"""
 _MIN_FACING = 0.3
 """Cosine to the camera: less listens to grazing views, which err; more leaves skin that none
 sees."""

@@ -21,7 +21,8 @@ _NUM_VIEWS = 60
 _MIN_FACING = 0.2
 """Cosine to the camera: less takes colours from grazing views, more leaves surfels without any."""
 _SHARPNESS = 4
-"""views that look straight at a surfel count most for its colour: grazing ones smear"""
+"""views that look straight at a surfel count most for its colour: grazing ones smear; more takes
+the colour from ever fewer views"""
 _INNER_PARTS = ("eyes", "teeth", "tongue", "mouth")
 """parts that lids and lips cover from so near that depth cannot tell"""
 _COVERS = ("hair", "hat", "clothes", "background")
@@ -30,7 +31,8 @@ _UNSEEN_COLOURS = {
     "teeth": (0.80, 0.75, 0.68), "tongue": (0.60, 0.33, 0.31), "mouth": (0.38, 0.18, 0.17),
 }  # fmt: skip
 _USUAL_SKIN = 0.6
-"""mean of the colour channels of skin that these colours go with"""
+"""mean of the colour channels of skin that these colours go with; more leaves these colours darker
+beside the skin of a person, less lighter"""
 _MOST_CLASSES = 256
 _USUAL_HAIR, _HEIGHT_WINDOW, _MIXED = 0.8, 0.05, 4
 """For hair that no frame shows: the share of the seen hair that is not far from the median colour,

@@ -22,16 +22,20 @@ from trainer.init.skin_visibility import HeadVisibility, VisibilityVotes
 from trainer.init.tracked_head import head_vertex_motion, sample_image
 
 _NUM_VIEWS = 96
-"""spread over all sides: an outline says nothing of depth, which views from the side must carve"""
+"""spread over all sides: an outline says nothing of depth, which views from the side must carve;
+more carve finer and take longer"""
 _REACH = 0.55
-"""nothing is looked for farther than this from the head"""
+"""nothing is looked for farther than this from the head; less cuts long hair and shoulders off,
+more takes longer"""
 _SPACING = 0.02
 """Of the grid, in units of the head: finer shows thinner locks and takes its cube as long."""
 _OUTSIDE = -1.0
+"""A distance that no place has which was seen: below it nothing is surface."""
 _NEWTON_STEPS = 6
 """Onto the surface: fewer leave points beside it, more take longer."""
 _MIN_SEEN = 0.12
-"""share of the views in which a place must lie for its distance to count"""
+"""share of the views in which a place must lie for its distance to count; less lets in what only a
+few views show, more loses what most pictures cut off"""
 
 
 @dataclass

@@ -14,7 +14,8 @@ from trainer.preprocess.estimators import BLENDSHAPE_NAMES
 
 _SAID_OTHERWISE = {"mouth smile": "smile", "eye blink": "blink"}
 _JAW_RAD = 0.35
-"""by which a jaw is open at jawOpen = 1"""
+"""by which a jaw is open at jawOpen = 1; only a beginning for the fit, which moves it to the
+landmarks"""
 
 
 def action_units(head: Head, blendshapes: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:

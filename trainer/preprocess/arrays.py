@@ -19,6 +19,7 @@ from pegasus_runtime.files import replace_file
 Array = npt.NDArray[Any]
 _MAX_BYTES = 4 << 30
 _SAVE_S = 5.0
+"""Less loses fewer frames when it is stopped, and spends more time on writing."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:

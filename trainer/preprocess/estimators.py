@@ -37,6 +37,8 @@ _REGION_SCALE = 1.5
 """side of what the landmark network sees, over the larger side of the face's box"""
 _DETECTOR_SIDE, _LANDMARK_SIDE, _SELFIE_SIDE, _HAIR_SIDE = 128, 256, 256, 512
 _MIN_SCORE, _SAME_FACE = 0.5, 0.3
+"""Less finds patterns, more misses turned faces; boxes that share more than the second are one
+face: less joins neighbours, more counts a face twice."""
 _PARTS = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")
 # fmt: off
 BLENDSHAPE_LANDMARKS = (

@@ -23,13 +23,20 @@ from trainer.preprocess.estimators import (
 )
 
 MAX_MOVE = 0.03
-"""over the face's size, of the landmarks of a face"""
+"""over the face's size, of the landmarks of a face; less leaves real faces out when they are
+blurred, more takes patterns for faces"""
 MIN_PRESENCE = 0.5
+"""That the network gives to its landmarks: less takes patterns for faces, more leaves half-hidden
+ones out."""
 _BESIDE = ((0.08, 0.0, 1.0, 0.0), (0.0, 0.08, 1.1, 0.15))
-"""looks from beside: x, y over the region's side, its scale, radians"""
+"""looks from beside: x, y over the region's side, its scale, radians. Farther off, landmarks of
+real faces move as well; nearer, those on a pattern stay too."""
 _QUARTER_TURNS = 4
 _MAX_ROLL = np.radians(55)
+"""Beyond it a picture does not count as upright; from 45 degrees on the next quarter turn is
+nearer."""
 _FACE_IN_REGION = 1.5
+"""The region's side over the face's size, as the landmark network is given it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,9 +27,11 @@ from trainer.preprocess.takes import Choice, choose
 FILE = f"{OWN_FOLDER}/track.npz"
 _PART = f"{OWN_FOLDER}/track.part.npz"
 _MIN_SHARED = 0.25
-"""of the box of the landmarks and that of the detector, when they are of one face"""
+"""of the box of the landmarks and that of the detector, when they are of one face; less follows a
+neighbour's face, more loses one that turns away"""
 _LOOK_AGAIN = 0.009
-"""of the face's size, by which two looks differ"""
+"""of the face's size, by which two looks differ; less looks again more often, which takes time,
+more keeps looks that have not settled"""
 
 
 @dataclass(frozen=True, eq=False)

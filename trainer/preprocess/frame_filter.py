@@ -26,13 +26,25 @@ BLURRED, COVERED = "is blurred", "something is before the face"
 FAR_OFF = "the head does not fit the landmarks"
 _NOMINAL = 512
 _CUT_OFF_SHARE = 0.03
+"""Of the landmarks, outside of the picture: less drops frames whose chin or brow leaves it a
+little."""
 _FACE_SIDE, _BLOCKS = 64, 8
+"""Side of the faces that are compared, and blocks along it: more see smaller things before a face,
+and noise."""
 _BLUR_SHARE = 0.3
-"""of the clip's usual sharpness"""
+"""of the clip's usual sharpness; more drops quick turns, less keeps frames that blur what is
+learned"""
 _COVERED_BLOCK, _COVERED_SHARE, _COVERED_OVER_USUAL = 1.1, 0.16, 2.2
+"""Difference from which a block is covered, share of such blocks, and times the clip's usual share:
+less of them drops grimaces, more keeps hands before faces."""
 _MAX_MOVE, _MOVE_OVER_USUAL = 0.018, 2.5
+"""Of the landmarks between two looks, and times the clip's usual: less drops good frames, more
+keeps covered faces."""
 _MAX_RESIDUAL, _RESIDUAL_OVER_USUAL = 4.0, 2.5
+"""Pixels of 512, and times the clip's usual: less drops grimaces that the head cannot make, more
+keeps frames whose head is elsewhere."""
 _MIN_FRAMES = 2
+"""With fewer there is nothing to learn, and nothing to look at beside it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,11 @@ from trainer.data.image_file import Bytes, PictureFile
 from trainer.preprocess.video_decoder import VideoDecoder
 
 MAX_FRAMES = 50_000
+"""Half an hour at 25 a second; what is kept of them is about 100 GB."""
 _MAX_VIDEO_BYTES = 1 << 40
 _PICTURE_FPS = 25.0
-"""assumed of a folder of pictures, and of videos that do not say"""
+"""assumed of a folder of pictures, and of videos that do not say; less smooths over fewer frames,
+more over more"""
 _ENDINGS = (".png", ".jpg", ".jpeg")
 _ONE_A_SECOND = "isnan(prev_selected_t)+gte(t-prev_selected_t,1)"
 

@@ -30,12 +30,18 @@ Floats = npt.NDArray[np.float32]
 _RIGID_STEPS, _FULL_STEPS = 120, 300
 """Fewer leave mouth and lids behind; 600 instead of 300 gain less than a tenth of a pixel."""
 _RIGID_RATE, _EXPRESSION_RATE, _JOINT_RATE, _SHAPE_RATE = 0.01, 0.02, 0.01, 0.03
+"""Of Adam, about what an unknown moves in a step at first: more of it jitters, less does not arrive
+within the steps."""
 _SHIFT_RATE = 3e-4
+"""The same for shifts on the skin, which are a hundred times smaller."""
 _LAST_SHARE = 0.02
-"""of the rates, at the end of the half cosine along which they fall"""
+"""of the rates, at the end of the half cosine along which they fall; more of it ends unsettled,
+less wastes the last steps"""
 _HUBER_PX = 4.0
 """at 512: farther off, a landmark is wrong rather than the head, and pulls no harder"""
 _NOMINAL_SIDE = 512.0
+"""The side that the pixels here are told for; another one weighs landmarks otherwise against
+priors."""
 _GAP_WEIGHT = 0.5
 """of openings of lids and lips: with less, closed eyes stay open by a pixel"""
 _SHAPE_PRIOR = 1e-3
@@ -45,17 +51,23 @@ _SHIFT_PRIOR = 0.05
 head: about a millimetre, which is what the estimator disagrees about between people. Without it
 every frame bends mouth and lids a little to make up for it."""
 _EXPRESSION_PRIOR, _DETAIL_PRIOR = 0.5, 0.15
+"""More leaves faces stiffer, less turns landmarks' errors into grimaces; the second is of
+expressions without a meaning."""
 _JAW_SIDE_PRIOR, _VERGENCE_PRIOR, _GAZE_PRIOR = 2.0, 4.0, 0.2
+"""More keeps the jaw in its middle and the eyes together and ahead, less follows landmarks'
+errors."""
 _SMOOTH = {"turn": 20.0, "depth": 20.0, "place": 200.0, "expression": 0.3, "jaw": 2.0, "gaze": 0.5}
 """Weights of second differences in time, in the unknowns' own units. More of it rounds blinks off,
 which last three frames; less leaves the estimator's jitter of half a pixel."""
 _SMOOTH_FPS = 12.5
 """Frames farther apart than this are held together less."""
 _MOST_JAW, _MOST_JAW_SIDE = 0.6, 0.15
+"""Radians; more lets one bad frame open a mouth farther than jaws go."""
 _MOST_GAZE = 0.6
-"""radians"""
+"""radians; less stops glances to the side, more lets a wrong iris turn an eye away"""
 _DETAIL_RANGE = (-2.0, 2.0)
-"""of expressions without a meaning, in standard deviations"""
+"""of expressions without a meaning, in standard deviations; wider ones bend faces to the landmarks'
+errors"""
 
 
 @dataclass(frozen=True, eq=False)

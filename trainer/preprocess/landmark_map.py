@@ -27,7 +27,8 @@ _STIFFNESS = 1e-4
 """of the warp between two heads: 0 meets all 68 landmarks, larger values smooth over their errors,
 which are some millimetres where one was placed by hand on a cheek"""
 _MOST_APART = 0.15
-"""in units of the head (4 cm): from a bent landmark to the head's skin"""
+"""in units of the head (4 cm): from a bent landmark to the head's skin; more takes wrong places,
+less leaves landmarks out of a head that is built otherwise"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,9 @@ from trainer.synthetic.dataset_writer import parameters_document
 
 SHEET_FILE, MESH_FILE = "contact_sheet.png", "mesh_over_frames.png"
 _TILE, _COLUMNS, _ROWS = 192, 6, 4
+"""Pixels of a sheet's tiles, and how many: more show more of the clip in a larger file."""
 _MESH_TILE, _MESH_COLUMNS, _MESH_ROWS = 400, 4, 2
+"""The same of the meshes, large enough that lids and lips can be judged."""
 _GREEN, _RED, _MESH = (40, 200, 90), (230, 60, 50), (90, 235, 255)
 _MESH_PARTS = ("skin", "lips", "nose", "ears", "eyebrows", "eyelids", "eyes", "neck")
 _NO_PLACE = 1e5

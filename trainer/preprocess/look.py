@@ -24,18 +24,21 @@ from trainer.preprocess.frame_filter import (
 from trainer.preprocess.frames import FrameSource, Selection, open_source
 
 NUM_SHOWN = 8
+"""More say more of the video and take longer to look at; fewer may not show what is wrong."""
 _MOST_FRAMES, _MOST_SIDE, _NUM_TURN_SAMPLES = 45, 960, 6
 """Frames looked at: more see more of a long video, which is decoded as far, and take longer."""
 _TILE, _AROUND_FACE, _DOT = 208, 1.5, (90, 235, 255)
+"""Pixels of a shown face, its side over the face's region, and the landmarks' colour."""
 _FEW_FRAMES = 10
 """fewer learn no more than a photograph does"""
 _MANY = 0.3
-"""share of the looked-at frames with a second face that is worth a word"""
+"""share of the looked-at frames with a second face that is worth a word; less warns of passers-by,
+more keeps silent where the wrong person may be learned"""
 _LANDMARKS_MS = 20.0
 """that the landmark network usually takes where the costs of all steps come true: on two cores of
 which others use a third"""
 _SLOWNESS = (0.3, 8.0)
-"""beyond which it was an accident"""
+"""beyond which it was an accident; wider ones believe a look that something else held up"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,15 +20,20 @@ from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
 FloatArray = npt.NDArray[np.floating[Any]]
 FOLDER, HAIR_FOLDER = f"{OWN_FOLDER}/matte/", f"{OWN_FOLDER}/hair/"
 _RADIUS, _EPSILON = 9, 2e-4
-"""of the guided filter, in pixels of 256, and against noise in squares of 0..1"""
+"""of the guided filter, in pixels of 256, and against noise in squares of 0..1; wider and larger
+ones smear the outline, smaller ones keep the network's steps and noise"""
 _FILTER_SIDE = 256
+"""More shows finer hair and takes its square as long."""
 _STILL = (10, 109, 338, 168, 6, 33, 133, 263, 362, 127, 356, 234, 454)
 """landmarks that no expression moves much: forehead, bridge of the nose, eye corners, temples"""
 _SURE = 0.5
+"""From which it is the person: less joins islands of the veil to them, more cuts thin hair off."""
 _MEDIAN_FPS = 10.0
-"""below which neighbouring frames tell nothing of one another"""
+"""below which neighbouring frames tell nothing of one another; less mixes other poses into an
+outline, more leaves flicker in slower videos"""
 _LOW, _HIGH = 0.12, 0.88
-"""values of a refined matte that count as nothing and all: networks and filters leave a veil"""
+"""values of a refined matte that count as nothing and all: networks and filters leave a veil; a
+narrower range makes edges harder and takes thin hair"""
 
 
 def guided_filter(guide: Bytes, matte: FloatArray, radius: int, epsilon: float) -> FloatArray:

@@ -17,7 +17,9 @@ from trainer.preprocess.estimators import Bytes, FloatArray, Network
 from trainer.preprocess.model_files import find_asset, read_onnx
 
 _SIDE = 512
+"""That the networks were trained with; they take no other."""
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the pictures that the network was trained with."""
 PARSING_CLASSES = (
     "background", "skin", "left brow", "right brow", "left eye", "right eye", "glasses",
     "left ear", "right ear", "earring", "nose", "mouth", "upper lip", "lower lip", "neck",

@@ -27,19 +27,29 @@ from trainer.synthetic.person import EXTRA_PARTS
 
 NAMES_FILE = "semantic_names.json"
 _RIM_PX, _HAIR_RIM_PX = 3, 2
-"""of 512, by which mattes are taken in: there a picture shows something of what is behind"""
+"""of 512, by which mattes are taken in: there a picture shows something of what is behind; fewer
+leave background in the rim, more take colour off the person"""
 _NOMINAL = 512
+"""The side that pixels here are told for."""
 _FADE_PX, _REACH_PX = 4, 14
+"""Of 512: over which the neckline fades, and how far colours beside the outline are taken from. A
+shorter fade is a hard edge; farther colours are steadier, and less those of the place."""
 _ALIKE = 24.0
-"""of 255: colours of person and background nearer to one another are not told apart"""
+"""of 255: colours of person and background nearer to one another are not told apart. Less of it
+amplifies noise, more leaves a rim of background."""
 _HEAD_WIDTH, _WIDER = 0.95, 1.06
-"""over the face's own: half of the head with its hair, and where skin ends beside the oval"""
+"""over the face's own: half of the head with its hair, and where skin ends beside the oval. A wider
+head takes in what hangs beside it, a narrower one loses hair; the second, less of it takes cheeks
+for hair, more hair for cheeks."""
 _EAR_DISTANCE = 2.2
-"""as the next, of ears, which lie where hair does too"""
+"""as the next, of ears, which lie where hair does too; less takes ears for hair, more hair of the
+skin's colour for ears"""
 _SKIN_DISTANCE = 3.0
-"""standard deviations of the face's colours, within which the neck is skin"""
+"""standard deviations of the face's colours, within which the neck is skin; less loses shaded
+necks, more takes in collars of that colour"""
 _TEETH_LIGHTNESS, _TEETH_COLOUR = 0.62, 0.75
-"""of the skin's, above and below which the inside of the mouth is teeth"""
+"""of the skin's, above and below which the inside of the mouth is teeth. A lower first or a higher
+second takes tongues for teeth, else shaded teeth are lost."""
 _LOWEST_VERTICES, _NECK_MARGIN = 40, 0.05
 """What of the head is the end of its neck, and how far above that the mask ends, in its heights:
 less draws the last surfels out to cover what they cannot, more cuts chins."""
@@ -47,7 +57,9 @@ _BESIDE_PX = 8
 """of 512, how far from the fitted head's outline neck and jaw may be: less cuts cheeks, more keeps
 collars"""
 _SAMPLED_FRAMES = 24
+"""That colours are learned from: more are surer and take longer."""
 _SURE_HAIR = 0.5
+"""Of a matte: less takes the veil beside it for hair, more loses thin hair."""
 _OF_PARSING = {
     "skin": ("skin", "glasses"),
     "lips": ("upper lip", "lower lip"),

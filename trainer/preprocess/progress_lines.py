@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 _LINE_S = 10.0
+"""Within a step: more often a log grows longer, less often a step seems to hang."""
 
 
 class ProgressLines:

@@ -18,8 +18,13 @@ from trainer.preprocess.video_decoder import NoFrame
 FILE = f"{OWN_FOLDER}/scan.npz"
 _PART = f"{OWN_FOLDER}/scan.part.npz"
 _THUMB, _LEVELS = 16, 4
+"""Pixels of a thumbnail's side and steps of each colour, by which cuts are found: finer ones take
+motion for cuts."""
 _CHECK_EVERY, _SEARCH_EVERY, _MOST_FACES = 25, 5, 6
+"""Frames between checks of a face and searches for new ones, and the largest kept: rarer is
+quicker, and finds a face later."""
 _NUM_SAMPLES = 6
+"""That tell which way is up: more are surer and take longer."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,10 +20,13 @@ QUICK_LANDMARKS = (
     *range(groups.FIRST_IRIS, groups.NUM_LANDMARKS),
 )  # fmt: skip
 _WHOLE_S, _PART_S = 0.28, 0.20
-"""seconds of the windows: frames that lie farther apart show other poses, not noise"""
+"""seconds of the windows: frames that lie farther apart show other poses, not noise; longer ones
+round blinks and words off"""
 _QUICK_FPS = 18.0
-"""below which the landmarks that move quickly are left as they are"""
+"""below which the landmarks that move quickly are left as they are; less smooths blinks away that
+last a frame or two"""
 _QUICK_KERNEL = np.array([0.08, 0.84, 0.08])
+"""Flatter takes more jitter from lids and lips, and rounds blinks off."""
 
 
 def smooth_landmarks(places: FloatArray, present: npt.NDArray[np.bool_], fps: float) -> FloatArray:

@@ -14,14 +14,22 @@ from trainer.preprocess.scan import Scan
 from trainer.preprocess.steps import Options
 
 _OTHER_COLOURS, _OTHER_PICTURE = 0.25, 0.06
-"""of a cut: share of pixels of another colour, mean difference of the thumbnails"""
+"""of a cut: share of pixels of another colour, mean difference of the thumbnails; less takes
+flashes and motion for cuts, more misses cuts within a room"""
 _OVER_NEIGHBOURS, _NEIGHBOURS = 3.0, 8
+"""Times the usual change of so many frames to both sides: less cuts where a camera moves."""
 _JUMP, _JUMP_PICTURE, _JUMP_OVER_NEIGHBOURS = 0.35, 0.012, 2.5
-"""of a cut within one scene: way of the face over its size, and difference of the thumbnails"""
+"""of a cut within one scene: way of the face over its size, and difference of the thumbnails; less
+cuts quick turns of a head, more misses jump cuts"""
 _SAME_BOX, _SAME_PLACE, _SAME_SIZE = 0.2, 0.6, 1.8
+"""Shared area, way and growth from one frame to the next, of one person: wider ones mix neighbours,
+narrower ones lose who moves quickly."""
 _MAX_GAP_S = 3.0
+"""Without a face, in one take of a person: longer ones may end with somebody else, shorter ones cut
+takes where a hand passes."""
 _MIN_SHARE = 0.1
-"""of a take, that a face is seen to count as one of its people"""
+"""of a take, that a face is seen to count as one of its people; less makes people of passers-by,
+more leaves out who is often turned away"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,11 +27,12 @@ from pegasus_runtime.export.ffmpeg import find_ffmpeg, start_decoder
 
 Bytes = npt.NDArray[np.uint8]
 MAX_SIDE = 4096
-"""pixels to which larger frames are reduced"""
+"""pixels to which larger frames are reduced; more takes memory and time, and no face is learned at
+so many"""
 _MAX_PIXELS = 2**26
 """that a decoder may take memory for: 8192 × 8192"""
 _SILENT_S = 120.0
-"""a decoder that gives no frame for so long has hung"""
+"""a decoder that gives no frame for so long has hung; less gives up on slow disks"""
 _CONTAINERS = (
     "mov,matroska,webm,avi,asf,flv,live_flv,gif,apng,mpeg,mpegts,mpegvideo,m4v,h261,h263,h264,hevc,"
     "vvc,av1,obu,ivf,ogg,mxf,mxf_opatom,gxf,nut,dv,dirac,dnxhd,vc1,vc1test,rm,swf,wtv,nsv,nuv,"
