@@ -26,7 +26,8 @@ from trainer.engine.distributed import ProcessGroup, init_process_group
 from trainer.engine.resume import load_configured_head
 
 _MOST_NAMED = 5
-"""bad frames; the look before a training lists more"""
+"""bad frames; the look before a training lists more; more make a line that nobody reads to its
+end"""
 
 CONFIG_FILE = "config.yaml"
 """in a run's folder: all its settings"""

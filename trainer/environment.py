@@ -9,6 +9,7 @@ from pathlib import Path
 
 _PACKAGES = ("torch", "numpy", "numba", "pegasus-avatar-editor")
 _GIT_TIMEOUT_S = 10
+"""Less leaves the commit out of a record on slow disks, more holds the start up."""
 
 
 def made_with() -> dict[str, str]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 """what a training ends with that was asked to stop, and has saved"""
 _REQUEUE_S = 120
+"""Until SLURM ends the job that it has queued anew: with less it ends by itself first, as a
+failure."""
 _KEY = re.compile(r"[a-z_]+")
 
 

@@ -31,6 +31,7 @@ MAX_POINTS = 10_000_000
 """Of points; both only keep typing errors out: memory and patience end long before."""
 _MODELS = ("surfels", "published")
 _MAX_LISTED = 6
+"""Mistakes told at once; the message stays one line that can be read."""
 
 
 @dataclass(frozen=True)

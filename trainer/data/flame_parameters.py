@@ -16,9 +16,11 @@ FloatArray = npt.NDArray[np.float32]
 _LARGER_EXPRESSION, _LARGER_SHAPE = 100, 300
 """all that FLAME has, most important first; other numbers are not FLAME's or not in its order"""
 _LARGEST_COEFFICIENT = 50.0
-"""in standard deviations; faces keep within five"""
+"""in standard deviations; faces keep within five; less refuses trackers that err, more lets damaged
+numbers through"""
 _LARGEST_ANGLES = np.repeat([2.1 * np.pi, np.pi, np.pi, np.pi, np.pi], 3)
-"""radians of the head and of neck, jaw and eyes"""
+"""radians of the head and of neck, jaw and eyes; less refuses trackers that count full turns, more
+lets degrees through"""
 _ORTHONORMAL = 0.05
 """How far a matrix may be from a rotation: trackers that write few digits need it, a shear is
 larger."""

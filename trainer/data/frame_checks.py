@@ -17,7 +17,7 @@ from trainer.data.head_in_view import HeadInView
 from trainer.data.images import PictureCache, Pictures
 
 _FULL = 0.995
-"""share of a picture: there is no outline in it"""
+"""share of a picture: there is no outline in it; less refuses faces that fill the picture"""
 
 
 def check_frames(folder: Path, image_size: int, cache: PictureCache) -> SubjectRecord:

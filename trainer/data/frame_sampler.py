@@ -11,7 +11,8 @@ from trainer.config.training import DataConfig
 from trainer.data.dataset import Capture, TrainingFrame
 
 _BESIDE_DEG = 20.0
-"""views closer together than this show about the same side of the head"""
+"""views closer together than this show about the same side of the head; more lets a rare side come
+up oftener, less counts every view as rare"""
 
 
 def choose_frame(capture: Capture, config: DataConfig, seed: int, step: int) -> TrainingFrame:

@@ -18,7 +18,7 @@ BYTES_PER_PIXEL = 9
 _SHARE_OF_FREE_MEMORY = 0.5
 """For decoded pictures: more reads fewer of them twice, and leaves less for the training itself."""
 _ASSUMED_FREE = 8 << 30
-"""where the system does not say"""
+"""where the system does not say; more may run out of memory there, less reads pictures twice"""
 
 
 @dataclass(frozen=True, eq=False)

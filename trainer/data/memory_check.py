@@ -20,7 +20,8 @@ _BYTES_PER_NUMBER = 16
 _BYTES_PER_UNIT = 16
 """of a network's layer for one point: its value and the derivatives along three directions"""
 _SHOWN = 0.5
-"""of the points of a head, which a picture shows at the same time"""
+"""of the points of a head, which a picture shows at the same time; more refuses trainings that
+would fit, less lets some run out of memory"""
 
 
 def refuse_too_little_memory(

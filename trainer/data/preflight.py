@@ -28,8 +28,9 @@ from trainer.engine.resume import load_configured_head
 from trainer.engine.video_capture import with_capture
 
 _MAX_SHOWN = 12
+"""More bad frames say nothing new, and make the report longer than a screen."""
 _CACHE_GB = 0.25
-"""for pictures that are looked at once"""
+"""for pictures that are looked at once; more keeps what nobody asks for again"""
 
 
 def preflight(config: TrainingConfig, out: Path) -> Report:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 _FEWEST = 5
-"""frames of which a median says something"""
+"""frames of which a median says something; fewer call one of two frames wrong"""
 _FAR, _LEAST_SPREAD = 20.0, 0.5
 """In deviations: with less, real grimaces are told as errors; the second keeps a still face from
 having no deviation at all."""

@@ -21,10 +21,12 @@ from trainer.preprocess.video import usual_steps
 _BYTES_PER_FRAME = 2 << 20
 """of a frame's crop, picture, mask and parts, at 512²"""
 _START_S = 15.0
-"""of the program and of what it reads first"""
+"""of the program and of what it reads first; only for the time that is guessed"""
 _GAIN = 0.5
-"""so many cores more than one are worth cores ** _GAIN while a video is prepared"""
+"""so many cores more than one are worth cores ** _GAIN while a video is prepared; only for the time
+that is guessed: more promises less of it on many cores"""
 _USED_CORES = 8
+"""More of them are not counted on: the time that is guessed would be too short."""
 
 
 def check_video(config: TrainingConfig, out: Path, report: Report) -> int:

@@ -19,6 +19,7 @@ from trainer.engine.train_state import TrainContext, TrainState
 _NAMES = (*(weight.name for weight in fields(LossConfig)), "total")
 """of all losses of all models: each is called as its weight"""
 _SEED_STRIDE = 1_000_003
+"""A prime above the steps of most trainings, so that two seeds share few random numbers."""
 
 
 class _FrameLosses(nn.Module):

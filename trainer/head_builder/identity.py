@@ -8,6 +8,8 @@ from trainer.head_builder.anny_source import HeadSource
 
 NUM_IDENTITY = 100
 NEUTRAL_PHENOTYPE = {"gender": 0.45, "age": 0.7, "weight": 0.47, "proportions": 0.8}
+"""From 0 to 1 each, of the adult that the template shows: age 0.7 is a grown-up's, the others lie
+about the middle."""
 # MakeHuman's average looks sleepy and stern, and its lips do not quite meet: lids a little open,
 # lips together, corners of the mouth a little up.
 NEUTRAL_CHANGES = {
@@ -28,6 +30,8 @@ NEUTRAL_ACTIONS = {
     "mouthLowerDownLeft": -0.1,
     "mouthLowerDownRight": -0.1,
 }
+"""Strengths that are added to the template: less leaves it stern, more gives every head a smile at
+rest."""
 # Spread (standard deviation) of the local changes, by the word their name holds. Values near one
 # are the ends of MakeHuman's sliders, which is why ordinary people need much less.
 LOCAL_SPREAD = {

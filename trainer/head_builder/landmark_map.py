@@ -32,18 +32,25 @@ from trainer.preprocess.estimators import FaceEstimators, Region
 from trainer.preprocess.landmark_groups import FIRST_IRIS, INNER_LIPS, NUM_LANDMARKS
 
 _YAWS_DEG, _PITCHES_DEG = (-30, -15, 0, 15, 30), (-12, 0, 12)
+"""Views of the landmarks' faces: farther ones hide half of them, fewer leave errors of a view
+in."""
 _JAW, _OPEN_JAW_RAD = 6, 0.22
+"""Place in the pose, and radians of the second look, in which the inner lips are apart: less leaves
+one before the other."""
 _SIDE, _FOV_DEG, _DISTANCE, _TARGET = 768, 17.0, 5.0, (0.0, -0.03, 0.2)
 _MIN_COSINE = 0.15
-"""between a triangle's normal and the ray: flatter hits may be anywhere"""
+"""between a triangle's normal and the ray: flatter hits may be anywhere; more leaves sides of the
+face without any"""
 _COSINE_POWER = 4
 """How much more a view counts that looks straight at a landmark."""
 _FAR = 0.03
-"""in units of the head (7 mm): from where most views see it, a hit on something else"""
+"""in units of the head (7 mm): from where most views see it, a hit on something else; more takes
+the other lip for this one, less throws good views away"""
 _BESIDE_PX, _BESIDE_DEPTH = 12.0, 0.05
 """How far from a lid or a lip a landmark may lie beside it, in pixels and in units of the head."""
 _LOOKS = 3
-"""after which the estimator's own region of the face stays where it is"""
+"""after which the estimator's own region of the face stays where it is; fewer leave it a little
+beside, more only take longer"""
 _FEW = 4
 """Views that see a landmark in one place; fewer may all be wrong, as at the face's outline."""
 _INNER_PARTS = ("teeth", "tongue", "mouth")

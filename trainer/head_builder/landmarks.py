@@ -33,6 +33,8 @@ NUM_YAW_BINS = 2 * MAX_YAW_DEG + 1
 CONTOUR_POLAR_DEG = np.linspace(163.0, 377.0, 17)
 CONTOUR_CENTRE_M = np.array([0.0, -0.015, 0.04])
 CONTOUR_WINDOW_DEG = 4.0
+"""Of the contour's angle in which its outermost place is looked for: less picks single bumps, more
+gives neighbours the same place."""
 CHIN_M, JAW_SLOPE, EAR_FRONT_M = (-0.104, 0.097), 0.5, 0.014
 
 

@@ -28,8 +28,13 @@ HAIRLINE_Y_MM = (-62.0, -55.0, 0.0, 24.0, 22.0, 12.0, 42.0, 58.0, 70.0, 72.0)
 NOSE_Y_MM = (-46.0, -42.0, -34.0, -15.0, 5.0, 12.0)
 NOSE_HALF_WIDTH_MM = (0.0, 14.0, 21.5, 14.0, 9.0, 0.0)
 BROW_HALF_HEIGHT_MM = 4.5
+"""Higher brows take in the lids' fold, lower ones lose hairs at their edge."""
 EYE_CENTRE_MM, EYE_RADII_MM = (32.0, 9.0), (18.5, 12.0)
+"""Of the ellipse of the lids: a larger one takes in brow and cheek, a smaller one leaves their fold
+out."""
 EAR_MOTION = 0.1
+"""Of the largest motion of an ear's shape, from which skin belongs to it: less takes the temple in,
+more loses its root."""
 
 
 def part_labels(source: HeadSource, template: np.ndarray, weights: np.ndarray) -> np.ndarray:

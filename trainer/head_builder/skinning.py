@@ -16,6 +16,7 @@ REGRESSOR_RIDGE = 1e-7
 # Where the middle of the head lies, seen from anny's jaw joint: up to the middle of the ears.
 ORIGIN_ABOVE_JAW_M = 0.0245
 ORIGIN_BEHIND_JAW_M = 0.008
+"""And so much behind it: another one moves every head's origin out from between the ears."""
 
 
 def head_origin(bones: np.ndarray, source: HeadSource) -> np.ndarray:

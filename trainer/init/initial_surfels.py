@@ -49,7 +49,8 @@ _COVERED_PARTS = ("scalp", "neck")
 """parts of the head that something may hide or stand off"""
 _STANDS_OFF, _FAR_OFF, _BEYOND = 0.012, 0.1, 0.015
 """Distances in units of the head: of a hull from the head that is hair and not error of the hull;
-that is certainly not the head; of an attribute's hull from the source person's."""
+that is certainly not the head; of an attribute's hull from the source person's. Less of the first
+takes errors for hair, more bares short hair."""
 _SOLID_CATEGORIES, _THIN_CATEGORIES = ("hair", "hat"), ("eyeglasses",)
 _NUM_VIEWS = 60
 """That colours are taken from: more are surer and take longer."""

@@ -22,11 +22,13 @@ _MIN_INSIDE = 0.3
 learned: a shirt's lower edge then frays and leaves specks below it."""
 _MIN_ON_PERSON = 0.95
 """of those views, in which it lies on the person: a speck below a shirt is before or behind it in
-most views, and a few show that it stands alone"""
+most views, and a few show that it stands alone. More takes what masks cut off in a few frames, less
+leaves specks."""
 _HIDDEN = -20.0
 """added to the logit of an opacity: nothing is left of it"""
 _MARGIN = 0.01
-"""of the picture's side, around the person's outline"""
+"""of the picture's side, around the person's outline; less takes hair beyond a tight mask, more
+leaves specks beside it"""
 
 
 @torch.no_grad()

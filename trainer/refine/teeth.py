@@ -30,7 +30,8 @@ from trainer.init.tracked_head import sample_image
 _NUM_VIEWS = 80
 """Of them some have an open mouth; with fewer the back teeth are seen by none."""
 _MIN_VIEWS, _MIN_SHARE = 2, 0.5
-"""that show the inside of the mouth where a surfel lies, and of these, that show teeth"""
+"""that show the inside of the mouth where a surfel lies, and of these, that show teeth; less paints
+lips as teeth, more leaves teeth dark that are seldom seen"""
 _SAME_JOINT = 0.3
 """How much less of the jaw's motion a tooth may have: upper teeth are no place for lower ones."""
 _INNER, _JAW = ("teeth", "tongue", "mouth"), 2

@@ -31,12 +31,15 @@ from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, MeshPart,
 from trainer.synthetic.textures import garment_texture, read_texture, skin_texture
 
 _OVER_HAIR = (1.13, 1.03, 1.10)
-"""how much larger than on a bald head the fedora is worn"""
+"""how much larger than on a bald head the fedora is worn; less lets hair through the felt, more
+hovers"""
 _BEHIND_LIPS = np.array([0.0, 0.0, -0.012], np.float32)
-"""from where teeth would show between lips at rest"""
+"""from where teeth would show between lips at rest; less shows them through closed lips, more
+leaves a smile dark"""
 _CLOTH, _SHIRT = 9, 6
 """styles of asset_solid.frag"""
 _LASH_COLOUR = (0.012, 0.009, 0.008)
+"""Linear light; lighter ones vanish before the skin."""
 _COLOURS = {
     "hat_beanie": (0.42, 0.04, 0.045),
     "hat_cap": (0.04, 0.10, 0.30),

@@ -16,15 +16,21 @@ from trainer.synthetic.gl_renderer import FloatArray, posed_vertices, vertex_nor
 from trainer.synthetic.person import Person
 
 _SIDE = 320
-"""of a depth picture: finer ones see thinner things and cost more"""
+"""of a depth picture: finer ones see thinner things and cost the square of that"""
 _NUM_SKY, _NUM_KEY = 40, 14
-"""directions: more are smoother"""
+"""directions: more are smoother, and each is one more depth picture"""
 _KEY = np.array([0.50, 0.55, 0.90])
+"""Where the main light comes from: farther to the side it shades half of the face."""
 _KEY_SPREAD = 0.28
+"""Of its directions: more makes shadows softer, less shows the edge of each."""
 _CENTRE, _REACH = np.array([0.0, -0.05, 0.0]), 1.05
+"""Of the sphere that depth pictures show: a larger one is coarser, a smaller one cuts shoulders
+off."""
 _BIAS = 0.014
 """Larger hides less of what is near, such as nostrils; smaller speckles."""
 _OPEN_JAW = 0.25
+"""Radians at which the inside of the mouth is lit: more lights the throat, less leaves teeth dark
+in a smile."""
 _INNER = ("teeth", "tongue", "mouth")
 _VERTEX = """#version 330
 in vec3 position;

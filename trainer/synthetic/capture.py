@@ -32,7 +32,8 @@ Progress = Callable[[int, int], None]
 _SETTINGS = "capture.json"
 _UNSEEN = ("subjects", "num_processes")
 _CHUNK = 8
-"""frames drawn by a process at a time"""
+"""frames drawn by a process at a time: more wait for the slowest process at the end, fewer start
+more often"""
 _renderers: dict[tuple[CaptureConfig, str], GLRenderer] = {}
 
 

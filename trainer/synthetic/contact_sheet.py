@@ -15,7 +15,9 @@ from trainer.synthetic.frame_sampling import draw_frame_parameters, still_frame_
 
 SHEET_NAME = "contact_sheet.png"
 _TILE = 256
+"""Pixels; smaller ones do not show lashes, larger ones make a large file."""
 _NUM_MOVING = 4
+"""More show more of what a person does, in a wider sheet."""
 
 
 def write_contact_sheet(config: CaptureConfig, out: Path) -> None:

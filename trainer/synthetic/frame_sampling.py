@@ -14,7 +14,9 @@ FloatArray = npt.NDArray[np.float32]
 LOOK_AT = (0.0, 0.0, 0.03)
 """the centre of the pictures, in head units (metres × 4)"""
 DISTANCE = 4.3
+"""In head units; nearer enlarges the nose against the ears, as a photograph from near does."""
 FIELD_OF_VIEW_DEG = 19.0
+"""A wider one leaves more room around the head and fewer pixels for it."""
 _PAIRED = {
     "smile": 0.9,
     "blink": 1.0,
@@ -29,6 +31,8 @@ _PAIRED = {
     "mouth lower down": 0.6,
     "nose sneer": 0.6,
 }
+"""Largest coefficients: more shows faces that nobody makes, less leaves less of an expression to
+learn."""
 _SINGLE = {
     "brow inner up": 1.0,
     "mouth pucker": 0.9,
@@ -37,6 +41,7 @@ _SINGLE = {
     "mouth right": 0.6,
     "cheek puff": 0.6,
 }
+"""The same of actions without sides."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,10 @@ PRESETS_FILE = "people.yaml"
 PHENOTYPES = ("gender", "age", "muscle", "weight", "african", "asian")
 """in the order of the shipped table; 0 is the average of all people, in anny's units"""
 _NUM_OWN = 24
-"""identity directions in which people differ beyond their phenotype"""
+"""identity directions in which people differ beyond their phenotype: more make them differ in
+smaller things as well"""
 _OWN_SPREAD = 0.42
+"""In standard deviations of the head's identities: more makes odd faces, less siblings."""
 HAIR_COLOURS: dict[str, tuple[float, float, float]] = {
     "black": (0.020, 0.016, 0.015),
     "dark brown": (0.060, 0.034, 0.022),

@@ -10,12 +10,14 @@ import numpy.typing as npt
 from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, grid_faces
 
 NECKLINE = (-0.50, -0.47)
-"""height at z = 0, and how it falls towards the front, in head units"""
+"""height at z = 0, and how it falls towards the front, in head units; higher ones cover the neck"""
 _LOOSE = 0.030
-"""how far cloth lies from the skin"""
+"""how far cloth lies from the skin; less lets skin through at the shoulders, more hangs like a
+bell"""
 _AXIS_Z = -0.10
 """of the neck, about which the collar runs"""
 _COLUMNS = 96
+"""Finer collars have smoother outlines and take longer to draw."""
 _BAND = (
     (0.004, -0.030),
     (0.018, -0.018),

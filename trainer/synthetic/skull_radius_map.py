@@ -11,6 +11,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating[Any]]
 IndexArray = npt.NDArray[np.int64]
 CENTRE = np.array([0.0, 0.08, -0.03], np.float32)
+"""Of the directions in which hair and hats grow from a skull: about its middle, from where every
+ray meets it once."""
 _BLUR = 0.003
 """More smooths ears and nose away under a hat, less lets them show through it."""
 _STEP = np.pi / 60

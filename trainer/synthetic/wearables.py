@@ -19,6 +19,7 @@ STYLE_KNIT, STYLE_CAP, STYLE_FRAME, STYLE_SHIRT = 3, 4, 5, 6
 _COLUMNS = 140
 """Finer meshes have smoother outlines and take longer to draw."""
 _NECK_Z = -0.07
+"""The neck's axis, about which collars run: farther from it they are oval."""
 _COLLAR = (
     (-0.02, 0.01, 1.0),
     (0.006, 0.04, 1.0),
@@ -38,6 +39,8 @@ _TEMPLE = (
     (0.335, 0.055, 0.04),
     (0.325, 0.02, -0.03),
 )
+"""From the hinge over the ear to behind it: nearer to the head it cuts into the skin of broad
+heads."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ HATS = {
 FELT = _HatShape((0.20, 0.05), thickness=0.08, band=0.0, style=STYLE_CAP)
 """what the fedora hides"""
 _PRESSED, _FLARE = 0.03, 0.9
-"""what a hat leaves of hair over the skull, and how fast hair springs back below its edge"""
+"""what a hat leaves of hair over the skull, and how fast hair springs back below its edge; more of
+the first lets hair through the hat, of the second hair stands off sooner"""
 
 
 def hat(name: str, skull: SkullRadiusMap) -> list[MeshPart]:
