@@ -22,6 +22,7 @@ from pegasus_runtime.files import suggested_name
 PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg)"
 _Keys = QKeySequence.StandardKey
 _ICON_SIDE = 18
+"""Points; about the height of the words beside them."""
 
 
 class Actions:

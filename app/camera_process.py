@@ -18,7 +18,10 @@ from typing import Any
 _TELL_EVERY_S = 0.1
 """Less shows the picture more smoothly and takes time from the recording."""
 _SHOWN_HEIGHT = 360
+"""More is sharper and takes time from the recording."""
 _USUAL_FPS, _MOST_FPS = 25.0, 120.0
+"""Where a camera tells nothing, or more than any has; a wrong rate makes the film too fast or too
+slow."""
 _CODEC = "MJPG"
 """OpenCV writes it on every system, and it loses little"""
 

@@ -26,6 +26,7 @@ from app.widgets.viewport import Viewport
 _SIDES = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
 LAYOUT_VERSION = 2
 _SIZE = QSize(1440, 900)
+"""Where the screen has room; smaller ones hide rows of the panels."""
 
 
 class MainWindow(QMainWindow):

@@ -19,6 +19,7 @@ from pegasus_runtime.errors import InvalidInput, quoted
 _MIN_VERSION = (3, 3)
 _SCREENS = ("xcb", "wayland", "windows", "cocoa")
 _PATIENCE_S = 10.0
+"""Less takes a slow driver for none, more lets a hung one hold the start up."""
 _CHILD = """
 import resource
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

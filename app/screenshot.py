@@ -14,8 +14,11 @@ from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 
 _FRAME_WAIT_S = 120.0
+"""Less gives up on slow machines with large avatars, more keeps a script waiting for nothing."""
 _THUMBNAIL_WAIT_S = 40.0
+"""Then the picture is taken without the rest; less leaves galleries empty on slow machines."""
 _LOOK_EVERY_MS = 50
+"""More often takes time from the frame that is waited for."""
 
 
 class Screenshot(QObject):

@@ -23,6 +23,7 @@ from pegasus_runtime.process_identity import ProcessIdentity, this_process
 
 LOCK_FILE = "training.lock"
 _BEAT_S = 5.0
+"""More often writes more to a shared disk, less often leaves a dead owner's lock for longer."""
 _SILENT_S = 45.0
 """an owner on another machine that is silent for so long is dead; nine beats, for slow servers"""
 _POLL_S = 0.2

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pegasus_runtime import Avatar
 
 NUM_POINTS = (10_000, 25_000, 50_000, 100_000, 200_000, 400_000)
+"""Each twice the one before or so, to show whether time grows as fast."""
 SIDES = (256, 512, 1024, 2048)
+"""Each has four times the pixels of the one before."""
 _ROWS = ("latent_change", "expression_change", "camera_change", "raster")
 _WHOLE = {
     "start_up": ("render", ["--out", "first.png"]),

@@ -10,6 +10,7 @@ from typing import NoReturn
 from pegasus_runtime.errors import InvalidInput
 
 _MAX_LISTED = 8
+"""More make a line in which the one that was meant is not seen."""
 
 
 def find_name(kind: str, name: str, known: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pegasus_runtime.errors import InvalidInput, one_line
 
 _MAX_SHOWN = 80
+"""Characters of what was typed: enough to know it again, and the message stays a line."""
 
 
 @contextmanager

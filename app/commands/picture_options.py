@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TRANSPARENT = "transparent"
 _MAX_PITCH_DEG = 89.0
+"""As in the window: at 90 the camera has no upwards any more."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ ones."""
 
 
 _GOES = 3
-"""of each step in a round"""
+"""of each step in a round; more are steadier and take longer"""
 
 
 def measure(

@@ -17,8 +17,10 @@ from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import append_line, replace_file
 
 _GATHER_S = 0.25
-"""Changes of so long are one line."""
+"""Changes of so long are one line. More loses more at a crash, less writes a line for every move of
+a slider."""
 _LOOK_S = 0.1
+"""More keeps the end of the program waiting, less wakes up for nothing."""
 _TOUCH_EVERY_S = 120.0
 """Between signs of life of a journal that nothing is added to; rarer ones let another window take
 it for left."""

@@ -10,6 +10,7 @@ from app.runs.launch import ROOT
 
 FIRST_CAMERA = "0"
 RECORDING_S = 20.0
+"""Long enough to follow all instructions; more take longer to prepare, less leaves sides unseen."""
 _PATIENCE_S = 10.0
 """Some drivers never answer; with less, slow ones are taken for none."""
 

@@ -25,6 +25,7 @@ from pegasus_runtime.session import Session
 
 Work = Callable[[Job], bool]
 _LAST_FRAME_WAIT_S = 10.0
+"""More lets a slow machine end its frame, less closes sooner and may leave a temporary file."""
 
 
 class Exporter:

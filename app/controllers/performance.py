@@ -17,14 +17,22 @@ from app.state.face import Face
 from pegasus_runtime.parameters import AttributeBlend
 
 DURATION_S = 8.0
+"""The last key lies before it; less cuts the performance off."""
 _EVERY_MS = 33
+"""30 pictures a second; more often asks for pictures that no machine draws."""
 _NOD, _TURN, _TILT, _NECK_TURN = 0, 1, 2, 4
 """places in the pose"""
 _TURNS = ((0.2, 0.0), (1.4, 0.42), (2.8, -0.38), (3.8, 0.0), (5.0, 0.0), (5.8, 0.3), (7.4, 0.0))
+"""Larger ones show less of the face, smaller ones less of what is behind it."""
 _TILTS = ((3.4, 0.0), (4.2, 0.07), (5.4, 0.07), (6.2, -0.05), (7.4, 0.0))
+"""Larger ones tip the head over, smaller ones are not noticed."""
 _NODS = ((4.6, 0.0), (5.0, 0.08), (5.5, 0.0))
+"""Deeper ones show hair instead of the face."""
 _SMILES = ((2.6, 0.0), (3.6, 0.9), (6.8, 0.9), (7.6, 0.0))
+"""More of it looks forced, less is not noticed."""
 _BLINKS = ((2.0, 0.0), (2.12, 1.0), (2.3, 0.0), (6.1, 0.0), (6.22, 1.0), (6.4, 0.0))
+"""A blink takes a third of a second; slower ones look tired, quicker ones may fall between two
+pictures."""
 _HAT_S = (4.4, 6.3)
 """Keys: seconds from the beginning, and radians, coefficients or on and off."""
 _TOUCHES = frozenset(

@@ -15,6 +15,7 @@ from app.state.display import Display
 from pegasus_runtime.files import replace_file
 
 SIDE = 192
+"""Pixels; more than a tile of the start screen has points, for screens with small pixels."""
 
 
 def picture_file(path: str | os.PathLike[str]) -> Path:

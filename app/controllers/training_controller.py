@@ -18,6 +18,7 @@ from app.state.jobs import Activity
 from app.state.signal import Signal
 
 _TIMEOUT_S = 120
+"""Less gives up where PyTorch comes from a slow disk, more leaves a hung program unnoticed."""
 
 
 def _describe() -> Description:

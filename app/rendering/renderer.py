@@ -18,7 +18,8 @@ from pegasus_runtime.frame import Frame
 
 Interrupted = Callable[[], bool]
 SLOW_S = 0.07
-"""A picture that takes longer than this is drawn as a draft first while the user drags."""
+"""A picture that takes longer than this is drawn as a draft first while the user drags; less shows
+drafts where none is needed, more lets the drag stutter."""
 _DRAFT_SIDE = 512
 """Of a draft's picture: more is sharper while dragging, and slower on large screens."""
 _SMALL_AVATAR_POINTS = 24_000

@@ -19,7 +19,8 @@ EVENTS_FILE = "events.jsonl"
 MAX_BACKLOG = 20_000
 """of more lines found at once, evenly spread ones are read: no screen shows more"""
 _MAX_READ_BYTES = 64 << 20
-"""taken from the disk at once; what is left over waits for the next look"""
+"""taken from the disk at once; what is left over waits for the next look; more takes memory, less
+follows a long log later"""
 _MAX_PARSED_BYTES = 16 << 20
 """of that, evenly spread lines are parsed up to so much, which takes about half a second"""
 _MAX_NAMES = 64

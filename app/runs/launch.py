@@ -21,6 +21,7 @@ from pegasus_runtime.run_request import KILL, PAUSE, STOP, ask, forget_request
 ROOT = Path(__file__).resolve().parents[2]
 """where the trainer can be imported from"""
 _LAUNCH_S = 15.0
+"""Less gives up on slow disks, more holds the window up when nothing starts."""
 _guards: list[subprocess.Popen[str]] = []
 """started by this process, which has to take note of their ends"""
 

@@ -15,6 +15,7 @@ from app.runs.launch import ROOT, command_of, make_run
 from pegasus_runtime.errors import InvalidInput
 
 _TIMEOUT_S = 120
+"""Less gives up on a busy cluster, more waits longer for one that is down."""
 _FURTHER = re.compile(r"[a-z_]+=.+")
 
 

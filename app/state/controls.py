@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 EXPRESSION_RANGE = (-2.0, 2.0)
+"""In standard deviations, where a head tells no range: farther ones deform the face."""
 Ranges = Sequence[tuple[float, float]]
 """the least and the greatest coefficient of each expression; empty for `EXPRESSION_RANGE`"""
 JAW_OPEN_INDEX = 6

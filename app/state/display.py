@@ -18,8 +18,11 @@ BACKGROUNDS: dict[str, str] = {
 Colour = tuple[float, float, float]
 _PLAIN: dict[str, Colour] = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _STUDIO = ((0.30, 0.32, 0.36), (0.13, 0.14, 0.16))
+"""Middle and edge; lighter ones take the contrast from light hair, darker ones from dark."""
 _CHECKER_PX = 12.0
+"""Points of a square; smaller ones disturb fine hair, larger ones are not known as a pattern."""
 _CHECKER = ((0.42, 0.42, 0.42), (0.34, 0.34, 0.34))
+"""Greys so near to each other that the pattern is seen only where one looks for it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from pegasus_runtime.parameters import (
 )
 
 MAX_STRENGTH = 1.5
-"""How far the strength of an attribute can be pushed; above 1 it is exaggerated."""
+"""How far the strength of an attribute can be pushed; above 1 it is exaggerated, and more of it is
+soon no face."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar
 
 _SMALLEST = 0.25
-"""of the whole picture's side; closer in, the points of an avatar are seen one by one"""
+"""of the whole picture's side; closer in, the points of an avatar are seen one by one; more leaves
+eyes small in their tile"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ _REGIONS = {
     "hat": _Region(_HEAD, 1.55, yaw_deg=25.0),
     "eyeglasses": _Region(_HEAD, 1.2, yaw_deg=25.0),
 }
+"""How much larger than the parts the square is, and from where it is seen: less cuts hats and hair
+off, more makes the part small."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.state.signal import Signal
 
 MAX_LINES = 2000
+"""Of a job's log: more takes memory, fewer forget how it began."""
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pegasus_runtime.errors import InvalidInput
 MAX_LENGTH = 400
 """Characters of a text that is read at all."""
 _SHOWN = 30
+"""Characters of what was typed in a complaint about it, so that it stays a line."""
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 _UNGROUPED = re.compile(r"\d \d{1,2}(?!\d)|\d \d{4,}")
 _SAME_UNITS = (

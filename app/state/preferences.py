@@ -20,6 +20,7 @@ from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 
 MAX_RECENT = 8
+"""Two rows of the start screen; more would push its buttons down."""
 THEMES = ("dark", "light")
 _MAX_BYTES = 1 << 20
 _MAX_PATH = 4096

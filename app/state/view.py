@@ -24,9 +24,13 @@ PRESETS: dict[str, tuple[float, float]] = {
 """Name → yaw and pitch in degrees; left and right are the person's own."""
 PRESET_KEYS = dict(zip(PRESETS, ("1", "2", "3", "4", "5", "7"), strict=True))
 MAX_PITCH_DEG = 89.0
+"""At 90 the camera has no upwards any more, and the picture turns over."""
 FOV_RANGE_DEG = (5.0, 90.0)
+"""Degrees: a narrower view is almost parallel, a wider one bends a face."""
 DEFAULT_FOV_DEG = 20.0
+"""As a portrait lens sees, and as the runtime's own default."""
 DISTANCE_RANGE = (0.5, 12.0)
+"""In head units: nearer the camera is inside the head, farther away it is a speck."""
 MAX_OFFSET = 12.0
 """How far panning takes the target along each axis."""
 

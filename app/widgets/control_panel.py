@@ -26,6 +26,7 @@ from app.widgets.slider_row import SliderRow
 from app.widgets.tab_order import follow_layout
 
 _NUM_EVERYDAY = 8
+"""More of them need scrolling, fewer hide what is often used."""
 _ALL = "All components"
 
 

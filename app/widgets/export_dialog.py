@@ -41,6 +41,7 @@ from app.widgets.number_field import WholeNumberField
 from app.widgets.tab_order import follow_layout
 
 _PREVIEW = 260
+"""Points of a side; more is drawn slower and makes the dialog taller."""
 _BACKGROUNDS: dict[str, tuple[str, Colour | str]] = {
     VIEWPORT: ("As in the viewport", VIEWPORT),
     "white": ("White", (1.0, 1.0, 1.0)),

@@ -11,9 +11,13 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QWidget
 from app.widgets.theme import colours
 
 TILE = 74
+"""Points: larger ones show fewer in a row, smaller ones do not show glasses."""
 _CAPTION = 20
+"""One line of text."""
 _RADIUS = 6.0
+"""Points of a tile's corners; rounder ones cut more of the picture off."""
 _GAP, _ROW_GAP = 6, 4
+"""More of them take room from the tiles."""
 
 
 def to_image(pixels: npt.NDArray[np.uint8]) -> QImage:

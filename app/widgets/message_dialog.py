@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 _WIDTH = 520
+"""Points: with less, paths break over many lines."""
 
 
 class MessageDialog(QDialog):

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QToolTip, QWidge
 from app.state.number_text import read_number
 
 _HINT_MS = 6000
+"""Time to read a line or two; longer ones cover what lies below."""
 _FEWEST = 15
 """Decimals that are kept of a number that is shown with as many as it has."""
 _GROUP = "\u202f"

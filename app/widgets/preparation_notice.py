@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 from app.state.jobs import Job
 
 _WIDTH = 300
+"""Points; wider ones cover more of the head behind."""
 
 
 class PreparationNotice(QFrame):

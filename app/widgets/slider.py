@@ -9,8 +9,11 @@ from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 from app.widgets.theme import BEYOND_COLOUR, colours
 
 _STEPS = 1000
+"""Of a slider's whole range: fewer are seen as jerks, more need pages of keys."""
 _HANDLE_RADIUS = 6.0
+"""Points: smaller ones are hard to hit, larger ones hide the marks."""
 _GROOVE = 4.0
+"""Points; thicker ones look like bars of progress."""
 
 
 class ValueSlider(QSlider):

@@ -11,7 +11,9 @@ from app.widgets.slider import ValueSlider
 from app.widgets.slider_voice import give_sliders_a_voice
 
 LABEL_WIDTH = 126
+"""Points: less elides more names, more leaves less for the slider."""
 _VALUE_WIDTH = 54
+"""Points; with less the longest number is cut off."""
 
 
 class ElidedLabel(QLabel):

@@ -18,8 +18,11 @@ from PySide6.QtWidgets import (
 )
 
 _TILE = QSize(148, 168)
+"""Points: room for the picture and two lines of a name."""
 _PICTURE = QSize(120, 120)
+"""Points; larger ones show the kept picture (`recent_pictures.SIDE`) blurred."""
 _COLUMNS = 4
+"""More make the window wider than a small screen."""
 _WAYS_IN = "Open an avatar or a project, make one of a video, or drop a file here."
 
 

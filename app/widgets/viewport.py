@@ -12,6 +12,7 @@ from app.rendering.texture import PictureTexture
 from app.state.display import Display
 
 _ZOOM_PER_STEP = 1.12
+"""More is coarser, less needs more turns of the wheel."""
 _WHEEL_STEP = 120
 _MOST_STEPS = 50
 """At once: beyond every limit of the camera, and still a number."""

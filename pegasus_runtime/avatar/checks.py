@@ -23,7 +23,8 @@ MIN_RADIUS, MAX_RADIUS = 1e-9, 2.0
 """Of a point, in NDC, in which a picture is 2 wide."""
 MAX_JAW_RAD = math.pi
 _PROBES = 16
-"""How many points the networks are tried on."""
+"""How many points the networks are tried on. More find a network that gives no numbers surer, and
+take longer whenever a file is opened."""
 
 
 def common_facts(header: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 _BITS = 10
-"""of each coordinate: cells a thousandth of the whole wide"""
+"""of each coordinate: cells a thousandth of the whole wide; more take longer, fewer leave
+neighbours in no order"""
 
 
 @torch.no_grad()

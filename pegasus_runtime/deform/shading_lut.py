@@ -18,7 +18,8 @@ from pegasus_runtime import devices
 MAX_ERROR = 1 / 255
 """Of a baked shade: less needs a larger table or none, more becomes visible as bands."""
 _SIDES = (65, 129, 257)
-"""of grids; each holds the nodes of the one before"""
+"""of grids; each holds the nodes of the one before; the first whose error is small enough is taken,
+and a further one would cost more memory"""
 
 
 @dataclass

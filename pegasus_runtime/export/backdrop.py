@@ -11,7 +11,8 @@ from pegasus_runtime.errors import InvalidInput
 
 Colour = tuple[float, float, float]
 GRADIENT_REACH = 0.95
-"""Where the second colour is reached, in heights of the picture from its middle."""
+"""Where the second colour is reached, in heights of the picture from its middle. Farther, a corner
+does not reach it; nearer, it ends as a ring about the head."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 AnyPixels = Pixels | Tensor
 _FARTHEST = 0.12
-"""How light the farthest depth is drawn, so that it stands out from nothing at all."""
+"""How light the farthest depth is drawn, so that it stands out from nothing at all. More leaves
+fewer greys for the depth itself."""
 _BAND_PIXELS = 1 << 20
 """Pixels that are finished at a time: a large still needs no second copy in floats."""
 

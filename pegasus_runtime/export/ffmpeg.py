@@ -10,6 +10,7 @@ from typing import IO
 from pegasus_runtime.errors import InvalidInput
 
 _ANSWER_S = 60
+"""Seconds for a list of encoders; less takes one that a virus scanner holds up for none."""
 _REINSTALL = "reinstall imageio-ffmpeg, or name another ffmpeg in IMAGEIO_FFMPEG_EXE"
 
 

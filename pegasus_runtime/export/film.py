@@ -26,6 +26,7 @@ from pegasus_runtime.files import output_file, output_folder, replace_file, repl
 
 _OWN_NAMES = ("frame_[0-9]*.png",)
 _MAX_COMPLAINT = 500
+"""Bytes of an encoder's complaint; of them the first line is told."""
 _SPARE_BYTES = 16 * 2**20
 """Left free on a disk: less risks a film that ends in its last frames."""
 _TO_BT709 = ["-vf", "scale=out_color_matrix=bt709:out_range=tv"]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pegasus_runtime.head.model import Head
 
 CANONICAL_JAW_ANGLE_RAD = 0.4
+"""As in the published program, whose avatars are stored so: with another one their mouths do not
+fit."""
 JAW_PITCH = 6
 """Index of the jaw's x rotation in a pose (15,)."""
 

@@ -28,27 +28,34 @@ from pegasus_runtime.lru_cache import LRUCache
 
 Range = tuple[float, float]
 LIMIT = 2.0
-"""No expression is measured beyond this coefficient."""
+"""No expression is measured beyond this coefficient. More lets sliders go where a face was never
+fitted, less stops what a face can still do."""
 _ACTION_LIMIT, _OPPOSITE_LIMIT = 1.5, 1.0
 """The farthest coefficient with the side that an action is made for, and with the other: beyond,
-faces are no faces."""
+faces are no faces.. Less makes expressions faint."""
 _STEP = 0.05
-"""Ranges end at a multiple of this."""
+"""Ranges end at a multiple of this. Finer ones let a little more of a range be used, and take
+longer to measure."""
 _TURNED_COSINE, _MOST_TURNED = 0.5, 0.0012
-"""of the angle to the neutral normal, and the share of the face's area that may be beyond it"""
+"""of the angle to the neutral normal, and the share of the face's area that may be beyond it; more
+of the first or less of the second ends ranges sooner"""
 _STRETCHED, _MOST_STRETCHED = 1.45, 0.01
-"""times longer than at rest, and the share of all edges that may be"""
+"""times longer than at rest, and the share of all edges that may be; less of either ends ranges
+sooner, more lets skin become thin"""
 _TORN, _MOST_TORN = 1.6, 0.002
-"""the same in few places, for what no action is made for: a lid may, a nostril may not"""
+"""the same in few places, for what no action is made for: a lid may, a nostril may not; less ends
+ranges sooner, more lets corners tear"""
 _LIDS, _OPPOSITE_LIDS = (-0.3, 1.5), (-0.3, 1.2)
 """Opening between the landmarks of the lids, in neutral openings. They lie on the lids' skin, so
-that closed lids carry them past each other."""
+that closed lids carry them past each other. A wider range lets lids cross or stare."""
 _LIP_CROSSING, _LIP_PARTING = 0.11, 0.015
-"""in widths of the mouth, from the neutral opening"""
+"""in widths of the mouth, from the neutral opening; more lets lips pass through each other, less
+ends smiles early"""
 _FACE_PARTS = ("skin", "lips", "nose", "eyebrows", "eyelids")
 _KEPT_BYTES = 1 << 20
 _STILL = 1e-4
-"""in head units: skin that moves less does not move"""
+"""in head units: skin that moves less does not move; more leaves faint motion unmeasured, less
+measures rounding"""
 _ranges: LRUCache[tuple[Range, ...]] = LRUCache(_KEPT_BYTES, lambda found: 64 * len(found))
 
 

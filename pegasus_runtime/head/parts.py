@@ -30,11 +30,17 @@ _EYES = {3: range(42, 48), 4: range(36, 42)}
 _BROWS, _NOSE, _OUTER_LIPS = (range(17, 22), range(22, 27)), range(27, 36), range(48, 60)
 _CONTOUR_ENDS = (0, 16)
 _LID_WIDTH, _LID_HEIGHT, _SOCKET = 1.35, 1.15, 1.25
-"""of half the eye's width: how far lids reach around it; of the eyeball's radius: its socket"""
+"""of half the eye's width: how far lids reach around it; of the eyeball's radius: its socket. More
+takes in brow and cheek, less leaves parts of the lids to the skin."""
 _BROW, _NOSE_MARGIN, _LIP_MARGIN = 0.07, 0.06, 1.08
+"""Distances in head units, and a factor of the lips' outline: more takes in skin around, less
+leaves their edges to it."""
 _MOUTH_BEHIND, _MOUTH_REACH = 0.4, 1.2
-"""the middle of the inner mouth behind the lips, and how far from there its walls are"""
+"""the middle of the inner mouth behind the lips, and how far from there its walls are; more takes
+in the throat, less leaves its walls to the skin"""
 _NECK_WEIGHT = 0.35
+"""Of the first joint in a vertex' skinning weights, from which it is the neck: less takes in chin
+and nape."""
 # In side view from the eyes' middle, depth and height of the lower edge of the hair.
 _HAIRLINE_DEPTH = (-2.12, -1.53, -1.37, -1.18, -0.84, -0.68, -0.48, -0.21, 0.15, 0.85)
 _HAIRLINE_HEIGHT = (-1.14, -1.03, -0.17, 0.21, 0.18, 0.02, 0.49, 0.74, 0.93, 0.96)

@@ -13,11 +13,19 @@ from pegasus_runtime.model.layers import WeightNormLinear
 from pegasus_runtime.model.networks import AvatarNetworks
 
 _SPHERE_RADIUS = 0.6
+"""About the head's own, so that the surface has the shortest way to it."""
 _COORDINATE_DEVIATION = 2.0
+"""Of the deformer's first layer, for coordinates below one: less makes it hardly depend on the
+point."""
 _CODE_DEVIATION = 0.3
+"""The same for the code: more bends points more from the beginning, less lets attributes part
+later."""
 _WAVE_DEVIATION = 0.3
+"""More begins with more noise in the distance, less learns eyes later."""
 _COLOUR_DEVIATION = 0.02
+"""More begins with patches of colour, less with one grey."""
 _GEOMETRY_CODE_DEVIATION = 0.07
+"""More lets codes bend the sphere from the beginning, less lets shapes part later."""
 
 
 @torch.no_grad()

@@ -37,6 +37,7 @@ far apart."""
 MAX_CATEGORIES = 48
 """The latent code grows with their square."""
 MAX_STRENGTH = 10.0
+"""Either way; far beyond 1 an attribute is no longer one that was learned."""
 
 
 def category_of(attribute: str) -> str:

@@ -21,6 +21,8 @@ from pegasus_runtime.raster.engine import choose_engine, load_engine
 from pegasus_runtime.raster.fragments import Fragments
 
 POINTS_PER_PIXEL = 10
+"""Nearest first: more takes longer and shows what lies behind, less lets holes through where points
+are faint."""
 MAX_POINTS_PER_PIXEL = 10_000
 
 

@@ -12,13 +12,16 @@ from typing import NamedTuple
 import torch
 
 LARGEST_ALPHA = 0.99
-"""of one surfel in one pixel: something always passes, so that gradients reach what is behind"""
+"""of one surfel in one pixel: something always passes, so that gradients reach what is behind;
+nearer to 1 less does, less lets surfaces shine through"""
 SMALLEST_ALPHA = 1.0 / 255.0
-"""what is fainter is not drawn"""
+"""what is fainter is not drawn: no byte of a picture would show it; more of it cuts edges off"""
 FARTHEST_Q = 9.0
-"""an ellipse ends at three sigma"""
+"""an ellipse ends at three sigma; farther ones take longer for what is hardly seen, nearer ones
+show their edge"""
 OPAQUE = 1e-3
-"""nothing is added to a pixel through which less passes"""
+"""nothing is added to a pixel through which less passes; less takes longer for what no byte shows,
+more cuts off what shines through"""
 THINNEST = 1e-6
 """1 − b² / (a · c) of a conic that is an ellipse; rounding to float32 alone makes 1e-7"""
 _PAIRS_PER_CHUNK = 1 << 23

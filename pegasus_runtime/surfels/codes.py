@@ -18,9 +18,11 @@ from pegasus_runtime.model.latent import CODE_SIZE, LatentCodes
 from pegasus_runtime.surfels.attributes import CHANGED, Attribute, Wardrobe
 
 _SCALES = {"offset": 20.0, "rotation": 0.5, "log_radius": 0.5, "opacity": 0.25, "colour": 1.0}
-"""What makes numbers of different kinds comparable: a change of each by 1 / scale is as visible."""
+"""What makes numbers of different kinds comparable: a change of each by 1 / scale is as visible; a
+larger one lets that kind decide which attribute a difference is."""
 _OWN_DISTANCE = 1.0
-"""between a surfel that an attribute brings and none"""
+"""between a surfel that an attribute brings and none: more tells attributes apart by what they
+bring, less by what they change"""
 _RANK_TOLERANCE = 1e-4
 """Of the largest singular value: with less, attributes that are almost alike get strengths that are
 mostly rounding; with more they count as one."""

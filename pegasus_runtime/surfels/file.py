@@ -43,6 +43,7 @@ _LARGEST = {
 """A head is one unit high, logits beyond 20 are black or white, and radii of e¹⁶ are not radii:
 larger numbers are damage, and would become pictures of NaN."""
 _LARGEST_WEIGHT = 1e3
+"""Of the networks; no training comes near, and much larger ones give no numbers."""
 _TOLERANCE = 0.01
 """Of barycentric weights, for rounding; with more a damaged file would pass."""
 

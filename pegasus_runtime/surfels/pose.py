@@ -27,7 +27,8 @@ LOW_PASS = 0.1
 """Variance in square pixels that every ellipse is widened by: a third of a pixel is the least that
 a pixel can hold. Without it distant surfels flicker; with more of it eyelashes are lost."""
 NEAR = 1e-3
-"""Depth below which nothing is projected."""
+"""Depth below which nothing is projected. Nearer ones would fill the picture, and be divided by
+nothing."""
 
 
 class StateNetwork(nn.Module):

@@ -24,8 +24,11 @@ INSTRUCTIONS = (
     "Smile, close your eyes for a moment, open your mouth wide.",
 )
 _STEPS = 1000
+"""Of the bar; fewer are seen as jerks."""
 _PICTURE_HEIGHT = 300
+"""Points; more leaves no room for the instructions on a small screen."""
 _END_MS = 2000
+"""For a process that was killed; more would only hold the window up."""
 
 
 class CameraDialog(QDialog):

@@ -33,9 +33,11 @@ from app.widgets.training.slurm_box import SlurmBox
 from app.widgets.training.source_rows import KEYS, SourceRows
 
 _WAIT_MS = 600
-"""without a change, before it is looked again: a look starts a process"""
+"""without a change, before it is looked again: a look starts a process; less starts one for every
+letter, more answers later"""
 _PATIENCE_MS = 4000
-"""after which a training can be started although the look at its data has not ended"""
+"""after which a training can be started although the look at its data has not ended; less starts
+what the look would have refused"""
 _KEPT = ("device", "threads")
 """what another kind of training does not change: it depends on the machine"""
 

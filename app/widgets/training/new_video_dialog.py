@@ -36,7 +36,8 @@ from app.widgets.training.new_training_dialog import free_folder
 from app.widgets.training.preflight_panel import duration_text
 
 _WAIT_MS = 500
-"""without a change, before a typed path is looked at: a look starts a process"""
+"""without a change, before a typed path is looked at: a look starts a process; less starts one for
+every letter, more answers later"""
 _EXPLANATION = (
     "Twenty seconds are enough: look into the camera and talk, turn the head slowly to all sides, "
     "smile, close the eyes. Good light, nothing before the face."

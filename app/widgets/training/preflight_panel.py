@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 from app.widgets.activity_panel import ERROR_COLOUR
 
 _THUMBNAIL = 48
+"""Points; more shows fewer bad frames at once."""
 
 
 def duration_text(seconds: float) -> str:

@@ -28,6 +28,7 @@ from app.widgets.training.curves_plot import CurvesPlot, Line
 from app.widgets.training.preflight_panel import duration_text, short_duration_text
 
 _PREVIEW_HEIGHT = 150
+"""Points; more leaves less for the curves."""
 _TABS = {
     "Losses": "losses.",
     "Points": "num_points",
@@ -40,6 +41,7 @@ _TABS = {
 _MAX_CURVES = 12
 """of a run in one plot: more cannot be told apart, and would be drawn slowly"""
 _BAR_STEPS = 10_000
+"""Fewer are seen as jerks in a long training."""
 _UNITS = {"Memory": "MB", "Device use": "%"}
 
 

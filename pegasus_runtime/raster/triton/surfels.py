@@ -21,10 +21,12 @@ from pegasus_runtime.raster.triton.surfel_kernels import NUM_SUMS
 _SIDE = 16
 """of a block that one program draws, and of the smallest bin, in pixels"""
 _AT_ONCE = 16
-"""surfels between two looks whether a pixel is still open"""
+"""surfels between two looks whether a pixel is still open: more draw behind what is opaque, fewer
+look oftener"""
 _ENTRIES_PER_SURFEL = 8
 """As in `numba.surfel_binning`."""
 _MOST_CHANNELS_AT_ONCE = 8
+"""As in `launch`."""
 _MARGIN = 0.01
 """of a pixel, added around an ellipse, since the test that decides is that of q"""
 
