@@ -21,7 +21,10 @@ from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_number
 
 MAX_IMAGE_SIDE = 16384
+"""Pixels; no picture for people is larger, and a wrong digit would take all memory."""
 MAX_DISTANCE = 1e6
+"""Beyond it float32 no longer tells the head's points apart; the same for turns, whose degrees are
+lost."""
 MAX_TURN_DEG = 1e6
 FloatArray = npt.NDArray[np.float32]
 

@@ -20,6 +20,8 @@ _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 _MAX_DIGITS = 300
 """longer than any number that a float can hold"""
 _MAX_ITEMS, _MAX_TEXT, _MAX_SHOWN = 1000, 4096, 60
+"""Far above what settings hold; more only lets a wrong file be read for longer, or fill a
+message."""
 
 
 @dataclass(frozen=True)

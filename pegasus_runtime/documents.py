@@ -23,10 +23,12 @@ from pegasus_runtime.errors import InvalidInput, one_line, quoted
 MAX_JSON_BYTES = 256 << 20
 MAX_YAML_BYTES = 4 << 20
 MAX_DEPTH = 64
-"""Lists and dicts within one another."""
+"""Lists and dicts within one another. Ours have less than ten; more may end in Python's own
+limit."""
 MAX_ITEMS = 8_000_000
 """Values of a JSON text: about 600 MB as Python's objects."""
 MAX_YAML_ITEMS = 100_000
+"""YAML is read slowly: more lets a file hold a program up for minutes."""
 MAX_INTEGER = 2**64
 """Integers are smaller, so that any of them is a float and fits a tensor or its unsigned twin."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 
 MAX_MESSAGE = 2_000
+"""More fills a terminal or a dialog with one value of a damaged file."""
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 2, 60, 60, 40
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 4

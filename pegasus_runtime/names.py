@@ -8,7 +8,9 @@ from typing import Any
 from pegasus_runtime.errors import InvalidInput, quoted
 
 MAX_NAME_LENGTH = 100
+"""Characters: longer names fit in no list, and not all file systems take them."""
 MAX_NAMES = 10_000
+"""Far above what avatars have; more lets a damaged file fill the window."""
 
 
 def check_name(kind: str, name: Any) -> str:

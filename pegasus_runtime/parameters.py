@@ -22,6 +22,7 @@ MAX_COEFFICIENT = 100.0
 MAX_ROTATION_RAD = 2 * math.pi
 """Of an axis-angle's components: beyond it a joint has turned all the way round."""
 MAX_LATENT = 1_000.0
+"""Of a code's numbers: trained ones are near 1, and far larger ones give pictures of NaN."""
 FloatArray = npt.NDArray[np.float32]
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 _SAME_START_S = 2.0
-"""Start times are told by a clock that may be set meanwhile, by fractions of a second."""
+"""Start times are told by a clock that may be set meanwhile, by fractions of a second. Less takes a
+running training for another one then, more takes a later process for it."""
 _FIRST_NAMESPACE = 0xEFFFFFFC
 """the inode that Linux gives the process numbers outside of all containers"""
 

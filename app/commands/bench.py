@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 MAX_POINTS, MAX_REPEATS = 5_000_000, 10_000
+"""More only measures how long one waits."""
 
 
 def add_parser(subparsers: Any) -> None:

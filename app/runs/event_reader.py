@@ -26,9 +26,11 @@ _MAX_PARSED_BYTES = 16 << 20
 _MAX_NAMES = 64
 """columns; a training has about thirty"""
 _MAX_NAME = 60
+"""Characters; longer ones fit in no legend."""
 _MAX_NUMBER = 1e15
 """larger ones are no losses, times or counts, and no plot can show them beside others"""
 _MAX_STEP = 1_000_000_000
+"""Ten times what a training can be given; larger ones are damage."""
 _MEAN_OF = 200
 """Steps that the time left is worked out from: fewer follow a change of pace sooner, and jitter."""
 _PLAIN = ("num_points", "radius", "seconds", "memory_mb", "device_use", "preview_seconds")

@@ -19,6 +19,7 @@ from pegasus_runtime.run_request import KILL, PAUSE, STOP, read_request
 CURRENT_FILE = "current_checkpoint"
 """of the run folder; names one of its checkpoints"""
 _MAX_COUNT = 1_000_000_000
+"""Larger ones are damage, and no bar could show them."""
 _TAIL_BYTES = 20_000
 _STOPPED_BY_CTRL_C = 130
 _FROM_OUTSIDE = "ended from outside; Resume goes on from the last save"

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pegasus_runtime.errors import InvalidInput
 
 MAX_LENGTH = 400
-"""Characters of a text that is read at all."""
+"""Characters of a text that is read at all. More lets what was pasted by mistake hold the window
+up."""
 _SHOWN = 30
 """Characters of what was typed in a complaint about it, so that it stays a line."""
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")

@@ -24,6 +24,7 @@ MAX_RECENT = 8
 THEMES = ("dark", "light")
 _MAX_BYTES = 1 << 20
 _MAX_PATH = 4096
+"""Bytes; Linux opens no longer one."""
 
 
 @dataclass

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_STRENGTH = 10.0
 """Either way; what the runtime takes."""
 _MAX_COEFFICIENT = 1e3
+"""Beyond what the runtime takes; larger numbers in a project are damage, not a face."""
 _MAX_ANGLE_RAD = 2 * math.pi
 _MAX_PLACE = 1e4
 _NUM_SHAPES = 100

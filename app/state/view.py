@@ -32,7 +32,8 @@ DEFAULT_FOV_DEG = 20.0
 DISTANCE_RANGE = (0.5, 12.0)
 """In head units: nearer the camera is inside the head, farther away it is a speck."""
 MAX_OFFSET = 12.0
-"""How far panning takes the target along each axis."""
+"""How far panning takes the target along each axis. Less stops before the edge of a large picture,
+more lets the head get lost."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from pegasus_runtime.model.networks import AvatarNetworks
 from pegasus_runtime.names import check_name
 
 MAX_POINTS = 10_000_000
+"""A hundred times what avatars have: more only lets a damaged file take memory."""
 MAX_DISTANCE = 1e4
-"""Of a canonical point from the origin, where a head is about one unit wide."""
+"""Of a canonical point from the origin, where a head is about one unit wide. Less refuses strays
+that do no harm, more loses the head beside them."""
 MAX_WEIGHT = 1e6
 """Of the networks; larger ones become infinities on the way through the layers."""
 MIN_RADIUS, MAX_RADIUS = 1e-9, 2.0

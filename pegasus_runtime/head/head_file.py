@@ -30,6 +30,8 @@ _LANDMARKS = ("landmark_faces", "landmark_barycentric", "contour_faces", "contou
 _KINDS = ("F16", "BF16", "F32", "F64", "I8", "U8", "I16", "U16", "I32", "U32", "I64")
 MAX_FILE_BYTES = 2 << 30
 MAX_HEADER_ITEMS = 100_000
+"""Far above what names and sizes need; both keep a damaged header from filling memory or a
+window."""
 MAX_LICENSE = 2_000
 
 

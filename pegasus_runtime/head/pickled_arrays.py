@@ -23,6 +23,8 @@ from pegasus_runtime.head.restricted_unpickler import MAX_STEPS, take_apart
 
 MAX_FILE_BYTES = 512 << 20
 MAX_ELEMENTS = 1 << 26
+"""Numbers in one array; this and the next two end a hostile file before it takes time and
+memory."""
 _MAX_LISTED_ARRAYS = 100_000
 _MAX_WRAPPINGS = 8
 _NUMBERS: set[type] = {int, float, bool}

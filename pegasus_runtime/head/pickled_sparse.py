@@ -21,6 +21,7 @@ SPARSE_NAMES = {
 }
 """Module and name of scipy's classes, old and new, and what they are."""
 _MAX_ELEMENTS = 1 << 24
+"""Of a matrix when it is unfolded; more lets a small file take much memory."""
 
 
 def densify(kind: str, matrix: Call, to_array: ToArray) -> Array:

@@ -31,6 +31,8 @@ CATEGORIES = (
 )
 SOURCE_CATEGORIES = ("identity", "ears", "eyebrows", "eyes", "hair", "mouth", "nose")
 CODE_SIZE = 32
+"""As in the published model: larger codes hold more of a person and of each attribute, for larger
+files."""
 INITIAL_DEVIATION = 0.25
 """Of codes before training: less makes attributes begin alike and part late, more makes them begin
 far apart."""

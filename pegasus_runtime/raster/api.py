@@ -24,6 +24,7 @@ POINTS_PER_PIXEL = 10
 """Nearest first: more takes longer and shows what lies behind, less lets holes through where points
 are faint."""
 MAX_POINTS_PER_PIXEL = 10_000
+"""More than any avatar has behind a pixel; a typing error beyond it would take all memory."""
 
 
 def rasterize(

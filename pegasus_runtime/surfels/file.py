@@ -30,6 +30,7 @@ from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
 from pegasus_runtime.surfels.surfels import LEARNED, NUM_STATES, Surfels
 
 MAX_SURFELS = 4_000_000
+"""Many times what avatars have: more only lets a damaged file take memory."""
 _PRECISE = ("offset", "barycentric")
 _SHAPES: dict[str, tuple[int, ...]] = {
     "triangle": (), "barycentric": (3,), "offset": (3,), "rotation": (3,), "log_radius": (2,),

@@ -18,6 +18,7 @@ PICTURE_KINDS = ("image", "mask", "mask_object", "normal_rendering", "semantic")
 _ENDINGS = (".png", ".jpg", ".jpeg")
 """first come, first taken"""
 _MAX_LENGTH = 200
+"""Characters: with an ending it still fits every file system."""
 
 
 def frame_name(path: Any) -> str:

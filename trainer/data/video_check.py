@@ -19,7 +19,8 @@ from trainer.preprocess.look import Look, LookedAt, look
 from trainer.preprocess.video import usual_steps
 
 _BYTES_PER_FRAME = 2 << 20
-"""of a frame's crop, picture, mask and parts, at 512²"""
+"""of a frame's crop, picture, mask and parts, at 512²: more refuses disks that would do, less fills
+some"""
 _START_S = 15.0
 """of the program and of what it reads first; only for the time that is guessed"""
 _GAIN = 0.5

@@ -38,6 +38,8 @@ _JAW, _OPEN_JAW_RAD = 6, 0.22
 """Place in the pose, and radians of the second look, in which the inner lips are apart: less leaves
 one before the other."""
 _SIDE, _FOV_DEG, _DISTANCE, _TARGET = 768, 17.0, 5.0, (0.0, -0.03, 0.2)
+"""Of the views: pixels, degrees, distance and centre; a larger face is found no better, a cut one
+not at all."""
 _MIN_COSINE = 0.15
 """between a triangle's normal and the ray: flatter hits may be anywhere; more leaves sides of the
 face without any"""
@@ -47,7 +49,8 @@ _FAR = 0.03
 """in units of the head (7 mm): from where most views see it, a hit on something else; more takes
 the other lip for this one, less throws good views away"""
 _BESIDE_PX, _BESIDE_DEPTH = 12.0, 0.05
-"""How far from a lid or a lip a landmark may lie beside it, in pixels and in units of the head."""
+"""How far from a lid or a lip a landmark may lie beside it, in pixels and in units of the head.
+Less loses those at edges, more takes some from another part."""
 _LOOKS = 3
 """after which the estimator's own region of the face stays where it is; fewer leave it a little
 beside, more only take longer"""

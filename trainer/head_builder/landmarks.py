@@ -36,6 +36,8 @@ CONTOUR_WINDOW_DEG = 4.0
 """Of the contour's angle in which its outermost place is looked for: less picks single bumps, more
 gives neighbours the same place."""
 CHIN_M, JAW_SLOPE, EAR_FRONT_M = (-0.104, 0.097), 0.5, 0.014
+"""What of a face its contour may run on: above a line from the chin, rising backwards, and before
+the ears. A lower line lets it slip under the chin."""
 
 
 def landmark_embedding(

@@ -25,6 +25,7 @@ NO_FACE, CUT_OFF = "no face was found", "the face is cut off by the frame"
 BLURRED, COVERED = "is blurred", "something is before the face"
 FAR_OFF = "the head does not fit the landmarks"
 _NOMINAL = 512
+"""The side that residuals are told for, whatever a crop's own."""
 _CUT_OFF_SHARE = 0.03
 """Of the landmarks, outside of the picture: less drops frames whose chin or brow leaves it a
 little."""

@@ -26,8 +26,10 @@ _TILE, _COLUMNS, _ROWS = 192, 6, 4
 _MESH_TILE, _MESH_COLUMNS, _MESH_ROWS = 400, 4, 2
 """The same of the meshes, large enough that lids and lips can be judged."""
 _GREEN, _RED, _MESH = (40, 200, 90), (230, 60, 50), (90, 235, 255)
+"""Told apart on skin and on hair; red and green differ in lightness as well."""
 _MESH_PARTS = ("skin", "lips", "nose", "ears", "eyebrows", "eyelids", "eyes", "neck")
 _NO_PLACE = 1e5
+"""Pixels: far outside of any picture, and still a number for OpenCV's fixed point."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,7 @@ _COLOURS = {
     "eyeglasses_round": (0.012, 0.011, 0.012),
     "eyeglasses_square": (0.10, 0.035, 0.015),
 }
-"""linear light"""
+"""linear light; lighter ones shine, darker ones hide folds"""
 _HAIR_CENTRE = (0.0, 0.08, -0.03)
 PLAIN = np.full((16, 16, 4), 255, np.uint8)
 

@@ -12,7 +12,8 @@ from pegasus_runtime.camera import Camera
 
 FloatArray = npt.NDArray[np.float32]
 LOOK_AT = (0.0, 0.0, 0.03)
-"""the centre of the pictures, in head units (metres × 4)"""
+"""the centre of the pictures, in head units (metres × 4): higher cuts shoulders off, lower leaves
+no room for hats"""
 DISTANCE = 4.3
 """In head units; nearer enlarges the nose against the ears, as a photograph from near does."""
 FIELD_OF_VIEW_DEG = 19.0

@@ -20,6 +20,8 @@ from trainer.synthetic.person import EXTRA_PARTS, Person
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.floating[Any]]
 _NEAR, _FAR = 0.5, 30.0
+"""Depths about the head at any distance it is drawn from: a nearer first makes depth coarser
+behind."""
 _SHADERS = (
     "person.vert",
     "noise.glsl",

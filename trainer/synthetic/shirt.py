@@ -26,7 +26,8 @@ _BAND = (
     (-0.006, 0.014),
     (-0.03, -0.03),
 )
-"""outward and upward of the neckline, ring by ring of the collar's band, from the cloth inwards"""
+"""outward and upward of the neckline, ring by ring of the collar's band, from the cloth inwards;
+farther outward the band stands off the neck"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,8 @@ _COLLAR = (
     (0.13, -0.19, 0.1),
     (-0.2, -0.19, 0.0),
 )
-"""outward, upward, and the share of the neck's tilt, ring by ring"""
+"""outward, upward, and the share of the neck's tilt, ring by ring; farther outward or higher it
+stands off the neck or meets the chin"""
 _TEMPLE = (
     (0.222, 0.055, 0.40),
     (0.29, 0.06, 0.36),

@@ -17,6 +17,7 @@ _PALETTE = (
     "#F08A5D", "#E58FC9",
 )  # fmt: skip
 _BELOW_AXIS = 6
+"""Points; less cuts that word's feet off."""
 _STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 Numbers = npt.NDArray[np.float64]
 
