@@ -12,7 +12,7 @@ import psutil
 
 _SAME_START_S = 2.0
 """Start times are told by a clock that may be set meanwhile, by fractions of a second. Less takes a
-running training for another one then, more takes a later process for it."""
+running training for one that has ended, more takes a later process for it."""
 _FIRST_NAMESPACE = 0xEFFFFFFC
 """the inode that Linux gives the process numbers outside of all containers"""
 

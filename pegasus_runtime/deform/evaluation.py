@@ -13,7 +13,7 @@ from pegasus_runtime.head.canonical import CanonicalHead
 from pegasus_runtime.model.networks import ConditionedNetworks
 
 POINTS_PER_CHUNK = 4096
-"""points; their widest layer with its derivatives stays in a processor's cache, fewer make more
+"""points; their widest layer with its derivatives stays in a processor's cache; fewer make more
 calls"""
 
 

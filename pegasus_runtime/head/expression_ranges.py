@@ -32,7 +32,7 @@ LIMIT = 2.0
 fitted, less stops what a face can still do."""
 _ACTION_LIMIT, _OPPOSITE_LIMIT = 1.5, 1.0
 """The farthest coefficient with the side that an action is made for, and with the other: beyond,
-faces are no faces.. Less makes expressions faint."""
+faces are no faces. Less makes expressions faint."""
 _STEP = 0.05
 """Ranges end at a multiple of this. Finer ones let a little more of a range be used, and take
 longer to measure."""

@@ -11,8 +11,8 @@ from trainer.config.training import DataConfig
 from trainer.data.dataset import Capture, TrainingFrame
 
 _BESIDE_DEG = 20.0
-"""views closer together than this show about the same side of the head; more lets a rare side come
-up oftener, less counts every view as rare"""
+"""views closer together than this show about the same side of the head; with far more all are one
+side, with far less each is its own: either way no side is rare"""
 
 
 def choose_frame(capture: Capture, config: DataConfig, seed: int, step: int) -> TrainingFrame:

@@ -24,8 +24,8 @@ _IN_PICTURE, _IN_MASK = 0.1, 0.4
 _TOO_LARGE, _TOO_SMALL = 2.0, 1 / 8
 """heights of the head over the mask's; nearer to 1 they refuse masks with much hair or clothing"""
 _RATHER_LARGE = 1.3
-"""where the mask does not hold the head either: less refuses thick hair, more lets cameras from too
-near pass"""
+"""where the mask does not hold the head either; it decides only which mistake is named: less the
+head's size, more the camera or the mask"""
 _UPSIDE_DOWN = -0.5
 """cosine of the angle between the head's and the picture's upwards; nearer to 0 it refuses people
 who lie on their side"""

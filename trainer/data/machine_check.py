@@ -16,8 +16,8 @@ from trainer.data.preflight_report import Report
 _SESSION_BYTES = 2 << 30
 """Of a training without its pictures; with more, machines are refused that would do."""
 _GAIN, _USED_CORES = 0.77, 8
-"""so many cores more than one are worth cores ** _GAIN; more than that were not tried; only for the
-time that is guessed"""
+"""so many cores more than one are worth cores ** _GAIN, for the time that is guessed; more cores
+than that were not tried"""
 _GPU_SPEED = 25
 """against one core; only for the time that is guessed before a training: more promises less of
 it"""

@@ -12,11 +12,11 @@ from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import SurfelSet
 
 _FAINTEST = 0.03
-"""Opacity below which a surfel shows nothing: a few of 255 in any picture.. More takes soft hair
+"""Opacity below which a surfel shows nothing: a few of 255 in any picture. More takes soft hair
 away, less keeps surfels that only cost time."""
 _LEAST_WEIGHT = 0.5
-"""Pixels that a surfel has covered in all frames since the last change; with less it is hidden;
-more takes away what is seldom seen, less keeps what is inside the head."""
+"""Pixels that a surfel has covered in all frames since the last change; with less it is hidden.
+More takes away what is seldom seen, less keeps what is inside the head."""
 _LEAST_FACED = 0.5
 """Frames that it has faced; what turns away from every camera, as the back of a head does in a
 video, is not hidden: nobody has looked."""

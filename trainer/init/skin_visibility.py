@@ -25,7 +25,7 @@ _NUM_OCCLUDERS, _OCCLUDER_RADIUS = 25_000, 0.04
 hide what lies beside them"""
 _TOLERANCE = 0.02
 """in depth: the tracked head is not exact, and an attribute may change its shape; more sees skin
-through thin hair, less hides skin behind itself"""
+through the head's folds, less hides skin behind itself"""
 _MIN_FACING = 0.3
 """Cosine to the camera: less listens to grazing views, which err; more leaves skin that none
 sees."""
