@@ -22,13 +22,13 @@ from pegasus_runtime.errors import InvalidInput, one_line, quoted
 
 MAX_JSON_BYTES = 256 << 20
 MAX_YAML_BYTES = 4 << 20
+"""Both keep a wrong file from being read for long; YAML takes much longer."""
 MAX_DEPTH = 64
-"""Lists and dicts within one another. Ours have less than ten; more may end in Python's own
-limit."""
+"""Lists and dicts within one another; far more would end in Python's own limit."""
 MAX_ITEMS = 8_000_000
 """Values of a JSON text: about 600 MB as Python's objects."""
 MAX_YAML_ITEMS = 100_000
-"""YAML is read slowly: more lets a file hold a program up for minutes."""
+"""Of one document: more lets a wrong file hold a program up for longer."""
 MAX_INTEGER = 2**64
 """Integers are smaller, so that any of them is a float and fits a tensor or its unsigned twin."""
 

@@ -21,6 +21,7 @@ CURRENT_FILE = "current_checkpoint"
 _MAX_COUNT = 1_000_000_000
 """Larger ones are damage, and no bar could show them."""
 _TAIL_BYTES = 20_000
+"""Of a log, where its last lines are looked for: less may miss the mistake before a long trace."""
 _STOPPED_BY_CTRL_C = 130
 _FROM_OUTSIDE = "ended from outside; Resume goes on from the last save"
 

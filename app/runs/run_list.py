@@ -16,6 +16,7 @@ from pegasus_runtime.files import replace_file
 
 _LIST_FILE = "runs.json"
 _MAX_BYTES, _MAX_RUNS = 4 << 20, 500
+"""Of the kept list, and how many it holds: more makes the window look into more folders."""
 
 
 class RunList:

@@ -25,7 +25,7 @@ from pegasus_runtime.run_request import KILL, SUPERVISED, read_request
 
 PROCESS_FILE, LOG_FILE = "process.json", "run.log"
 _SIZE = 4096
-"""Bytes; one block of most disks, several times what is written."""
+"""Bytes, more than these facts take; with less the file would grow when its end is noted."""
 _POLL_S = 0.2
 """Less lets Pause and Stop answer sooner, for more reads of a file."""
 

@@ -23,6 +23,7 @@ MAX_RECENT = 8
 """Two rows of the start screen; more would push its buttons down."""
 THEMES = ("dark", "light")
 _MAX_BYTES = 1 << 20
+"""Far more than preferences have; more lets a damaged file hold the start up."""
 _MAX_PATH = 4096
 """Bytes; Linux opens no longer one."""
 

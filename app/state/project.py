@@ -42,6 +42,7 @@ DEMO = "demo"
 _KEYS = ("version", "avatar", "face", "view", "display", "export")
 _HEADER = "# A project of the PEGASUS editor: an avatar and what somebody has chosen about it.\n"
 _MAX_BYTES = 4 << 20
+"""Far more than a project has; more lets a wrong file hold the window up."""
 
 
 class AvatarNotFound(FileNotFoundError):

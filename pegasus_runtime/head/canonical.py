@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from pegasus_runtime.head.model import Head
 
 CANONICAL_JAW_ANGLE_RAD = 0.4
-"""As in the published program, whose avatars are stored so: with another one their mouths do not
-fit."""
+"""The one that avatars are stored with: with another one the mouths of earlier files do not fit."""
 JAW_PITCH = 6
 """Index of the jaw's x rotation in a pose (15,)."""
 

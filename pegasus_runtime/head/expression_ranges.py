@@ -53,6 +53,7 @@ _LIP_CROSSING, _LIP_PARTING = 0.11, 0.015
 ends smiles early"""
 _FACE_PARTS = ("skin", "lips", "nose", "eyebrows", "eyelids")
 _KEPT_BYTES = 1 << 20
+"""Of heads that were measured: less measures one again when it is opened anew."""
 _STILL = 1e-4
 """in head units: skin that moves less does not move; more leaves faint motion unmeasured, less
 measures rounding"""

@@ -20,6 +20,7 @@ _CORNER_MARGIN_DEG = 12.0
 """that the iris' centre keeps from a corner: about half the iris; less lets the iris slip under the
 skin, more keeps eyes from looking aside"""
 _KEPT_BYTES = 1 << 16
+"""As in `expression_ranges`."""
 
 
 @dataclass(frozen=True)

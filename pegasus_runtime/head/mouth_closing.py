@@ -20,6 +20,7 @@ _ANGLES_DEG = tuple(float(angle) for angle in range(0, 41, 5))
 """Of the jaw, between which is interpolated: finer ones close lips more exactly and take longer
 once."""
 _KEPT_BYTES = 1 << 16
+"""As in `expression_ranges`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from pegasus_runtime.errors import InvalidInput
 
 Bytes = npt.NDArray[np.uint8]
 MAX_PICTURE_BYTES = 128 << 20
+"""Of one file: more lets a damaged one take memory."""
 MAX_PIXELS = 2**25
 """Of one picture, 33 million: more takes memory for detail that no training uses."""
 

@@ -18,6 +18,7 @@ from trainer.preprocess.video_decoder import VideoDecoder
 MAX_FRAMES = 50_000
 """Half an hour at 25 a second; what is kept of them is about 100 GB."""
 _MAX_VIDEO_BYTES = 1 << 40
+"""Larger ones are told before they are read to their end."""
 _PICTURE_FPS = 25.0
 """assumed of a folder of pictures, and of videos that do not say; less smooths over fewer frames,
 more over more"""
