@@ -17,6 +17,7 @@ from app.state.project import AvatarNotFound, OtherAvatar
 from app.state.view import View
 from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
+from app.widgets.number_field import NumberField
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
@@ -141,6 +142,9 @@ class Bindings:
         self.editor.document.wear(category, wear, f"{readable(category)}: {worn}")
 
     def _show_avatar(self) -> None:
+        for field in self.window.findChildren(NumberField):
+            # What was typed for one person is not to count for the next.
+            field.drop_typed()
         avatar = self.editor.document.avatar
         if avatar is None:
             self.window.attributes.clear()

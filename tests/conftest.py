@@ -20,8 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-# Programs started in the background of a shell ignore Ctrl+C, and so would all that tests start.
+# Programs started in the background of a shell ignore Ctrl+C, those of nohup the end of a terminal,
+# and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

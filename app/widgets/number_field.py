@@ -103,8 +103,7 @@ class NumberField(QDoubleSpinBox):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self._is_being_typed():
-            self.setValue(self.value())
-            self.lineEdit().setText(self._full_text(self.value()))
+            self.drop_typed()
             self.selectAll()
             event.accept()
             return
@@ -112,6 +111,12 @@ class NumberField(QDoubleSpinBox):
         super().keyPressEvent(event)
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             event.accept()
+
+    def drop_typed(self) -> None:
+        """Show the number again, whatever was being typed."""
+        if self._is_being_typed():
+            self.setValue(self.value())
+            self.lineEdit().setText(self._full_text(self.value()))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         self._take_back_hint()

@@ -30,6 +30,8 @@ _COVERS = ("hair", "hat", "clothes", "background")
 _UNSEEN_COLOURS = {
     "teeth": (0.80, 0.75, 0.68), "tongue": (0.60, 0.33, 0.31), "mouth": (0.38, 0.18, 0.17),
 }  # fmt: skip
+_MOUTH_DEPTH = 0.22
+"""in units of the head, behind the lips: more reaches the throat, less leaves back teeth dark"""
 _USUAL_SKIN = 0.6
 """mean of the colour channels of skin that these colours go with; more leaves these colours darker
 beside the skin of a person, less lighter"""
@@ -115,9 +117,13 @@ class _ShownBy:
                 self._table[0, index] &= name not in _COVERS
         self._kind = kind
         self._painted = torch.full((len(surfels), 3), torch.nan)
+        depth, lips = head.template[:, 2], parts.on("lips")
+        # The throat goes down to the end of the neck, and would be seen there as a red rim.
+        near_lips = depth[head.faces[surfels.triangle, 0]] > depth[lips].mean() - _MOUTH_DEPTH
         for name, colour in _UNSEEN_COLOURS.items():
             if name in parts.names:
-                self._painted[labels == parts.names.index(name)] = torch.tensor(colour)
+                inside = near_lips & (labels == parts.names.index(name))
+                self._painted[inside] = torch.tensor(colour)
 
     def allows(self, part: Tensor) -> Tensor:
         """(N,) whether the class of a pixel (N,) is one that shows the surfel."""
