@@ -49,7 +49,8 @@ def use_threads(count: int) -> None:
     import numba
 
     torch.set_num_threads(count)
-    numba.set_num_threads(min(count, numba.get_num_threads()))
+    # The most there can be, not what an earlier call has left: a second training may ask for more.
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
 def is_for_loops(*values: Tensor) -> bool:

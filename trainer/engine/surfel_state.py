@@ -263,7 +263,8 @@ class SurfelState(TrainState):
         self.rate_scale = float(saved["rate_scale"])
         self.statistics = self._no_statistics()
         for statistics, values in zip(self.statistics.values(), saved["statistics"], strict=True):
-            statistics.values = values.to(self.device)
+            # Not assigned: those of an earlier version, which counted less, are to fail here.
+            statistics.values.copy_(values)
 
     def avatar(self, provenance: dict[str, Any]) -> SurfelAvatar:
         """The avatar as it is now."""

@@ -20,6 +20,7 @@ from pegasus_runtime.surfels.binding import triangle_frames
 from pegasus_runtime.surfels.surfels import Surfels, new_surfels
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.frame_sampler import spread_views
+from trainer.init.carried_surfels import facing_camera
 from trainer.init.surfel_sampling import no_surfels, rotations_to, sample_triangles
 from trainer.init.tracked_head import sample_image
 
@@ -133,8 +134,7 @@ class _Views:
         expression, pose = torch.from_numpy(record.expression), torch.from_numpy(record.pose)
         vertices = pose_head(self._head, capture.shape, expression, pose).vertices
         normals = vertex_normals(vertices[self._head.faces], self._head.faces, len(vertices))
-        away = torch.from_numpy(record.camera.centre) - vertices
-        facing = (normals * torch.nn.functional.normalize(away, dim=1)).sum(dim=1)
+        facing = facing_camera(frame, vertices, normals)
         if frame.pictures.parts is not None:
             shown, inside = sample_image(
                 torch.from_numpy(frame.pictures.parts).long(), record.camera.project(vertices)
