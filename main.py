@@ -14,6 +14,7 @@ from app.commands.command_line import run
 from pegasus_runtime.memory import keep_freed_memory
 
 _MANY_OBJECTS = 1_000_000
+"""Fewer looks for garbage while modules are imported, more keeps garbage in memory for longer."""
 
 
 def main() -> int:

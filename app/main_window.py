@@ -25,6 +25,7 @@ from app.widgets.viewport import Viewport
 
 _SIDES = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
 LAYOUT_VERSION = 2
+"""One more forgets where users have put their panels: needed when panels are other ones."""
 _SIZE = QSize(1440, 900)
 """Where the screen has room; smaller ones hide rows of the panels."""
 

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 _TILE, _COLUMNS = 240, 6
 _STEPS = 6
+"""More is wider than a page of GitHub, and each is then shown smaller."""
 _FILM_SIDE, _FILM_FRAMES, _FILM_FPS = 256, 36, 12
 """An animated picture of more of them is above 3 MB."""
 _MOST_BYTES = 3_000_000

@@ -29,6 +29,8 @@ _SILENT_S = 45.0
 _POLL_S = 0.2
 """Less notices sooner that a lock is free, for more reads of a file."""
 _MAX_BYTES = 10_000
+"""Of a lock that is read: ours have some hundred; more only lets a wrong file be read for
+longer."""
 _JOB_VARIABLES = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 
 

@@ -20,6 +20,7 @@ PAUSE, STOP, KILL = "pause", "stop", "kill"
 SUPERVISED = "PEGASUS_SUPERVISED"
 """the variable that tells a training that somebody else passes requests on"""
 _MAX_BYTES = 100
+"""Of a request, which is one word; more only lets a wrong file be read for longer."""
 
 
 def ask(folder: Path, wanted: str) -> None:

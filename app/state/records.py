@@ -28,6 +28,8 @@ _MAX_COEFFICIENT = 1e3
 """Beyond what the runtime takes; larger numbers in a project are damage, not a face."""
 _MAX_ANGLE_RAD = 2 * math.pi
 _MAX_PLACE = 1e4
+"""Of joints and of the point the camera looks at: beyond what the window can make; larger numbers
+in a project are damage, too."""
 _NUM_SHAPES = 100
 _VIEW_LIMITS = {
     "reach": (1e-3, 1e3),

@@ -22,6 +22,8 @@ from pegasus_runtime.head.restricted_unpickler import take_apart_for_torch
 
 MAX_FILE_BYTES = 2 << 30
 _MAX_PICKLE_BYTES = 64 << 20
+"""Of the file, and of the names in it: far above what trainings write; more lets a hostile file
+take more memory before it is refused."""
 _MAGIC = 0x1950A86A20F9469CFC6C
 _WRAPPERS = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before the names of parameters."""

@@ -16,6 +16,8 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 _NONE, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _SMALL = np.float32(1e-8)
+"""Angle² below which a series stands in: with more it is seen to be one, with less a division by
+almost nothing loses digits."""
 
 
 @device_function(error_model="numpy")

@@ -17,6 +17,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 NUM_LANES = 8
+"""What AVX2 holds: more is split there, fewer leaves half of it empty. Layouts of memory follow
+it."""
 _VECTOR = ir.VectorType(ir.FloatType(), NUM_LANES)
 _NUMBER_BYTES = 4
 

@@ -22,6 +22,8 @@ so that they are eight."""
 OPACITY = 6
 _NONE, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _TINY = np.float32(1e-24)
+"""Length² of an edge: a larger one bends the frames of small triangles, and with none a triangle
+without an area makes NaN."""
 
 
 @parallel_kernel(fastmath=FASTMATH, error_model="numpy")

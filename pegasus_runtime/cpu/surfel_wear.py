@@ -19,6 +19,7 @@ NUM_CHANGED = 12
 ROTATION, LOG_RADIUS = 7, 10
 _ONE, _HALF = np.float32(1.0), np.float32(0.5)
 _SMALL = np.float32(1e-8)
+"""As in `joints`."""
 
 
 @device_function(fastmath=FASTMATH, error_model="numpy")

@@ -12,6 +12,7 @@ from pegasus_runtime.head.skinning import rotation_matrices
 
 NUM_CONTOUR = 17
 _MAX_YAW_DEG = 39
+"""As FLAME's table of the contour ends; more would read beyond it."""
 
 
 def face_landmarks(head: Head, vertices: Tensor, pose: Tensor) -> Tensor:

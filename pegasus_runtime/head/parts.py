@@ -41,7 +41,8 @@ in the throat, less leaves its walls to the skin"""
 _NECK_WEIGHT = 0.35
 """Of the first joint in a vertex' skinning weights, from which it is the neck: less takes in chin
 and nape."""
-# In side view from the eyes' middle, depth and height of the lower edge of the hair.
+# In side view from the eyes' middle, depth and height of the lower edge of the hair: higher in
+# front bares the forehead, lower behind takes the neck for scalp.
 _HAIRLINE_DEPTH = (-2.12, -1.53, -1.37, -1.18, -0.84, -0.68, -0.48, -0.21, 0.15, 0.85)
 _HAIRLINE_HEIGHT = (-1.14, -1.03, -0.17, 0.21, 0.18, 0.02, 0.49, 0.74, 0.93, 0.96)
 

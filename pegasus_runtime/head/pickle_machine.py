@@ -13,12 +13,13 @@ from typing import Any
 from pegasus_runtime.errors import InvalidInput, one_line, quoted
 
 MAX_CONTAINERS = 1_000_000
-"""Far above what heads have: all three end a hostile file before memory is taken for it."""
 MAX_MEMO = 1_000_000
 MAX_MARKS = 10_000
+"""Far above what heads have: all three end a hostile file before memory is taken for it."""
 _FREE_BYTES = 64 << 20
 _BYTES_PER_BYTE = 8
-"""What may be created: so many bytes, and so many for each byte of the file."""
+"""What may be created: so many bytes, and so many for each byte of the file. Less refuses heads
+that are packed well, more lets a small file take more memory."""
 _MAX_DIGITS = 40
 """Of one integer: longer ones take the square of it to be read."""
 _HASHING = ("OrderedDict", "dict", "defaultdict", "Counter", "set", "frozenset")

@@ -23,10 +23,10 @@ from pegasus_runtime.head.restricted_unpickler import MAX_STEPS, take_apart
 
 MAX_FILE_BYTES = 512 << 20
 MAX_ELEMENTS = 1 << 26
-"""Numbers in one array; this and the next two end a hostile file before it takes time and
-memory."""
 _MAX_LISTED_ARRAYS = 100_000
 _MAX_WRAPPINGS = 8
+"""Of the file, the numbers of one array, the arrays of one list, and arrays around one another:
+many times what heads have; more lets a hostile file take more time and memory."""
 _NUMBERS: set[type] = {int, float, bool}
 _NPY_MAGIC = b"\x93NUMPY"
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C

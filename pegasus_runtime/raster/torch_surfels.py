@@ -23,7 +23,8 @@ OPAQUE = 1e-3
 """nothing is added to a pixel through which less passes; less takes longer for what no byte shows,
 more cuts off what shines through"""
 THINNEST = 1e-6
-"""1 − b² / (a · c) of a conic that is an ellipse; rounding to float32 alone makes 1e-7"""
+"""1 − b² / (a · c) of a conic that is an ellipse: more leaves out needles, and less lets through
+what rounding to float32 has made (1e-7)"""
 _PAIRS_PER_CHUNK = 1 << 23
 """Surfels times pixels at a time: more takes memory, fewer more calls."""
 

@@ -16,6 +16,7 @@ from trainer.config.model import ModelConfig, PointConfig
 from trainer.config.settings import MAX_STEPS, Problem, Settings, setting
 
 MAX_SEED = 2**32 - 1
+"""The largest that numpy takes."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from trainer.data.dataset import Capture, TrainingFrame
 from trainer.engine.train_state import TrainState
 
 _MAX_ROWS = 4
-"""More pictures show more frames and hold the training up for longer."""
 _MAX_COLUMNS = 4
+"""More pictures show more frames and hold the training up for longer."""
 _SIDE = 256
 """Of one picture: more shows more detail in a larger file."""
 

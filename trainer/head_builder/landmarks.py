@@ -11,6 +11,8 @@ import numpy as np
 
 from trainer.head_builder.anny_source import HeadSource
 
+# Where landmarks lie on the template from the front, millimetres from between the eyes: those of a
+# tracker that lie elsewhere pull the fitted head by as much.
 BROW_MM = ((11.0, 20.0), (18.0, 23.5), (27.0, 26.0), (38.0, 26.0), (49.0, 21.0))
 NOSE_BRIDGE_MM = ((0.0, 10.0), (0.0, -3.0), (0.0, -15.0), (0.0, -27.5))
 NOSE_BASE_MM = ((0.0, -40.5), (6.0, -38.5), (12.0, -36.5))
@@ -29,9 +31,12 @@ LIP_OUTER_MM = (
 LIP_INNER_MM = ((0.0, -62.2), (9.0, -61.6), (22.5, -62.0), (9.0, -63.5), (0.0, -64.0))
 
 MAX_YAW_DEG = 39
+"""As FLAME's table ends, which programs that read a head expect."""
 NUM_YAW_BINS = 2 * MAX_YAW_DEG + 1
 CONTOUR_POLAR_DEG = np.linspace(163.0, 377.0, 17)
 CONTOUR_CENTRE_M = np.array([0.0, -0.015, 0.04])
+"""Directions from a centre in which the contour's places lie: a wider range takes in the temples, a
+higher centre crowds them at the chin."""
 CONTOUR_WINDOW_DEG = 4.0
 """Of the contour's angle in which its outermost place is looked for: less picks single bumps, more
 gives neighbours the same place."""

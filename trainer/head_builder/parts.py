@@ -21,10 +21,11 @@ PART_NAMES = (
     "neck",
     "scalp",
 )
-# Lower edge of the hair in side view, millimetres: depth z, height y there.
+# Lower edge of the hair in side view, millimetres: depth z, height y there. Higher in front bares
+# the forehead, lower behind takes the neck for scalp.
 HAIRLINE_Z_MM = (-60.0, -22.0, -12.0, 0.0, 22.0, 32.0, 45.0, 62.0, 85.0, 130.0)
 HAIRLINE_Y_MM = (-62.0, -55.0, 0.0, 24.0, 22.0, 12.0, 42.0, 58.0, 70.0, 72.0)
-# Half width of the nose by height, millimetres.
+# Half width of the nose by height, millimetres: more takes cheek in, less leaves its wings out.
 NOSE_Y_MM = (-46.0, -42.0, -34.0, -15.0, 5.0, 12.0)
 NOSE_HALF_WIDTH_MM = (0.0, 14.0, 21.5, 14.0, 9.0, 0.0)
 BROW_HALF_HEIGHT_MM = 4.5

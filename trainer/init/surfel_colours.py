@@ -30,12 +30,14 @@ _COVERS = ("hair", "hat", "clothes", "background")
 _UNSEEN_COLOURS = {
     "teeth": (0.80, 0.75, 0.68), "tongue": (0.60, 0.33, 0.31), "mouth": (0.38, 0.18, 0.17),
 }  # fmt: skip
+"""of parts that no frame shows: lighter ones glow in a mouth that opens, darker ones are a hole"""
 _MOUTH_DEPTH = 0.22
 """in units of the head, behind the lips: more reaches the throat, less leaves back teeth dark"""
 _USUAL_SKIN = 0.6
 """mean of the colour channels of skin that these colours go with; more leaves these colours darker
 beside the skin of a person, less lighter"""
 _MOST_CLASSES = 256
+"""As a byte of a part map can tell apart."""
 _USUAL_HAIR, _HEIGHT_WINDOW, _MIXED = 0.8, 0.05, 4
 """For hair that no frame shows: the share of the seen hair that is not far from the median colour,
 how far up and down it is taken from, as a share of it, and how many are mixed: one is speckled,

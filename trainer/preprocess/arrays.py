@@ -18,6 +18,7 @@ from pegasus_runtime.files import replace_file
 
 Array = npt.NDArray[Any]
 _MAX_BYTES = 4 << 30
+"""Of a file that is read; more lets a wrong one take more memory."""
 _SAVE_S = 5.0
 """Less loses fewer frames when it is stopped, and spends more time on writing."""
 

@@ -18,6 +18,7 @@ from pegasus_runtime.errors import InvalidInput
 _MAX_MEMBERS = 100
 _MAX_MEMBER_BYTES = 64 << 20
 _MAX_ONNX_BYTES = 2 << 30
+"""Far above the networks that are used; more lets a wrong file take more memory."""
 
 
 @dataclass(frozen=True)

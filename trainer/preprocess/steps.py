@@ -28,7 +28,9 @@ OWN_FOLDER = "preprocess"
 """of a subject's folder: what steps leave for one another, and the manifest"""
 MANIFEST = "manifest.json"
 _VERSION = 1
+"""One more makes what earlier programs have left be worked out anew."""
 _MAX_MANIFEST_BYTES = 4 << 20
+"""Ours have some thousand; more only lets a wrong file be read for longer."""
 Fraction = Callable[[float], None]
 
 

@@ -48,6 +48,8 @@ _COLOURS = {
 }
 """linear light; lighter ones shine, darker ones hide folds"""
 _HAIR_CENTRE = (0.0, 0.08, -0.03)
+"""in the skull: hair is lit as if it bulged from here, so that one farther forward darkens the
+fringe"""
 PLAIN = np.full((16, 16, 4), 255, np.uint8)
 
 

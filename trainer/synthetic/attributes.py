@@ -139,6 +139,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "eyeglasses_round": Attribute(),
     "eyeglasses_square": Attribute(),
 }
+# The person who wears nothing: what attributes change has to differ from it enough to be seen.
 _BASE: dict[str, Any] = {
     "brow_colour": (0.20, 0.115, 0.075),
     "brow_width": 0.0125,

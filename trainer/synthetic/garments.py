@@ -18,6 +18,7 @@ from trainer.synthetic.skull_radius_map import FloatArray, IndexArray
 HEAD_UNITS_PER_M = 4.0
 _BASE_MESH = "hm08"
 _MAX_BYTES = 16 << 20
+"""Of one file; MakeHuman's have less, more lets a wrong one be read for longer."""
 _MAX_ITEMS = 50_000
 """vertices or faces of one garment; MakeHuman's have less, more only slows drawing down"""
 _AXES = {"x_scale": 0, "y_scale": 1, "z_scale": 2}

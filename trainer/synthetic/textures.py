@@ -13,7 +13,10 @@ from pegasus_runtime.human_assets import HumanAssets
 
 ByteArray = npt.NDArray[np.uint8]
 _SIDES = (256, 512, 1024, 2048, 4096)
+"""of a picture once it is scaled to a power of two; larger ones take memory for what no frame
+shows"""
 _MAX_BYTES = 64 << 20
+"""Of one file; MakeHuman's have less, more lets a wrong one take more memory."""
 
 
 def garment_texture(garment: Path) -> Path:

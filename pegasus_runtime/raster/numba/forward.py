@@ -32,10 +32,14 @@ _ROOM, _X, _Y, _RED, _GREEN, _BLUE, _ALPHA = (
 )
 _ONE, _NONE = np.float32(1.0), np.float32(0.0)
 _ALMOST_ONE = np.float32(0.99)
+"""Rounds up: with more of it whole numbers that rounding has raised are skipped, with less a row in
+vain is looked at more often."""
 _MARGIN = np.float32(0.01)
-"""of a pixel, added around a disc, since the test that decides is d² < r²"""
+"""of a pixel, added around a disc, since the test that decides is d² < r²: without it rounding cuts
+off pixels at the edge, more looks at more in vain"""
 _AT_ONCE = 32
-"""points that are asked for their runs before any of them is blended"""
+"""points that are asked for their runs before any of them is blended: more asks in vain for those
+behind what is opaque by then, fewer waits for memory more often"""
 _BIT, _NO_RUN = np.uint32(1), np.uint32(0)
 _RIGHT_HALF = np.uint32(_SIDE)
 """bits of the runs of a cell's left half; those of its right half follow"""

@@ -23,7 +23,8 @@ Whole = Any
 _BUCKETS_PER_POINT, _MOST_BUCKETS = 8, 1 << 15
 """More buckets hold fewer points each, until they no longer fit in a processor's cache."""
 _SHARED = np.uint64(128)
-"""points in one bucket up to which insertion alone puts them right in little time"""
+"""points in one bucket up to which insertion alone puts them right: with more of them it takes the
+square of that, with fewer the passes before it come for nothing"""
 _NO_SIGN = np.uint32(0x7FFFFFFF)
 # Of one type with keys and with places, for a sum of two types becomes signed or a float.
 _ZERO, _ONE = np.uint32(0), np.uint32(1)

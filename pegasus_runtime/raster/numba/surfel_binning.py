@@ -28,7 +28,9 @@ from pegasus_runtime.raster.numba.workspace import workspace
 from pegasus_runtime.raster.torch_surfels import FARTHEST_Q, SMALLEST_ALPHA, THINNEST
 
 CELL_BITS = 4
-"""The side of a cell, and of the smallest tile, is two to the power of that in pixels."""
+"""The side of a cell, and of the smallest tile, is two to the power of that in pixels: one more
+asks every surfel for four times the runs, one less makes more entries to sort. A cell's runs are
+the bits of a uint32."""
 NUM_FACTS = 12
 # Of an ellipse: centre in pixels, a, 2b and c, log2 of the opacity, and what q has to be below;
 # then, dy rows from the centre it reaches √(GIRTH2 − NARROWING · dy²) columns to both sides of
@@ -40,10 +42,13 @@ _ENTRIES_PER_SURFEL = 8
 """Mean number of tiles an ellipse may lie in before tiles are made larger: more takes longer to
 sort, fewer longer to draw."""
 _MARGIN = 0.01
-"""of a pixel, added around an ellipse, since the test that decides is that of q"""
+"""of a pixel, added around an ellipse, since the test that decides is that of q: without it
+rounding cuts off pixels at the edge, more looks at more in vain"""
 _FAR = 1e9
+"""Pixels: less cuts large ellipses off, and the square of more is no float32."""
 _LARGEST_LOG2 = 16.0
-"""of an opacity; what is larger draws the same"""
+"""of an opacity; what is larger draws the same, and with much more of it the product is no
+float32"""
 _SMALLEST_LOG2 = np.log2(SMALLEST_ALPHA)
 _Q_PER_LOG2 = 2.0 * np.log(2.0)
 """how much further an ellipse is seen for every doubling of its opacity"""

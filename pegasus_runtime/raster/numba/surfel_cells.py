@@ -54,7 +54,8 @@ NUM_NEAR = np.uint64(NUM_FACTS + 4)
 RED, GREEN, BLUE, OTHER = (np.uint64(NUM_FACTS + channel) for channel in range(4))
 _FACTS, _LAST_FACTS = np.uint64(NUM_FACTS), np.uint64(NUM_FACTS - LANES)
 AT_ONCE = 32
-"""surfels that are asked for their runs before any of them is blended"""
+"""surfels that are asked for their runs before any of them is blended: more asks in vain for those
+behind what is opaque by then, fewer waits for memory more often"""
 BIT, NO_RUN = np.uint32(1), np.uint32(0)
 _RIGHT_HALF = np.uint32(CELL)
 """bits of the runs of a cell's left half; those of its right half follow"""
@@ -62,6 +63,7 @@ _MIDDLE_OF_RUN, _ROWS_AT_ONCE = np.float32(0.5 * (LANES - 1)), np.float32(LANES)
 _HALF_RUN = np.float32(0.5 * (LANES - 1) + 0.01)
 """columns from the middle of a run to its ends, and a hundredth for rounding"""
 _ROUNDING = np.float32(1e-6)
+"""Of an ellipse's girth²: less loses pixels at its edge, more looks at runs in vain."""
 _COUNTING = np.arange(LANES, dtype=np.float32)
 _START = np.uint64(0)
 _NONE, _ONE = np.float32(0.0), np.float32(1.0)

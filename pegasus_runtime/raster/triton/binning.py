@@ -15,8 +15,10 @@ import triton.language as tl
 from pegasus_runtime.raster.triton.support import launch
 
 BLOCK_SIDE = 16
-"""The side in pixels of the square that one program draws, and of the smallest bin."""
+"""The side in pixels of the square that one program draws, and of the smallest bin: a larger one
+looks at more points in each pixel, a smaller one sorts each point into more bins."""
 _POINTS_PER_PROGRAM = 256
+"""More leaves a card with fewer programs than it can run, fewer starts programs for little."""
 _SLACK = 0.01
 """Of a pixel, added to discs on all sides, since the test that decides is distance² < radius²."""
 _FAR = 1e30

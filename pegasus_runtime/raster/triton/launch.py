@@ -18,6 +18,8 @@ from pegasus_runtime.raster.triton.support import is_interpreted, launch
 # The interpreter takes as long for a small block as for a large one.
 _POINTS_AT_ONCE = 64 if is_interpreted() else 16
 _PIXELS_PER_PROGRAM = 1024 if is_interpreted() else 128
+"""On a card more of either needs more registers, and fewer programs run at the same time; fewer of
+either waits for memory more often."""
 _MOST_CHANNELS_AT_ONCE = 8
 """More need more registers, and fewer programs run at the same time; fewer walk through the points
 again."""
