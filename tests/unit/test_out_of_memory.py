@@ -43,7 +43,7 @@ def test_it_is_one_line_that_names_settings(
         fail()
         return 0
 
-    monkeypatch.setattr("trainer.commands.run_train", run)
+    monkeypatch.setattr("trainer.commands.train.run_train", run)
     assert trainer.main(["train", "--out", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and said.startswith(f"trainer: {tmp_path}: the memory ran out")
@@ -73,7 +73,7 @@ def test_a_full_disk_is_told_once_whichever_thread_writes(
         writer.join()
         raise full
 
-    monkeypatch.setattr("trainer.commands.run_train", run)
+    monkeypatch.setattr("trainer.commands.train.run_train", run)
     assert trainer.main(["train", "--out", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "No space left" in said and "last checkpoint" in said

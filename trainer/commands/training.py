@@ -1,0 +1,121 @@
+"""What `train` does, from the settings to the avatar."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from pegasus_runtime.memory import keep_freed_memory
+from pegasus_runtime.run_lock import hold
+from trainer.commands.run_settings import CONFIG_FILE, training_config
+from trainer.config.loading import to_yaml
+from trainer.config.settings import settings_of
+from trainer.config.training import TrainingConfig
+from trainer.data.dataset import Capture, load_capture
+from trainer.data.memory_check import refuse_too_little_memory, unused_settings
+from trainer.engine.distributed import ProcessGroup, init_process_group
+from trainer.engine.resume import load_configured_head
+
+_MOST_NAMED = 5
+"""bad frames; the look before a training lists more; more make a line that nobody reads to its
+end"""
+
+
+def train_avatar(options: argparse.Namespace) -> int:
+    """Train an avatar, evaluate it on held-out frames and write it."""
+    from trainer.engine.dry_run import describe, dry_run
+    from trainer.engine.stop_requests import Interrupted
+    from trainer.engine.train import train
+
+    keep_freed_memory()
+    # Moments that fade fall below what a processor multiplies at full speed; here, because threads
+    # take the setting over from the one that starts them.
+    torch.set_flush_denormal(True)
+    config = training_config(options)
+    with init_process_group(config.device) as group, _taken(options, group):
+        console = Console(stderr=True, quiet=not group.is_first)
+        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+        # What takes no time comes first, so that nobody waits for a refusal.
+        group.local_batch_size(config.batch_size)
+        known = {each.key for each in settings_of(TrainingConfig)}
+        given = (setting.partition("=")[0] for setting in options.settings)
+        named = [key for key in given if key in known]
+        refuse_too_little_memory(config, group.device, named)
+        head = load_configured_head(config)
+        try:
+            config = _filmed(config, options, group, say)
+        except Interrupted as stopped:
+            say(str(stopped))
+            return 130
+        capture = load_capture(config.data)
+        # One line with what the capture is: a refusal that follows is seen at a glance.
+        unused = unused_settings(config, named)
+        aside = f"; not used by {config.model.kind}: {', '.join(unused)}" if unused else ""
+        first, *others = _describe(capture).splitlines()
+        say("\n".join([first + aside, *others]))
+        if options.dry_run:
+            estimates = dry_run(config, capture, head, group)
+            console.print(to_yaml(config), markup=False)
+            console.print(describe(config, estimates), markup=False)
+            return 0
+        try:
+            train(config, capture, head, options.out, options.resume, group, say)
+        except Interrupted as stopped:
+            say(str(stopped))
+            return 130
+    return 0
+
+
+def _filmed(
+    config: TrainingConfig,
+    options: argparse.Namespace,
+    group: ProcessGroup,
+    say: Callable[[str], None],
+) -> TrainingConfig:
+    """With the capture of its video, if it begins with one, which the first process makes."""
+    if not config.data.video:
+        return config
+    from trainer.engine.train import make_run_folder, note_settings
+    from trainer.engine.video_capture import make_capture, with_capture
+    from trainer.preprocess.frames import open_source
+    from trainer.preprocess.progress_lines import ProgressLines
+
+    config = with_capture(config, options.out)
+    if group.is_first:
+        video = Path(config.data.video)
+        if not options.out.is_dir():
+            # What is no video leaves no folder behind.
+            open_source(video)
+        make_run_folder(options.out, config)
+        # From here on the same command goes on, and the run is one that is listed.
+        if not (options.out / CONFIG_FILE).is_file():
+            note_settings(options.out, config)
+        with ProgressLines(Console(stderr=True)) as lines:
+            make_capture(config, options.out, lines.say, partial(lines.report, video))
+    group.barrier()
+    return config
+
+
+def _taken(options: argparse.Namespace, group: ProcessGroup) -> AbstractContextManager[Any]:
+    """The run folder, if it is there, before pictures are read: who comes second learns it soon."""
+    is_needed = group.is_first and not options.dry_run and options.out.is_dir()
+    return hold(options.out) if is_needed else nullcontext()
+
+
+def _describe(capture: Capture) -> str:
+    held_out = sum(len(frames) for frames in capture.held_out.values())
+    text = (
+        f"{len(capture.training)} subjects, {capture.num_training} frames to learn from, "
+        f"{held_out} held out"
+    )
+    if capture.num_bad or capture.num_skipped:
+        text += f"; {capture.num_bad} bad frames left out, {capture.num_skipped} skipped"
+    bad = [f"left out: {name}: {reason}" for name, reason in capture.bad.items()]
+    return "\n".join([text, *capture.notes, *bad[:_MOST_NAMED]])
