@@ -53,4 +53,22 @@ OPTIONAL_MODELS = (
         "hair in videos of yourself; without it hair is told by matte and colour",
         "mediapipe/models of MediaPipe's repository",
     ),
+    OptionalModel(
+        "portrait matte",
+        ("modnet.onnx", "modnet_photographic_portrait_matting.onnx"),
+        "finer edges of the person in videos; without it MediaPipe's matte is refined",
+        "the MODNet program's ONNX export",
+    ),
+    OptionalModel(
+        "face parsing",
+        ("bisenet.onnx", "face_parsing.onnx", "79999_iter.onnx"),
+        "parts of the face in videos; without it landmarks and colours tell them",
+        "BiSeNet of the face-parsing.PyTorch program, exported to ONNX",
+    ),
+    OptionalModel(
+        "inpainter",
+        ("inpainter.onnx", "lama.onnx", "lama_fp32.onnx", "inpainting_lama_2025jan.onnx"),
+        "what is behind a thing that is taken away; without it OpenCV fills it in smoothly",
+        "LaMa exported to ONNX for 512 x 512, as in OpenCV's model zoo",
+    ),
 )

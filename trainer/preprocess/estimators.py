@@ -7,7 +7,7 @@ edge of the first pixel. The order of tensors, landmarks and names is that of Me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.errors import InvalidInput, one_line
 from trainer.preprocess.landmark_groups import NUM_LANDMARKS
 from trainer.preprocess.model_files import (
     FACE_LANDMARKER,
@@ -249,8 +249,8 @@ class Network:
     def __init__(self, raw: bytes, label: str) -> None:
         self._raw, self._label = raw, label
 
-    def run(self, tensor: FloatArray) -> dict[str, FloatArray]:
-        """Its outputs by name for one input.
+    def run(self, given: FloatArray | Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """Its outputs by name, for one input or several by name.
 
         Raises:
             InvalidInput: OpenCV cannot read it, or not run it on this input.
@@ -258,12 +258,18 @@ class Network:
         import cv2
 
         net, names = self._opened
+        inputs = given if isinstance(given, Mapping) else {"": given}
         try:
-            net.setInput(tensor)
+            for name, tensor in inputs.items():
+                net.setInput(tensor, name)
             outputs = net.forward(names)
         except cv2.error as error:
-            raise InvalidInput(f"{self._label}: cannot be run by OpenCV ({error}).") from None
+            raise self._refusal("cannot be run by OpenCV", error) from None
         return {name: np.array(value) for name, value in zip(names, outputs, strict=True)}
+
+    def _refusal(self, what: str, error: Any) -> InvalidInput:
+        reason = one_line(str(error.err).strip() or str(error), 160)
+        return InvalidInput(f"{self._label}: {what} ({reason}); is it the right network?")
 
     @cached_property
     def _opened(self) -> tuple[Any, Sequence[str]]:
@@ -271,10 +277,10 @@ class Network:
 
         is_onnx = self._label.endswith(".onnx")
         read = cv2.dnn.readNetFromONNX if is_onnx else cv2.dnn.readNetFromTFLite
-        # The new engine of OpenCV 5 fails on networks with several outputs, and the old one can be
-        # asked for only where a file is read by its path.
-        classic = getattr(cv2.dnn, "ENGINE_CLASSIC", None)
-        options = {} if classic is None else {"engine": classic}
+        # The new engine of OpenCV 5 fails on MediaPipe's networks with several outputs; of ONNX it
+        # knows more operations. One can be asked for only where a file is read by its path.
+        engine = getattr(cv2.dnn, "ENGINE_AUTO" if is_onnx else "ENGINE_CLASSIC", None)
+        options = {} if engine is None else {"engine": engine}
         with TemporaryDirectory(prefix="pegasus-") as folder:
             path = Path(folder) / ("network.onnx" if is_onnx else "network.tflite")
             path.write_bytes(self._raw)
@@ -282,7 +288,7 @@ class Network:
                 net = read(str(path), **options)
                 return net, net.getUnconnectedOutLayersNames()
             except cv2.error as error:
-                raise InvalidInput(f"{self._label}: OpenCV cannot read it ({error}).") from None
+                raise self._refusal("OpenCV cannot read it", error) from None
 
 
 def _planes(pixels: Bytes) -> FloatArray:
