@@ -36,6 +36,16 @@ class Contents:
         """A tensor of whole numbers as int64."""
         return self._listed(name, shape, _WHOLE).long()
 
+    def classes(self, name: str, shape: tuple[int, ...], count: int) -> Tensor:
+        """A tensor of places in a table of so many names, as uint8."""
+        values = self._listed(name, shape, ("U8",)).clone()
+        if len(values) and int(values.max()) >= count:
+            raise InvalidInput(
+                f"tensor {name} names class {int(values.max())}, its header has {count}; get a "
+                "fresh copy."
+            )
+        return values
+
     def _listed(self, name: str, shape: tuple[int, ...], kinds: tuple[str, ...]) -> Tensor:
         if name not in self.names:
             raise InvalidInput(f"tensor {name} is missing; its tensors do not fit its header.")

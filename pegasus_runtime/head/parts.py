@@ -22,6 +22,14 @@ from pegasus_runtime.head.openings import Openings
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
+HEAD_PARTS = (
+    "skin", "lips", "nose", "ears", "eyebrows", "eyelids", "eyes", "teeth", "tongue", "mouth",
+    "neck", "scalp",
+)  # fmt: skip
+"""of the free head; of other heads some of them"""
+WORN_PARTS = ("hair", "hat", "glasses", "clothes")
+"""what a person has beyond the head, in part pictures and among surfels"""
+PART_NAMES = (*HEAD_PARTS, *WORN_PARTS)
 _NAMES = (
     "skin", "lips", "nose", "ears", "eyebrows", "eyelids", "eyes", "mouth", "neck", "scalp",
 )  # fmt: skip

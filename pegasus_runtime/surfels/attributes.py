@@ -69,6 +69,9 @@ class Attribute:
     difference: Difference
     own: Surfels
     """that are there only with it"""
+    part: Tensor | None = None
+    """(M,) uint8, as `Surfels.part`: what each of the region shows while it is worn; None: that is
+    not known"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,8 +216,23 @@ class Wardrobe:
             rows = row[source[region]]
             difference = Difference(**{n: getattr(attribute.difference, n)[rows] for n in CHANGED})
             mine = attribute.own.chosen(own[attribute.name])
-            attributes.append(Attribute(attribute.name, region, difference, mine))
+            part = None if attribute.part is None else attribute.part[rows]
+            attributes.append(Attribute(attribute.name, region, difference, mine, part))
         return Wardrobe(self.source.chosen(source), tuple(attributes), self.rest_corners)
+
+    def with_parts(self, part: Tensor, regions: Sequence[Tensor | None]) -> Wardrobe:
+        """The same of which is known what each surfel shows.
+
+        Args:
+            part: (N,) of `everything`.
+            regions: of each attribute (M,) what its region shows while it is worn, or None.
+        """
+        attributes = tuple(
+            replace(a, own=replace(a.own, part=part[self.ranges[a.name]]), part=worn)
+            for a, worn in zip(self.attributes, regions, strict=True)
+        )
+        source = replace(self.source, part=part[: len(self.source)])
+        return replace(self, source=source, attributes=attributes)
 
     def resized(self, num_surfels: int) -> Wardrobe:
         """The same with more or fewer surfels: an even subset, or copies moved a little."""

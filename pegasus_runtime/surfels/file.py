@@ -6,7 +6,7 @@ attribute in the header's order. Half precision is enough for all but places on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from pegasus_runtime.avatar.contents import Contents
 from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.limits import check_whole
 from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.surfels.attributes import (
@@ -26,6 +27,7 @@ from pegasus_runtime.surfels.attributes import (
     rest_surfels,
 )
 from pegasus_runtime.surfels.codes import lay_out_codes
+from pegasus_runtime.surfels.parts import with_guessed_parts
 from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
 from pegasus_runtime.surfels.surfels import LEARNED, NUM_STATES, Surfels
 
@@ -58,13 +60,14 @@ def header_of(wardrobe: Wardrobe) -> dict[str, Any]:
             for a in wardrobe.attributes
         ],
         "num_states": NUM_STATES,
+        "part_names": list(PART_NAMES),
     }
 
 
 def tensors_of(wardrobe: Wardrobe, states: StateNetwork, light: LightNetwork) -> dict[str, Tensor]:
     """The arrays of a file."""
     everything, attributes = wardrobe.everything, wardrobe.attributes
-    tensors = {"surfels.triangle": everything.triangle.int()}
+    tensors = {"surfels.triangle": everything.triangle.int(), "surfels.part": everything.part}
     for name in (*LEARNED, "barycentric"):
         values = getattr(everything, name)
         tensors[f"surfels.{name}"] = values if name in _PRECISE else values.half()
@@ -74,6 +77,9 @@ def tensors_of(wardrobe: Wardrobe, states: StateNetwork, light: LightNetwork) ->
         empty = torch.zeros(0, *_SHAPES[name])
         parts = [getattr(a.difference, name) for a in attributes]
         tensors[f"difference.{name}"] = torch.cat([empty, *parts]).half()
+    if all(a.part is not None for a in attributes):
+        parts = [a.part for a in attributes if a.part is not None]
+        tensors["difference.part"] = torch.cat([none.byte(), *parts])
     for prefix, module in (("states", states), ("light", light)):
         tensors |= {f"{prefix}.{name}": t for name, t in module.state_dict().items()}
     return tensors
@@ -104,11 +110,35 @@ def read_surfels(
         raise InvalidInput("attributes: they are not those of attribute_names.")
     sets = _split(_surfels(contents, total, len(head.faces)), counts.num_source, *counts.num_own)
     attributes = _attributes(counts, contents, sets[1:])
+    wardrobe = Wardrobe(sets[0], attributes, rest_corners(head, shape))
     return {
-        "wardrobe": Wardrobe(sets[0], attributes, rest_corners(head, shape)),
+        "wardrobe": _with_parts(wardrobe, contents, header, head),
         "states": _fill(StateNetwork, contents, "states."),
         "light": _fill(LightNetwork, contents, "light."),
     }
+
+
+def _with_parts(
+    wardrobe: Wardrobe, contents: Contents, header: dict[str, Any], head: Head
+) -> Wardrobe:
+    """The same with what each surfel shows; guessed where the file, an older one, does not say."""
+    if "surfels.part" not in contents.names:
+        return with_guessed_parts(wardrobe, head)
+    table = _places_of(header["part_names"])
+    part = table[contents.classes("surfels.part", (wardrobe.num_surfels,), len(table)).long()]
+    regions: Sequence[Tensor | None] = [None] * len(wardrobe.attributes)
+    if "difference.part" in contents.names:
+        counts = [len(attribute.region) for attribute in wardrobe.attributes]
+        worn = table[contents.classes("difference.part", (sum(counts),), len(table)).long()]
+        regions = worn.split(counts)
+    return wardrobe.with_parts(part, regions)
+
+
+def _places_of(names: object) -> Tensor:
+    """(C,) uint8, where the names of a file's table are in ours."""
+    if not isinstance(names, list) or not all(name in PART_NAMES for name in names):
+        raise InvalidInput(f"part_names = {quoted(names)}: expected some of {list(PART_NAMES)}.")
+    return torch.tensor([PART_NAMES.index(name) for name in names], dtype=torch.uint8)
 
 
 class _Counts:
@@ -141,7 +171,7 @@ def _surfels(contents: Contents, total: int, num_faces: int) -> Surfels:
     if bool((off | (weights < -_TOLERANCE).any(dim=1)).any()):
         raise InvalidInput("surfels.barycentric: does not sum to 1; get a fresh copy.")
     learned = {name: _array(contents, f"surfels.{name}", total) for name in LEARNED}
-    return Surfels(triangle, weights, **learned)
+    return Surfels(triangle, weights, **learned, part=torch.zeros(total, dtype=torch.uint8))
 
 
 def _array(contents: Contents, name: str, count: int) -> Tensor:

@@ -16,7 +16,7 @@ capture shows, and each one more costs 7 numbers a surfel and 2 % of a frame."""
 
 @dataclass(frozen=True, eq=False)
 class Surfels:
-    """N surfels. All but the binding are learned."""
+    """N surfels. All but the binding and the part are learned."""
 
     triangle: Tensor
     """(N,) int64 triangle of the head on which each rides"""
@@ -39,6 +39,8 @@ class Surfels:
     """(N, R, 3) what each state adds to the colour's logit"""
     opacity_states: Tensor
     """(N, R) what each state adds to the opacity's logit"""
+    part: Tensor
+    """(N,) uint8 index into `head.parts.PART_NAMES` of what each shows, once that has been found"""
 
     def __len__(self) -> int:
         return len(self.triangle)
@@ -56,7 +58,9 @@ class Surfels:
         return self.map(lambda values: values[index])
 
 
-LEARNED = tuple(f.name for f in fields(Surfels) if f.name not in ("triangle", "barycentric"))
+LEARNED = tuple(
+    f.name for f in fields(Surfels) if f.name not in ("triangle", "barycentric", "part")
+)
 """arrays that training changes by gradients"""
 
 
@@ -99,4 +103,5 @@ def new_surfels(
         offset_states=zeros,
         colour_states=zeros.clone(),
         opacity_states=torch.zeros(count, NUM_STATES),
+        part=torch.zeros(count, dtype=torch.uint8),
     )

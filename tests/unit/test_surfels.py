@@ -335,7 +335,7 @@ def test_missing_arrays_are_refused_in_a_line(avatar: SurfelAvatar, tmp_path: Pa
     avatar.save(path)
     with safe_open(str(path), framework="pt") as stream:
         metadata = stream.metadata()
-    for name in load_file(path):
+    for name in set(load_file(path)) - {"surfels.part", "difference.part"}:
         tensors = load_file(path)
         del tensors[name]
         other = tmp_path / "b.avatar"

@@ -40,7 +40,9 @@ class SurfelSet(nn.Module):
 
     def surfels(self) -> Surfels:
         """Them, with gradients."""
-        return Surfels(self.triangle, self.barycentric, **dict(self.learned.items()))
+        # What each shows is found when the training ends.
+        part = torch.zeros(len(self), dtype=torch.uint8, device=self.triangle.device)
+        return Surfels(self.triangle, self.barycentric, **dict(self.learned.items()), part=part)
 
     @torch.no_grad()
     def rearrange(

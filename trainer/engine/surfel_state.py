@@ -27,6 +27,7 @@ from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
 from trainer.refine.outliers import without_outliers
+from trainer.refine.part_votes import with_parts
 from trainer.refine.teeth import on_teeth
 
 _GROWTH_SEED = 7_368_787
@@ -273,6 +274,7 @@ class SurfelState(TrainState):
         wardrobe = self._cloud.wardrobe(rest_corners(self._context.head, capture.shape))
         wardrobe = on_teeth(wardrobe, self._context.head, capture)
         wardrobe = without_outliers(wardrobe, self._context.head, capture)
+        wardrobe = with_parts(wardrobe, self._context.head, capture)
         return SurfelAvatar(
             name=self._context.config.name,
             head=self._context.head,

@@ -14,6 +14,7 @@ import numpy as np
 
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
+from pegasus_runtime.head.parts import HEAD_PARTS
 from trainer.head_builder.anny_source import HeadSource, load_head_source
 from trainer.head_builder.correctives import pose_directions
 from trainer.head_builder.expressions import expression_directions
@@ -24,7 +25,7 @@ from trainer.head_builder.identity import (
     random_people,
 )
 from trainer.head_builder.landmarks import landmark_embedding
-from trainer.head_builder.parts import PART_NAMES, part_labels
+from trainer.head_builder.parts import part_labels
 from trainer.head_builder.skinning import (
     PARENTS,
     fit_joint_regressor,
@@ -55,7 +56,7 @@ def build_free_head(source: HeadSource) -> tuple[dict[str, np.ndarray], dict[str
     regressor = fit_joint_regressor(heads, joints, source)
     correctives = pose_directions(source, template, regressor @ template, weights)
     labels = part_labels(source, template, weights)
-    face = ~np.isin(labels, [PART_NAMES.index(name) for name in ("ears", "neck")])
+    face = ~np.isin(labels, [HEAD_PARTS.index(name) for name in ("ears", "neck")])
     expressions, expression_names = expression_directions(source, template, bones, SEED)
     tensors = {
         "template": template,
@@ -90,7 +91,7 @@ def _description(expression_names: list[str]) -> dict[str, object]:
         "name": "free head",
         "expression_names": expression_names,
         "identity_names": [f"identity {index + 1}" for index in range(NUM_IDENTITY)],
-        "part_names": list(PART_NAMES),
+        "part_names": list(HEAD_PARTS),
         "license": "CC0-1.0",
         "source": SOURCE,
     }

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pegasus_runtime.head.parts import HEAD_PARTS
 from trainer.head_builder.anny_source import HeadSource
 from trainer.head_builder.landmarks import BROW_MM, LIP_OUTER_MM
 
-PART_NAMES = (
-    "skin",
-    "lips",
-    "nose",
-    "ears",
-    "eyebrows",
-    "eyelids",
-    "eyes",
-    "teeth",
-    "tongue",
-    "mouth",
-    "neck",
-    "scalp",
-)
 # Lower edge of the hair in side view, millimetres: depth z, height y there. Higher in front bares
 # the forehead, lower behind takes the neck for scalp.
 HAIRLINE_Z_MM = (-60.0, -22.0, -12.0, 0.0, 22.0, 32.0, 45.0, 62.0, 85.0, 130.0)
@@ -39,11 +26,11 @@ more loses its root."""
 
 
 def part_labels(source: HeadSource, template: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Index into ``PART_NAMES`` of every vertex, (V,) int64; ``template`` (V, 3) in metres."""
+    """Index into ``HEAD_PARTS`` of every vertex, (V,) int64; ``template`` (V, 3) in metres."""
     labels = np.zeros(len(template), dtype=np.int64)
 
     def paint(name: str, mask: np.ndarray) -> None:
-        labels[mask] = PART_NAMES.index(name)
+        labels[mask] = HEAD_PARTS.index(name)
 
     side_mm, height_mm, depth_mm = np.abs(template[:, 0]) * 1e3, *(template[:, 1:].T * 1e3)
     front = np.stack([side_mm, height_mm], axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head import Head, load_free_head
-from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.head.parts import WORN_PARTS, require_parts
 from trainer.preprocess import landmark_groups as groups
 from trainer.preprocess.arrays import Array
 from trainer.preprocess.crop import FOLDER as CROPS
@@ -23,7 +23,6 @@ from trainer.preprocess.matte import HAIR_FOLDER
 from trainer.preprocess.model_files import PARSING_NAMES, find_asset
 from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser, asset_digest
 from trainer.preprocess.steps import Fraction, Options, Workspace
-from trainer.synthetic.person import EXTRA_PARTS
 
 NAMES_FILE = "semantic_names.json"
 _RIM_PX, _HAIR_RIM_PX = 3, 2
@@ -77,7 +76,7 @@ _OF_PARSING = {
 
 def part_names(head: Head) -> tuple[str, ...]:
     """The names of the labels, in order; they are those of synthetic captures."""
-    return (*head.part_names, *EXTRA_PARTS, "background")
+    return (*head.part_names, *WORN_PARTS, "background")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import WORN_PARTS
 from pegasus_runtime.human_assets import HumanAssets
 from trainer.data.pairs import worn_by
 from trainer.synthetic.asset_pieces import (
@@ -22,7 +23,6 @@ from trainer.synthetic.asset_pieces import (
 from trainer.synthetic.attributes import attributes_of, morph
 from trainer.synthetic.people import Look
 from trainer.synthetic.person import (
-    EXTRA_PARTS,
     Batch,
     Person,
     bone_weights,
@@ -116,7 +116,7 @@ def _assembled(
     pieces: list[Piece],
 ) -> Person:
     order, part, batches = _head_batches(head, look, assets)
-    names = (*head.part_names, *EXTRA_PARTS)
+    names = (*head.part_names, *WORN_PARTS)
     uv = head.uv.numpy()[head.uv_faces.numpy()[order]]  # type: ignore[union-attr]
     faces, uvs, parts = [head.faces.numpy()[order]], [uv], [part]
     styles, objects = [0 * part], [_replaced(head, part, attribute)]

@@ -13,9 +13,10 @@ import torch
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import pose_head
+from pegasus_runtime.head.parts import WORN_PARTS
 from trainer.synthetic.attributes import appearance_of
 from trainer.synthetic.frame_sampling import FrameParameters
-from trainer.synthetic.person import EXTRA_PARTS, Person
+from trainer.synthetic.person import Person
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -156,7 +157,7 @@ class GLRenderer:
         centre = self._person.head.joint_regressor @ self._person.head.template
         settings = appearance_of(self._person.attribute) | {
             "part_ids": [names.index(n) for n in ("eyes", "teeth", "tongue", "mouth", "eyelids")],
-            "first_piece": names.index(EXTRA_PARTS[0]),
+            "first_piece": names.index(WORN_PARTS[0]),
             "brow_part": names.index("eyebrows"),
             "nose_part": names.index("nose"),
             "eye_centre": tuple(abs(float(c)) for c in centre[3]),

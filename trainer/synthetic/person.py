@@ -13,12 +13,12 @@ from torch import Tensor
 
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import WORN_PARTS
 from trainer.data.pairs import worn_by
 from trainer.synthetic import hair, wearables
 from trainer.synthetic.attributes import morph
 from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, MeshPart, SkullRadiusMap
 
-EXTRA_PARTS = ("hair", "hat", "glasses", "clothes")
 _HEAD_JOINT = 1
 OUTER_PARTS = ("skin", "scalp", "neck", "eyebrows")
 """of the head, that hair and hats lie upon"""
@@ -173,7 +173,7 @@ def labels_of(head: Head) -> Tensor:
 def _extend(
     head: Head, own: Tensor, pieces: list[MeshPart]
 ) -> tuple[Head, IndexArray, IndexArray, IndexArray]:
-    names = (*head.part_names, *EXTRA_PARTS)
+    names = (*head.part_names, *WORN_PARTS)
     extra = sum(len(piece.vertices) for piece in pieces)
     starts = np.cumsum([head.num_vertices, *[len(piece.vertices) for piece in pieces]])
     weights = [bone_weights(head, own, piece.part, piece.vertices) for piece in pieces]

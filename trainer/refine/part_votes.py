@@ -1,0 +1,126 @@
+"""What each surfel shows: the class of the part pictures under it, by how much it is seen there."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.head.parts import PART_NAMES
+from pegasus_runtime.raster import blend
+from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
+from pegasus_runtime.surfels.parts import with_guessed_parts
+from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
+from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
+from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.frame_sampler import spread_views
+
+_SOURCE_VIEWS, _ATTRIBUTE_VIEWS = 32, 10
+"""More are surer of what is seldom seen, as the inside of a mouth is, and take longer."""
+_SIDE = 256
+"""of the pictures in which is looked, in pixels; smaller ones lose brows and lids, larger ones take
+longer"""
+_SEEN = 0.05
+"""Sum of a surfel's weights over pixels and views, in pixels, from which it was seen: less listens
+to what shines through, more leaves what is small to its neighbours."""
+
+
+@torch.no_grad()
+def with_parts(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
+    """The same with the parts that surfels show; without part pictures they are guessed.
+
+    Those of the person are told by pictures of the person alone; an attribute's own, and what its
+    region shows while it is worn, by its pictures. What none shows is as its neighbours are.
+    """
+    guessed = with_guessed_parts(wardrobe, head)
+    table = _columns(capture)
+    if not bool((table >= 0).any()):
+        return guessed
+    source = _voted(head, capture, guessed, "", table)
+    own, regions = [], []
+    for attribute in guessed.attributes:
+        part = _voted(head, capture, guessed, attribute.name, table)
+        own.append(part[len(source) :])
+        regions.append(part[attribute.region])
+    return guessed.with_parts(torch.cat([source, *own]), regions)
+
+
+def _columns(capture: Capture) -> Tensor:
+    """(C,) index into `PART_NAMES` of the classes of the part pictures, -1 for other names."""
+    known = [PART_NAMES.index(n) if n in PART_NAMES else -1 for n in capture.part_names]
+    return torch.tensor(known, dtype=torch.long)
+
+
+def _voted(head: Head, capture: Capture, wardrobe: Wardrobe, name: str, table: Tensor) -> Tensor:
+    """(N,) uint8, parts of the person's surfels, with an attribute's own after them if one is worn.
+
+    Args:
+        head: of the capture.
+        capture: with the part pictures.
+        wardrobe: with a guess, which is kept where no picture shows the part.
+        name: of the attribute, "" for none.
+        table: (C,) of `_columns`.
+    """
+    index = torch.cat([
+        torch.arange(len(wardrobe.source)), torch.tensor(wardrobe.ranges.get(name, ())).long()
+    ])  # fmt: skip
+    surfels = wardrobe.dressed({name: 1.0} if name else {}).chosen(index)
+    frames = capture.training[name or capture.source]
+    votes = torch.zeros(len(surfels), len(PART_NAMES))
+    for frame in spread_views(frames, _ATTRIBUTE_VIEWS if name else _SOURCE_VIEWS):
+        if frame.pictures.parts is not None:
+            votes += _votes(head, capture, surfels, frame, frame.pictures.parts, table)
+    seen = votes.sum(dim=1) > _SEEN
+    part = torch.where(seen, votes.argmax(dim=1).byte(), surfels.part)
+    points, _ = rest_surfels(surfels, wardrobe.rest_corners)
+    return _like_neighbours(points, part, seen)
+
+
+def _votes(
+    head: Head,
+    capture: Capture,
+    surfels: Surfels,
+    frame: TrainingFrame,
+    parts: NDArray[np.uint8],
+    table: Tensor,
+) -> Tensor:
+    """(N, P): how much of each surfel's weight in a picture lies on pixels of each part.
+
+    A picture is a sum of features by weight, so that its gradient by a feature is the weight.
+    """
+    record = frame.record
+    expression, pose = torch.from_numpy(record.expression), torch.from_numpy(record.pose)
+    vertices = pose_head(head, capture.shape, expression, pose).vertices
+    posed = pose_surfels(surfels, vertices, head.faces, torch.zeros(NUM_STATES))
+    places = (np.arange(_SIDE) + 0.5) * (np.array(parts.shape)[:, None] / _SIDE)
+    labels = torch.from_numpy(parts[np.ix_(*places.astype(int))]).long()
+    points, conics = project_surfels(posed, record.camera.tensors, (_SIDE, _SIDE))
+    shown = table[labels]
+    present = shown[shown >= 0].unique()
+    features = torch.zeros(len(points), len(present), requires_grad=True)
+    with torch.enable_grad():
+        image, _ = blend(
+            points, features, conics=conics, opacities=posed.opacity, image_size=(_SIDE, _SIDE)
+        )
+        (image * (shown[:, :, None] == present)).sum().backward()
+    votes = torch.zeros(len(points), len(PART_NAMES))
+    assert features.grad is not None
+    votes[:, present] = features.grad
+    return votes
+
+
+def _like_neighbours(points: Tensor, part: Tensor, seen: Tensor) -> Tensor:
+    """Parts (N,) of which those that were not seen are as the nearest that were."""
+    from scipy.spatial import cKDTree
+
+    # Within a mouth no picture shows much: there the head says more than what lies nearest.
+    inner = torch.tensor([PART_NAMES.index(n) for n in ("teeth", "tongue", "mouth", "eyes")])
+    unknown = ~seen & ~torch.isin(part, inner.byte())
+    if not bool(seen.any()) or not bool(unknown.any()):
+        return part
+    _, nearest = cKDTree(points[seen].numpy()).query(points[unknown].numpy())
+    found = part.clone()
+    found[unknown] = part[seen][torch.from_numpy(np.asarray(nearest))]
+    return found
