@@ -119,6 +119,69 @@ def test_what_is_done_stays_and_what_it_depends_on_is_seen(film: Path, tmp_path:
         make(other, out)
 
 
+def links(folder: Path, kind: str) -> set[int]:
+    return {path.stat().st_ino for path in (folder / kind).iterdir()}
+
+
+def test_more_frames_of_the_same_video_take_over_what_was_made(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "capture"
+    folder = make(film, out, Options(every=2, size=128)).folder
+    first = Track.read(workspace(summary_of(folder), film))
+    before = {kind: links(folder, f"preprocess/{kind}") for kind in ("crop", "matte")}
+    kept_crop = (folder / "preprocess" / "crop.json").read_text()
+    summary = make(film, out)
+    assert summary.num_frames == COUNT
+    whole = Track.read(workspace(summary, film))
+    shared = np.isin(whole.index, first.index)
+    assert (whole.index[shared] == first.index).all() and shared.sum() == COUNT // 2
+    assert (whole.places[shared] == first.places).all()
+    assert (folder / "preprocess" / "crop.json").read_text() == kept_crop
+    for kind, files in before.items():
+        assert files < links(folder, f"preprocess/{kind}"), kind
+    assert not (folder / "preprocess" / "earlier").exists()
+    # What is taken over is what would be made, but for neighbours in time.
+    anew = make(film, tmp_path / "anew")
+    fresh = Track.read(workspace(anew, film))
+    assert np.abs(whole.places - fresh.places).max() < 4
+    # Another size is cut out anew, of landmarks that are known.
+    make(film, out, Options(every=2, size=160))
+    assert not links(folder, "preprocess/crop") & before["crop"]
+    again = Track.read(workspace(summary, film))
+    assert (again.places == first.places).all()
+
+
+def summary_of(folder: Path) -> Summary:
+    return Summary(folder, 0, 0, ())
+
+
+def test_what_another_run_has_made_of_the_video_is_shared(film: Path, tmp_path: Path) -> None:
+    video = tmp_path / "renamed.mkv"
+    shutil.copy(film, video)
+    first = make(film, tmp_path / "quick" / "capture").folder
+    others = [tmp_path / "none", first]
+    told: list[str] = []
+    shared = preprocess_video(
+        video, tmp_path / "good" / "capture", SMALL, lambda step, _: told.append(step),
+        usual_steps(_refuse), others,
+    )  # fmt: skip
+    assert shared.folder.name == "renamed" and shared.num_frames == COUNT
+    assert "what was made of it" in " ".join(shared.notes) and str(first) in shared.notes[0]
+    for kind in ("image", "mask", "preprocess/matte"):
+        assert links(shared.folder, kind) == links(first, kind)
+    # One goes on without the other.
+    shutil.rmtree(first)
+    assert read_subject(shared.folder, 128, 0.1).frames
+    other = write_video(tmp_path / "other.mkv", filmed_demo(COUNT)[:6], rate=25)
+    fresh = preprocess_video(
+        other, tmp_path / "o", SMALL, steps=usual_steps(fit_still_head), elsewhere=[shared.folder]
+    )
+    assert "what was made of it" not in " ".join(fresh.notes) and fresh.num_frames == 6
+
+
+def _refuse(*_: object) -> None:
+    raise AssertionError("it was fitted already")
+
+
 def test_killed_anywhere_it_goes_on(film: Path, tmp_path: Path) -> None:
     whole = states(make(film, tmp_path / "whole").folder)
     program = (

@@ -15,6 +15,7 @@ from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
 from trainer.data.machine_check import estimate_seconds
 from trainer.data.preflight_report import Report
+from trainer.preprocess.frames import Selection
 from trainer.preprocess.look import Look, LookedAt, look
 from trainer.preprocess.video import usual_steps
 
@@ -80,8 +81,7 @@ def _num_used(config: TrainingConfig, count: int) -> int:
     most = config.data.video_frames
     if not most:
         return count
-    # One in so many, as `trainer.engine.video_capture` takes them.
-    return min(-(-count // max(-(-count // most), 1)), most) if count else most
+    return -(-count // Selection.spread(count, most).every) if count else most
 
 
 def _estimate(config: TrainingConfig, seen: Look, report: Report) -> None:

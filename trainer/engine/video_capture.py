@@ -3,7 +3,8 @@
 1. `with_capture` says where the capture is and who is learned; a run folder that is carried about
    takes it along, so the run's config.yaml names neither (`as_asked`).
 2. `make_capture` runs the steps of `trainer.preprocess` there and tells how far they are in the
-   run's events. It can be stopped like the training, and goes on where it was.
+   run's events. It can be stopped like the training, and goes on where it was. What runs beside it
+   have made of the same video is shared.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def frame_options(config: TrainingConfig, source: FrameSource) -> Options:
         return Options(size=size, face=face)
     # Only a frame tells how many there are a second.
     source.samples(1)
-    count = source.estimated_count(Selection())
-    return Options(every=max(-(-count // most), 1), limit=most, size=size, face=face)
+    chosen = Selection.spread(source.estimated_count(Selection()), most)
+    return Options(chosen.every, chosen.limit, size=size, face=face)
 
 
 def make_capture(
@@ -111,9 +112,9 @@ def make_capture(
                 )
 
         try:
-            summary = preprocess_video(
-                video, folder, frame_options(config, open_source(video)), tell
-            )
+            options = frame_options(config, open_source(video))
+            others = run_dir.absolute().parent.glob(f"*/{CAPTURE_FOLDER}/*")
+            summary = preprocess_video(video, folder, options, tell, elsewhere=others)
         except (InvalidInput, OSError) as error:
             events.fail(one_line(str(error), 2000))
             raise

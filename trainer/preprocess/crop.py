@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pegasus_runtime.files import replace_file
 from trainer.preprocess.arrays import Array
 from trainer.preprocess.estimators import Bytes, FloatArray
 from trainer.preprocess.face_track import Track
+from trainer.preprocess.linked_files import link
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
 
 FILE, FOLDER = f"{OWN_FOLDER}/crop.json", f"{OWN_FOLDER}/crop/"
@@ -25,6 +26,10 @@ _LARGER_THAN_FRAME = 1.05
 _FAR = 1.0
 """percent of the landmarks on each side that may lie farther out; fewer let one bad frame widen the
 crop, more cut the head off where it moves far"""
+
+_HOLDS_AS_WELL = 0.04
+"""Of a square's side, by which that of other frames of the clip may differ and be kept, with all
+that was made in it: less makes it anew more often, more cuts hair off where the head moves."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ class CropStep:
 
     name, version, after, cost = "crop", 1, ("landmarks",), 25.0
     outputs = (FILE, FOLDER)
+    frames_apart = ("focal",)
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Size and focal length."""
@@ -131,8 +137,12 @@ class CropStep:
 
         track = Track.read(work)
         crop = Crop.around(track, work.options)
+        earlier = work.earlier
+        crop = (_earlier_crop(earlier, crop) if earlier else None) or crop
         with replace_file(work.folder / FILE) as partial:
             partial.write_text(json.dumps(asdict(crop)) + "\n", "utf-8")
+        if earlier:
+            take_over(work, earlier, FOLDER)
         missing = set(missing_pictures(work.folder / FOLDER, track.num_frames))
         if missing:
             for number, pixels in track.frames(work, min(missing) - 1):
@@ -145,6 +155,37 @@ class CropStep:
                 f"enlarged {crop.scale:.1f} times; a smaller --size shows as much."
             ]
         return []
+
+
+def _earlier_crop(earlier: Workspace, wanted: Crop) -> Crop | None:
+    """The square of an earlier capture of this video, where it holds the head as well."""
+    if not (earlier.folder / FILE).is_file():
+        return None
+    found = Crop.read(earlier)
+    kept = replace(found, focal_share=wanted.focal_share)
+    is_alike = (kept.size, kept.width, kept.height) == (wanted.size, wanted.width, wanted.height)
+    ways = kept.left - wanted.left, kept.top - wanted.top, kept.side - wanted.side
+    return kept if is_alike and max(map(abs, ways)) <= _HOLDS_AS_WELL * wanted.side else None
+
+
+def take_over(work: Workspace, earlier: Workspace, folder: str) -> set[int]:
+    """Have the pictures of an earlier capture that show frames of this one, in a folder of both.
+
+    Returns:
+        Their numbers. They are none where the earlier pictures were cut out otherwise.
+    """
+    if not (earlier.folder / folder).is_dir():
+        return set()
+    now, before = Crop.read(work), Crop.read(earlier)
+    if replace(before, focal_share=now.focal_share) != now:
+        return set()
+    found = set()
+    for number, old in Track.read(work).numbers_in(Track.read(earlier)).items():
+        source, target = earlier.folder / folder / f"{old}.png", work.folder / folder
+        if source.is_file():
+            link(source, target / f"{number}.png")
+            found.add(number)
+    return found
 
 
 def missing_pictures(folder: Path, count: int) -> list[int]:

@@ -52,8 +52,10 @@ class Track:
     """(N,)"""
     present: Array
     """(N,) truth"""
+    places: FloatArray
+    """(N, 478, 3) landmarks as they were seen, in pixels of the frame; zero where not present"""
     landmarks: FloatArray
-    """(N, 478, 3) pixels of the frame, smoothed; zero where it is not present"""
+    """(N, 478, 3) the same, smoothed over time"""
     blendshapes: FloatArray
     """(N, 52)"""
     move: Array
@@ -77,6 +79,11 @@ class Track:
         found["present"] = found["present"].astype(bool)
         return cls((height, width), float(found.pop("fps")), turn, first, **found)
 
+    def numbers_in(self, earlier: Track | None) -> dict[int, int]:
+        """By number of a picture, from 1, that of the same frame in an earlier capture."""
+        known = {} if earlier is None else {int(i): n for n, i in enumerate(earlier.index, 1)}
+        return {n: known[int(i)] for n, i in enumerate(self.index, 1) if int(i) in known}
+
     def frames(self, work: Workspace, skipped: int) -> Any:
         """The take's frames, upright, from the one after so many: (number from 0, pixels)."""
         every, last = work.options.every, self.first + self.num_frames
@@ -90,8 +97,9 @@ class Track:
 class TrackStep:
     """Follows the face with two looks at every frame; see `face_checks`."""
 
-    name, version, after, cost = "landmarks", 3, ("faces",), 45.0
+    name, version, after, cost = "landmarks", 4, ("faces",), 45.0
     outputs = (FILE, _PART)
+    frames_apart = ()
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Whose face it is."""
@@ -102,7 +110,8 @@ class TrackStep:
         scan = Scan.read(work)
         choice = choose(scan, work.options, work.source.path.name)
         take, rows = choice.take, Rows(work.folder / _PART)
-        follower, total = _Follower(scan, choice, rows), take.last - take.first
+        earlier = Track.read(work.earlier) if work.earlier else None
+        follower, total = _Follower(scan, choice, rows, earlier), take.last - take.first
         done, every = len(rows["present"]), work.options.every
         if done < total:
             selection = Selection(every, take.last, take.first + done)
@@ -130,6 +139,7 @@ class TrackStep:
                 "index": scan.index[kept],
                 "time_s": scan.time_s[kept],
                 "present": present,
+                "places": places,
                 "landmarks": smooth_landmarks(places, present, fps),
                 "blendshapes": found["blendshapes"].astype(np.float32),
                 "move": found["move"],
@@ -140,13 +150,35 @@ class TrackStep:
 class _Follower:
     """Looks where the face was in the frame before, or where the detector sees it."""
 
-    def __init__(self, scan: Scan, choice: Choice, rows: Rows) -> None:
+    def __init__(self, scan: Scan, choice: Choice, rows: Rows, earlier: Track | None) -> None:
         self._estimators, self._scan, self._rows = FaceEstimators(), scan, rows
+        self._earlier = earlier
+        known = earlier.index[earlier.present] if earlier else ()
+        places = np.flatnonzero(earlier.present) if earlier else ()
+        self._known = {int(i): int(number) for i, number in zip(known, places, strict=True)}
         self._own = choice.track.faces
         self._others = [t.faces for t in choice.take.tracks if t is not choice.track]
 
     def follow(self, pixels: Bytes, position: int) -> None:
         """Add a row for the frame at this position."""
+        if not self._take_over(position):
+            self._look_anew(pixels, position)
+
+    def _take_over(self, position: int) -> bool:
+        """Whether an earlier pass has followed this face to this frame: its row is added."""
+        number = self._known.get(int(self._scan.index[position]))
+        if number is None or self._earlier is None:
+            return False
+        earlier = self._earlier
+        if not self._is_own(earlier.places[number], position):
+            return False
+        self._rows.add(
+            present=True, places=earlier.places[number], blendshapes=earlier.blendshapes[number],
+            move=earlier.move[number],
+        )  # fmt: skip
+        return True
+
+    def _look_anew(self, pixels: Bytes, position: int) -> None:
         found = next(
             (f for r in self._regions(position) if (f := self._look(pixels, r, position))), None
         )
@@ -175,11 +207,12 @@ class _Follower:
             found = look_twice(
                 self._estimators, pixels, Region.of_landmarks(found.landmarks.places)
             )
-        return found if found.is_face and self._is_own(found, position) else None
+        is_own = found.is_face and self._is_own(found.landmarks.places, position)
+        return found if is_own else None
 
-    def _is_own(self, found: CheckedFace, position: int) -> bool:
+    def _is_own(self, places: FloatArray, position: int) -> bool:
         """Whether the detector agrees, as far as it sees the face at all."""
-        flat = found.landmarks.places[:468, :2]
+        flat = places[:468, :2]
         box = np.concatenate([flat.min(axis=0), flat.max(axis=0)])
         if position in self._own:
             return overlap(box, self._scan.box[self._own[position]]) > _MIN_SHARED

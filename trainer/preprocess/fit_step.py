@@ -63,6 +63,7 @@ class FitStep:
 
     name, version, after, cost = "fit", 1, ("landmarks", "crop"), 110.0
     outputs = (FILE,)
+    frames_apart = None
 
     def __init__(self, fit: Callable[..., Any] = fit_head) -> None:
         """With a function like `fit_head`."""

@@ -88,6 +88,7 @@ class FilterStep:
 
     name, version, after, cost = "filter", 1, ("landmarks", "crop", "fit"), 18.0
     outputs = (SKIP_FILE, MEASURES_FILE)
+    frames_apart = None
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Nothing beyond what it reads."""

@@ -48,6 +48,18 @@ class Selection:
     first: int = 0
     """of the chosen ones, how many are left out at the beginning"""
 
+    @classmethod
+    def spread(cls, count: int, most: int) -> Selection:
+        """At most so many frames of a video, evenly spread over it.
+
+        One in 1, 2, 4, 8 and so on: those of a smaller choice are among those of a larger one, so
+        that what was made of them is not made again.
+        """
+        every = 1
+        while every * most < count:
+            every *= 2
+        return cls(every, most)
+
 
 class FrameSource(Protocol):
     """Something that gives frames, the same ones each time."""

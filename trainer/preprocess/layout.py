@@ -46,6 +46,7 @@ class LayoutStep:
 
     name, version, after, cost = "layout", 1, ("parts", "filter", "fit"), 3.0
     outputs = (PARAMETERS_FILE, SHEET_FILE, MESH_FILE)
+    frames_apart = None
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Nothing beyond what it reads."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.preprocess.crop import FOLDER as CROPS
-from trainer.preprocess.crop import Crop, missing_pictures, read_picture, save_picture
+from trainer.preprocess.crop import Crop, missing_pictures, read_picture, save_picture, take_over
 from trainer.preprocess.estimators import Bytes, HairMatte, SelfieMatte
 from trainer.preprocess.face_track import Track
 from trainer.preprocess.model_files import HAIR_SEGMENTATION, MATTE_NAMES, find_asset
@@ -143,6 +143,7 @@ class MatteStep:
 
     name, version, after, cost = "matte", 3, ("crop", "landmarks"), 75.0
     outputs = (FOLDER,)
+    frames_apart = ()
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Which network."""
@@ -169,6 +170,7 @@ class HairStep:
 
     name, version, after = "hair", 2, ("crop", "landmarks")
     outputs = (HAIR_FOLDER,)
+    frames_apart = ()
 
     @property
     def cost(self) -> float:
@@ -192,6 +194,13 @@ class HairStep:
         return []
 
 
+def _resized(matte: FloatArray, side: int) -> FloatArray:
+    import cv2
+
+    resized = cv2.resize(matte.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized)
+
+
 def _estimate(
     work: Workspace,
     folder: str,
@@ -203,10 +212,15 @@ def _estimate(
     crops, kept = work.folder / CROPS, OrderedDict[int, FloatArray]()
     track, crop = Track.read(work), Crop.read(work)
     places, count = crop.to_picture(track.landmarks)[..., :2] / crop.size, track.num_frames
+    known = take_over(work, work.earlier, folder) if work.earlier else set()
 
     def coarse(number: int) -> FloatArray:
         if number not in kept:
-            kept[number] = estimate(read_picture(crops, number))
+            if number in known:
+                # What is finished tells its neighbours no less than what the network would say.
+                kept[number] = read_picture(work.folder / folder, number) / np.float32(255)
+            else:
+                kept[number] = estimate(read_picture(crops, number))
             if len(kept) > 3:
                 kept.popitem(last=False)
         return kept[number]
@@ -218,7 +232,10 @@ def _estimate(
         is_far = track.fps < _MEDIAN_FPS
         if is_far or len(near) < 2 or not track.present[[n - 1 for n in (number, *near)]].all():
             return [own]
-        return [own, *(follow_head(coarse(n), places[n - 1], now) for n in near)]
+        side = own.shape[0]
+        return [
+            own, *(follow_head(_resized(coarse(n), side), places[n - 1], now) for n in near)
+        ]  # fmt: skip
 
     missing = missing_pictures(work.folder / folder, count)
     for done, number in enumerate(missing, start=count - len(missing) + 1):

@@ -106,6 +106,7 @@ class PartsStep:
 
     name, version, after, cost = "parts", 4, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
     outputs = ("image/", "mask/", "semantic/", NAMES_FILE)
+    frames_apart = None
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Which network names the parts, if any."""

@@ -76,6 +76,7 @@ class ScanStep:
 
     name, version, after, cost = "faces", 1, (), 25.0
     outputs = (FILE, _PART)
+    frames_apart = ("every", "limit")
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Which frames are looked at, and with which weights."""
@@ -85,12 +86,15 @@ class ScanStep:
         """See `Step`."""
         estimators = FaceEstimators()
         rows = Rows(work.folder / _PART)
+        earlier = Scan.read(work.earlier) if work.earlier else None
+        if earlier and not rows["turn"]:
+            rows.add(turn=earlier.turn)
         if not rows["turn"]:
             pictures = [frame.pixels for frame in work.source.samples(_NUM_SAMPLES)]
             rows.add(turn=find_turn(estimators, pictures))
         turn = int(rows["turn"][0])
         done, chosen = len(rows["index"]), work.options.selection
-        finder = _Finder(estimators, rows)
+        finder = _Finder(estimators, rows, earlier)
         if not done or not chosen.limit or done < chosen.limit:
             for frame in _frames_from(work, done):
                 finder.look(frame, turn)
@@ -132,13 +136,34 @@ def _write(work: Workspace, rows: Rows, turn: int) -> None:
 class _Finder:
     """Adds a frame's faces to the rows."""
 
-    def __init__(self, estimators: FaceEstimators, rows: Rows) -> None:
-        self._estimators, self._rows = estimators, rows
+    def __init__(self, estimators: FaceEstimators, rows: Rows, earlier: Scan | None) -> None:
+        self._estimators, self._rows, self._earlier = estimators, rows, earlier
+        known = earlier.index if earlier else ()
+        self._known = {int(index): number for number, index in enumerate(known)}
 
     def look(self, frame: Frame, turn: int) -> None:
+        if self._earlier and frame.index in self._known:
+            self._take_over(self._earlier, frame, self._known[frame.index])
+        else:
+            self._look_anew(upright(frame, turn), frame)
+
+    def _take_over(self, earlier: Scan, frame: Frame, number: int) -> None:
+        """What an earlier pass has seen in this frame."""
+        position = len(self._rows["index"])
+        for face in np.flatnonzero(earlier.face_frame == number):
+            self._rows.add(
+                face_frame=position, score=earlier.score[face], box=earlier.box[face],
+                points=earlier.points[face], move=earlier.move[face],
+            )  # fmt: skip
+        self._rows.add(
+            index=frame.index, time_s=frame.time_s, thumbs=earlier.thumbs[number],
+            levels=earlier.levels[number], size=earlier.size,
+        )  # fmt: skip
+
+    def _look_anew(self, pixels: Bytes, frame: Frame) -> None:
         import cv2
 
-        pixels, position = upright(frame, turn), len(self._rows["index"])
+        position = len(self._rows["index"])
         faces = sorted(self._faces(pixels, position), key=lambda face: -face.side)[:_MOST_FACES]
         for face in faces:
             is_due = position % _CHECK_EVERY == 0 or not self._was_checked(face, position)

@@ -4,6 +4,8 @@
 2. Its digest is made of these, of the digests before it and of the video's content.
 3. The manifest beside the results says which digest each of them has. What has another one is
    removed before anything starts; what has begun goes on where it was; what is done stays.
+4. What was made of other frames of the same video is set aside first: steps take from it what they
+   find of the frames that are wanted now (`Workspace.earlier`), until all is done.
 """
 
 from __future__ import annotations
@@ -13,24 +15,20 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import InvalidInput
-from pegasus_runtime.files import replace_file
 from trainer.preprocess.frames import FrameSource, Selection
+from trainer.preprocess.linked_files import link
+from trainer.preprocess.manifest import Manifest
 
 OWN_FOLDER = "preprocess"
 """of a subject's folder: what steps leave for one another, and the manifest"""
-MANIFEST = "manifest.json"
-_VERSION = 1
-"""One more makes what earlier programs have left be worked out anew."""
-_MAX_MANIFEST_BYTES = 4 << 20
-"""Ours have some thousand; more only lets a wrong file be read for longer."""
+EARLIER_FOLDER = f"{OWN_FOLDER}/earlier"
+"""of a subject's folder, laid out like it: what was made of other frames of the same video"""
 Fraction = Callable[[float], None]
 
 
@@ -71,6 +69,12 @@ class Workspace:
         """The folder of intermediate results."""
         return self.folder / OWN_FOLDER
 
+    @property
+    def earlier(self) -> Workspace | None:
+        """With what was made of other frames, if there is something."""
+        folder = self.folder / EARLIER_FOLDER
+        return replace(self, folder=folder) if folder.is_dir() else None
+
 
 class Step(Protocol):
     """One part of the way."""
@@ -95,6 +99,10 @@ class Step(Protocol):
     def cost(self) -> float:
         """Milliseconds of a processor for one frame, roughly, to tell the time that is left."""
 
+    @property
+    def frames_apart(self) -> tuple[str, ...] | None:
+        """Settings without which its result for one frame is the same; None where no frame's is."""
+
     def settings(self, options: Options) -> dict[str, Any]:
         """Of the options and the machine, what its result depends on."""
 
@@ -104,40 +112,6 @@ class Step(Protocol):
         Raises:
             InvalidInput: it cannot be done with this video.
         """
-
-
-@dataclass
-class Manifest:
-    """Which results a folder holds."""
-
-    path: Path
-    source: dict[str, Any] = field(default_factory=dict)
-    """path, number of bytes, time of change and digest of the video"""
-    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """by name: digest, whether it is done, notes, seconds, number of pictures"""
-
-    @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        """That of a folder of intermediate results; empty where there is none that can be read."""
-        path = folder / MANIFEST
-        with suppress(FileNotFoundError, InvalidInput):
-            found = read_json(path, dict, max_bytes=_MAX_MANIFEST_BYTES)
-            source, steps = found.get("source"), found.get("steps")
-            is_whole = isinstance(source, dict) and isinstance(steps, dict)
-            if found.get("version") == _VERSION and is_whole:
-                kept = {k: v for k, v in steps.items() if isinstance(v, dict)}
-                return cls(path, source, kept)
-        return cls(path)
-
-    def save(self) -> None:
-        """Write it; InvalidInput where the disk is full or the folder cannot be written."""
-        content = {"version": _VERSION, "source": self.source, "steps": self.steps}
-        with replace_file(self.path) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-
-    def digest_of(self, step: str) -> str:
-        """Of the result that is there, whole or not; empty without."""
-        return str(self.steps.get(step, {}).get("digest", ""))
 
 
 def run_steps(
@@ -157,7 +131,8 @@ def run_steps(
     Returns:
         What the steps have to say to the user.
     """
-    digests = _digests(steps, work.options, str(manifest.source.get("digest", "")))
+    digests = digests_of(steps, work.options, manifest)
+    _set_aside(steps, work, manifest, digests)
     _remove_outdated(steps, work.folder, manifest, digests)
     total, done = sum(step.cost for step in steps), 0.0
     for step in steps:
@@ -166,6 +141,7 @@ def run_steps(
             _run(step, work, manifest, digests[step.name], told)
         done += step.cost
         report(step.name, done / total)
+    _remove(work.folder / EARLIER_FOLDER)
     return [note for step in steps for note in manifest.steps[step.name].get("notes", ())]
 
 
@@ -175,14 +151,49 @@ def _tell(
     report(step.name, (done + step.cost * share) / total)
 
 
-def _digests(steps: Sequence[Step], options: Options, source: str) -> dict[str, str]:
+def digests_of(steps: Sequence[Step], options: Options, manifest: Manifest) -> dict[str, str]:
+    """By name of the step, the digest of the result that these options ask for."""
     digests: dict[str, str] = {}
     for step in steps:
-        before = [digests[name] for name in step.after] or [source]
+        before = [digests[name] for name in step.after] or [manifest.source_digest]
         facts = [step.name, step.version, step.settings(options), *before]
         text = json.dumps(facts, sort_keys=True)
         digests[step.name] = hashlib.sha256(text.encode()).hexdigest()
     return digests
+
+
+def _set_aside(
+    steps: Sequence[Step], work: Workspace, manifest: Manifest, digests: dict[str, str]
+) -> None:
+    """Keep what was made of other frames of this video, before it is removed as outdated."""
+    usable: list[Step] = []
+    for step in steps:
+        is_known = all(name in [one.name for one in usable] for name in step.after)
+        if step.frames_apart is not None and is_known and _is_of_frames(step, work, manifest):
+            usable.append(step)
+    if all(manifest.digest_of(step.name) == digests[step.name] for step in usable):
+        return
+    place = work.folder / EARLIER_FOLDER
+    _remove(place)
+    for step in usable:
+        for name in step.outputs:
+            if (work.folder / name).exists():
+                link(work.folder / name, place / name)
+
+
+def _is_of_frames(step: Step, work: Workspace, manifest: Manifest) -> bool:
+    """Whether what is there was made of the same video with the same settings, frames apart."""
+    entry = manifest.steps.get(step.name, {})
+    apart = step.frames_apart or ()
+    before, now = entry.get("settings"), step.settings(work.options)
+    return (
+        isinstance(before, dict)
+        and manifest.is_done(step.name)
+        and entry.get("version") == step.version
+        and entry.get("source") == manifest.source_digest
+        and {k: v for k, v in before.items() if k not in apart}
+        == {k: v for k, v in now.items() if k not in apart}
+    )
 
 
 def _remove_outdated(
@@ -209,7 +220,7 @@ def _remove(path: Path) -> None:
 
 def _is_done(step: Step, folder: Path, manifest: Manifest) -> bool:
     entry = manifest.steps.get(step.name, {})
-    return bool(entry.get("done")) and _count(step, folder) == entry.get("files")
+    return manifest.is_done(step.name) and _count(step, folder) == entry.get("files")
 
 
 def _count(step: Step, folder: Path) -> int:
@@ -225,7 +236,13 @@ def _count(step: Step, folder: Path) -> int:
 
 
 def _run(step: Step, work: Workspace, manifest: Manifest, digest: str, report: Fraction) -> None:
-    manifest.steps[step.name] = {"digest": digest, "done": False}
+    made_with = {
+        "digest": digest,
+        "version": step.version,
+        "settings": step.settings(work.options),
+        "source": manifest.source_digest,
+    }
+    manifest.steps[step.name] = {**made_with, "done": False}
     manifest.save()
     started = time.monotonic()
     for name in step.outputs:
@@ -233,7 +250,7 @@ def _run(step: Step, work: Workspace, manifest: Manifest, digest: str, report: F
             (work.folder / name).mkdir(parents=True, exist_ok=True)
     notes = step.run(work, report)
     manifest.steps[step.name] = {
-        "digest": digest,
+        **made_with,
         "done": True,
         "files": _count(step, work.folder),
         "seconds": round(time.monotonic() - started, 2),

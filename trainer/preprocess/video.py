@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from trainer.preprocess.frame_filter import FilterStep, read_reasons
 from trainer.preprocess.frames import FrameSource, open_source
 from trainer.preprocess.head_fit import fit_head
 from trainer.preprocess.layout import LayoutStep
+from trainer.preprocess.linked_files import link
+from trainer.preprocess.manifest import Manifest
 from trainer.preprocess.matte import HairStep, MatteStep
 from trainer.preprocess.parts import PartsStep
 from trainer.preprocess.scan import ScanStep
-from trainer.preprocess.steps import OWN_FOLDER, Manifest, Options, Step, Workspace, run_steps
+from trainer.preprocess.steps import OWN_FOLDER, Options, Step, Workspace, digests_of, run_steps
 
 Report = Callable[[str, float], None]
 
@@ -57,6 +60,7 @@ def preprocess_video(
     options: Options,
     report: Report = lambda _step, _share: None,
     steps: tuple[Step, ...] | None = None,
+    elsewhere: Iterable[Path] = (),
 ) -> Summary:
     """Make a subject of a video in the capture folder ``out``, or go on with it.
 
@@ -66,6 +70,8 @@ def preprocess_video(
         options: what a user may choose.
         report: called with the name of the step and the share of all work that is done.
         steps: others than the usual ones.
+        elsewhere: subjects' folders, of which one may hold something of this video: a new folder
+            begins with what is there.
 
     Raises:
         FileNotFoundError: there is no such video.
@@ -85,10 +91,41 @@ def preprocess_video(
     with hold(own, "another preprocess"):
         manifest = Manifest.read(own)
         _identify(source, manifest, folder)
-        work = Workspace(source, folder, options)
-        notes = run_steps(steps or usual_steps(), work, manifest, report)
+        work, steps = Workspace(source, folder, options), steps or usual_steps()
+        notes = [] if manifest.steps else _begin_with(elsewhere, work, manifest, steps)
+        notes += run_steps(steps, work, manifest, report)
         count = int(manifest.steps["parts"]["files"]) // 3
         return Summary(folder, count, len(read_reasons(work)), tuple(notes))
+
+
+def _begin_with(
+    elsewhere: Iterable[Path], work: Workspace, manifest: Manifest, steps: tuple[Step, ...]
+) -> list[str]:
+    """Share what another folder holds of the same video; notes for the user."""
+    wanted = digests_of(steps, work.options, manifest)
+    found = [
+        (folder, other)
+        for folder in elsewhere
+        if (other := Manifest.read(folder / OWN_FOLDER)).source_digest == manifest.source_digest
+    ]
+    if not found:
+        return []
+
+    def worth(one: tuple[Path, Manifest]) -> tuple[int, int]:
+        entries = one[1].steps
+        alike = sum(one[1].digest_of(name) == digest for name, digest in wanted.items())
+        return alike, max((int(entry.get("files", 0)) for entry in entries.values()), default=0)
+
+    folder, other = max(found, key=worth)
+    for step in (step for step in steps if other.is_done(step.name)):
+        # What vanishes meanwhile is made anew; a full disk is told by whoever writes next.
+        with suppress(InvalidInput):
+            for name in step.outputs:
+                if (folder / name).exists():
+                    link(folder / name, work.folder / name)
+            manifest.steps[step.name] = other.steps[step.name]
+    manifest.save()
+    return [f"{work.source.path.name}: what was made of it in {folder} is used."]
 
 
 def _check_place(folder: Path) -> None:
