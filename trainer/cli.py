@@ -11,10 +11,18 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from pegasus_runtime.errors import InvalidInput, one_line
-from trainer.commands import capture, describe, export_checkpoint, preflight, preprocess, train
+from trainer.commands import (
+    capture,
+    describe,
+    export_checkpoint,
+    preflight,
+    preprocess,
+    synthesize,
+    train,
+)
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_LATER = ("synthesize", "transfer", "evaluate")
+_LATER = ("transfer", "evaluate")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Make captures and train avatars from them.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (capture, preprocess, train, describe, preflight, export_checkpoint):
+    for command in (
+        capture, preprocess, synthesize, train, describe, preflight, export_checkpoint
+    ):  # fmt: skip
         command.add_parser(commands)
     for name in _LATER:
         later = commands.add_parser(name, help="not part of this version yet")

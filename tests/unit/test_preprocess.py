@@ -356,7 +356,7 @@ def test_several_videos_side_by_side(film: Path, tmp_path: Path) -> None:
     bad = write_video(tmp_path / "grey.mkv", grey_levels(6))
     told = []
     outcomes = {
-        outcome.video: outcome
+        outcome.place: outcome
         for outcome in preprocess_videos(
             [film, bad], tmp_path / "out", SMALL, 2, lambda *message: told.append(message)
         )

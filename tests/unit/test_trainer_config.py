@@ -176,6 +176,8 @@ def test_what_cannot_change_in_a_run_is_named() -> None:
         (["preflight", "--out", "OUT", "--set", "steps"], "key=value"),
         (["export-checkpoint", "nowhere", "--out", "OUT"], "nowhere"),
         (["capture", "--out", "OUT", "--set", "seed=x"], "seed = x"),
+        (["synthesize", "--source", "no", "--database", "no", "--out", "OUT"], "--source wants"),
+        (["synthesize", "--source", "no", "--out", "OUT", "--size", "9"], "--size"),
         (["evaluate", "x"], "not part of this version"),
         (["trian"], "trian"),
         (["train"], "--out"),

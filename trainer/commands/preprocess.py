@@ -89,7 +89,7 @@ def run_preprocess(options: argparse.Namespace) -> int:
             for note in summary.notes:
                 lines.say(note)
             used = summary.num_frames - summary.num_left_out
-            lines.say(f"{outcome.video.name}: {used} frames in {summary.folder}")
+            lines.say(f"{outcome.place.name}: {used} frames in {summary.folder}")
         if failed and len(videos) > 1:
             lines.say(f"{failed} of {len(videos)} videos could not be used.")
     return 2 if failed else 0

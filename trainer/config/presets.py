@@ -58,7 +58,7 @@ PRESETS = (
         "database_avatar",
         "Person from the database",
         "A person whose hat or hair will be lent to someone else.",
-        "single_person.yaml",
+        "database_avatar.yaml",
     ),
     TrainingPreset(
         "transfer_target",

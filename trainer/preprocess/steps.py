@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pegasus_runtime.errors import InvalidInput
 from trainer.preprocess.frames import FrameSource, Selection
@@ -76,7 +76,23 @@ class Workspace:
         return replace(self, folder=folder) if folder.is_dir() else None
 
 
-class Step(Protocol):
+class Work(Protocol):
+    """What steps work on, whatever it is made of."""
+
+    @property
+    def folder(self) -> Path:
+        """Where results are written."""
+
+    @property
+    def options(self) -> Any:
+        """What a user may choose."""
+
+
+WorkT = TypeVar("WorkT", bound=Work)
+_Given = TypeVar("_Given", bound=Work, contravariant=True)
+
+
+class WorkStep(Protocol[_Given]):
     """One part of the way."""
 
     @property
@@ -103,10 +119,10 @@ class Step(Protocol):
     def frames_apart(self) -> tuple[str, ...] | None:
         """Settings without which its result for one frame is the same; None where no frame's is."""
 
-    def settings(self, options: Options) -> dict[str, Any]:
+    def settings(self, options: Any) -> dict[str, Any]:
         """Of the options and the machine, what its result depends on."""
 
-    def run(self, work: Workspace, report: Fraction) -> list[str]:
+    def run(self, work: _Given, report: Fraction) -> list[str]:
         """Do it, going on with what is there of an earlier try; notes for the user.
 
         Raises:
@@ -114,9 +130,13 @@ class Step(Protocol):
         """
 
 
+Step = WorkStep[Workspace]
+"""of a video's way to a capture"""
+
+
 def run_steps(
-    steps: Sequence[Step],
-    work: Workspace,
+    steps: Sequence[WorkStep[WorkT]],
+    work: WorkT,
     manifest: Manifest,
     report: Callable[[str, float], None],
 ) -> list[str]:
@@ -146,12 +166,16 @@ def run_steps(
 
 
 def _tell(
-    report: Callable[[str, float], None], step: Step, done: float, total: float, share: float
+    report: Callable[[str, float], None],
+    step: WorkStep[Any],
+    done: float,
+    total: float,
+    share: float,
 ) -> None:
     report(step.name, (done + step.cost * share) / total)
 
 
-def digests_of(steps: Sequence[Step], options: Options, manifest: Manifest) -> dict[str, str]:
+def digests_of(steps: Sequence[WorkStep[Any]], options: Any, manifest: Manifest) -> dict[str, str]:
     """By name of the step, the digest of the result that these options ask for."""
     digests: dict[str, str] = {}
     for step in steps:
@@ -163,10 +187,10 @@ def digests_of(steps: Sequence[Step], options: Options, manifest: Manifest) -> d
 
 
 def _set_aside(
-    steps: Sequence[Step], work: Workspace, manifest: Manifest, digests: dict[str, str]
+    steps: Sequence[WorkStep[Any]], work: Work, manifest: Manifest, digests: dict[str, str]
 ) -> None:
     """Keep what was made of other frames of this video, before it is removed as outdated."""
-    usable: list[Step] = []
+    usable: list[WorkStep[Any]] = []
     for step in steps:
         is_known = all(name in [one.name for one in usable] for name in step.after)
         if step.frames_apart is not None and is_known and _is_of_frames(step, work, manifest):
@@ -181,7 +205,7 @@ def _set_aside(
                 link(work.folder / name, place / name)
 
 
-def _is_of_frames(step: Step, work: Workspace, manifest: Manifest) -> bool:
+def _is_of_frames(step: WorkStep[Any], work: Work, manifest: Manifest) -> bool:
     """Whether what is there was made of the same video with the same settings, frames apart."""
     entry = manifest.steps.get(step.name, {})
     apart = step.frames_apart or ()
@@ -197,7 +221,7 @@ def _is_of_frames(step: Step, work: Workspace, manifest: Manifest) -> bool:
 
 
 def _remove_outdated(
-    steps: Sequence[Step], folder: Path, manifest: Manifest, digests: dict[str, str]
+    steps: Sequence[WorkStep[Any]], folder: Path, manifest: Manifest, digests: dict[str, str]
 ) -> None:
     outdated = [s for s in steps if manifest.digest_of(s.name) != digests[s.name]]
     # Last first: a capture is whole as long as what its last step has written is there.
@@ -218,12 +242,12 @@ def _remove(path: Path) -> None:
         raise InvalidInput(f"{path}: cannot be removed ({error.strerror}).") from None
 
 
-def _is_done(step: Step, folder: Path, manifest: Manifest) -> bool:
+def _is_done(step: WorkStep[Any], folder: Path, manifest: Manifest) -> bool:
     entry = manifest.steps.get(step.name, {})
     return manifest.is_done(step.name) and _count(step, folder) == entry.get("files")
 
 
-def _count(step: Step, folder: Path) -> int:
+def _count(step: WorkStep[Any], folder: Path) -> int:
     """How many files of its results are there, so that a deleted one is made again."""
     count = 0
     for name in step.outputs:
@@ -235,7 +259,9 @@ def _count(step: Step, folder: Path) -> int:
     return count
 
 
-def _run(step: Step, work: Workspace, manifest: Manifest, digest: str, report: Fraction) -> None:
+def _run(
+    step: WorkStep[WorkT], work: WorkT, manifest: Manifest, digest: str, report: Fraction
+) -> None:
     made_with = {
         "digest": digest,
         "version": step.version,

@@ -21,6 +21,7 @@ from trainer.synthetic.asset_pieces import (
     worn_pieces,
 )
 from trainer.synthetic.attributes import attributes_of, morph
+from trainer.synthetic.lending import lent_morph, with_lent
 from trainer.synthetic.people import Look
 from trainer.synthetic.person import (
     Batch,
@@ -46,7 +47,9 @@ def make_asset_person(head: Head, look: Look, attribute: str, assets: HumanAsset
     bare = (head.template + head.identity_directions @ torch.from_numpy(shape)).numpy()
     for each in attributes_of(attribute):
         look = look.changed(each.look)
+    look = with_lent(look, attribute)
     change = morph(head.template, head.expression_directions, head.expression_names, attribute)
+    change = change + lent_morph(head, shape, attribute, head.template, head.identity_directions)
     morphed = replace(head, template=head.template + change)
     own = bare + change.numpy()
     pieces = hung_pieces(morphed, look, attribute, assets, own, shape)

@@ -21,6 +21,7 @@ from trainer.synthetic.garments import (
     load_garment_base,
     read_garment,
 )
+from trainer.synthetic.lending import lent_morph
 from trainer.synthetic.people import HAIR_COLOURS, SHIRTS, Look
 from trainer.synthetic.person import (
     OUTER_PARTS,
@@ -78,9 +79,10 @@ def hung_pieces(
 ) -> list[Piece]:
     """Neck and shirt, hair, brows and lashes."""
     colour = HAIR_COLOURS[look.hair_colour]
+    brows = HAIR_COLOURS[look.brow_colour or look.hair_colour]
     cards = (
         ("hair", "hair", look.hair, colour, 0.65, 1.0),
-        ("eyebrows", "eyebrows", look.eyebrows, _darker(colour), 0.0, 0.9),
+        ("eyebrows", "eyebrows", look.eyebrows, _darker(brows), 0.0, 0.9),
         ("eyelashes", "eyelids", look.eyelashes, _LASH_COLOUR, 0.0, 0.6),
     )
     changed = {name.partition("_")[0] for name in worn_by(attribute)}
@@ -131,6 +133,8 @@ def _beside(head: Head, attribute: str, own: FloatArray, shape: FloatArray) -> F
         head.expression_names,
         attribute,
     )
+    directions = torch.from_numpy(base.identity_directions)
+    moves = moves + lent_morph(head, shape, attribute, torch.from_numpy(base.template), directions)
     return np.asarray(base.template + base.identity_directions @ shape + moves.numpy(), np.float32)
 
 

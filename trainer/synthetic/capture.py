@@ -29,7 +29,8 @@ from trainer.synthetic.frame_sampling import FrameParameters, draw_frame_paramet
 from trainer.synthetic.gl_renderer import GLRenderer, open_context
 
 Progress = Callable[[int, int], None]
-_SETTINGS = "capture.json"
+SETTINGS_FILE = "capture.json"
+"""in a capture: what it was drawn with"""
 _UNSEEN = ("subjects", "num_processes")
 _CHUNK = 8
 """frames drawn by a process at a time: more wait for the slowest process at the end, fewer start
@@ -92,7 +93,7 @@ def _claim(config: CaptureConfig, out: Path) -> list[str]:
     settings["drawn_with"] = "paint" if assets_for(config) is None else "assets"
     if out.exists() and not out.is_dir():
         raise InvalidInput(f"{out}: is a file; choose another folder for the capture.")
-    note = out / _SETTINGS
+    note = out / SETTINGS_FILE
     if out.is_dir() and any(out.iterdir()) and _read(note) != settings:
         raise InvalidInput(
             f"{out}: holds something else than this capture; choose an empty folder."

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pegasus_runtime import human_assets
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import load_free_head
-from pegasus_runtime.human_assets import FOLDER_NAME, SOURCE, HumanAssets, find_human_assets
+from pegasus_runtime.human_assets import FOLDER_NAME, HumanAssets, find_human_assets
 from trainer.synthetic.asset_person import make_asset_person
 from trainer.synthetic.asset_renderer import AssetRenderer
 from trainer.synthetic.attributes import attributes_of
-from trainer.synthetic.config import CaptureConfig
+from trainer.synthetic.config import SOURCE, CaptureConfig
 from trainer.synthetic.gl_renderer import GLRenderer
+from trainer.synthetic.lending import is_lent
 from trainer.synthetic.people import Look, choose_look
 from trainer.synthetic.person import Person, make_person
 
@@ -27,7 +29,7 @@ def assets_for(config: CaptureConfig) -> HumanAssets | None:
     found = find_human_assets()
     if found is None and config.person.made_of == "assets":
         raise InvalidInput(
-            f"person.made_of = assets: no human assets were found; put {SOURCE} into "
+            f"person.made_of = assets: no human assets were found; put {human_assets.SOURCE} into "
             f"{FOLDER_NAME} in the asset folder (doctor says where)."
         )
     return found
@@ -42,6 +44,8 @@ def look_for(config: CaptureConfig, assets: HumanAssets) -> Look:
 def person_for(config: CaptureConfig, subject: str) -> Person:
     """The person of a capture wearing what the subject's name says."""
     assets = assets_for(config)
+    own = () if subject == SOURCE else (subject,)
+    subject = "+".join((*own, *config.person.wears)) or subject
     if assets is None:
         return make_person(load_free_head(), config.seed, subject)
     return make_asset_person(load_free_head(), look_for(config, assets), subject, assets)
@@ -59,7 +63,9 @@ def drawn_subjects(config: CaptureConfig) -> tuple[str, ...]:
     if assets_for(config) is not None:
         return config.subjects
     return tuple(
-        name for name in config.subjects if not any(a.needs_assets for a in attributes_of(name))
+        name
+        for name in config.subjects
+        if not is_lent(name) and not any(a.needs_assets for a in attributes_of(name))
     )
 
 

@@ -9,10 +9,12 @@ from itertools import permutations
 from trainer.config.settings import Problem, Settings, setting
 from trainer.data.pairs import is_pair, pair_name
 from trainer.synthetic.attributes import ATTRIBUTES
+from trainer.synthetic.lending import LENT_CATEGORIES, lent_names
 
 SOURCE = "source"
 ATTRIBUTE_NAMES = tuple(ATTRIBUTES)
 SUBJECTS = (SOURCE, *ATTRIBUTE_NAMES)
+WORN_ALWAYS = tuple(name for name in ATTRIBUTE_NAMES if name.startswith(("hat_", "eyeglasses_")))
 PAIRS = tuple(
     name for names in permutations(ATTRIBUTE_NAMES, 2) if is_pair(name := pair_name(*names))
 )
@@ -35,6 +37,12 @@ class PersonConfig(Settings):
     eyebrows: str = setting("", "other eyebrows of the assets")
     eyes: str = setting("", "other eyes of the assets")
     shirt: str = setting("", "colour of the T-shirt")
+    wears: tuple[str, ...] = setting(
+        (),
+        "hats and glasses that are on in every picture",
+        choices=WORN_ALWAYS,
+        wanted=f"some of {', '.join(WORN_ALWAYS)}",
+    )
 
     def changes(self) -> dict[str, str]:
         """What is to be other than that person's."""
@@ -59,8 +67,9 @@ class CaptureConfig(Settings):
     subjects: tuple[str, ...] = setting(
         SUBJECTS,
         "folders that are drawn",
-        choices=(*SUBJECTS, *PAIRS),
-        wanted=f"some of {', '.join(SUBJECTS)}, or NAME+NAME of two categories",
+        choices=(*SUBJECTS, *PAIRS, *lent_names()),
+        wanted=f"some of {', '.join(SUBJECTS)}, NAME+NAME of two categories, or CATEGORY_PERSON of "
+        f"{', '.join(LENT_CATEGORIES)} and resources/people.yaml",
     )
     supersampling: int = setting(
         2, "pictures are drawn this many times larger, then box filtered", minimum=1, maximum=4

@@ -26,8 +26,8 @@ def make_folders(folder: Path) -> None:
         (folder / name).mkdir()
 
 
-def write_frame(folder: Path, number: int, drawing: RenderedFrame) -> None:
-    """Write the pictures of one frame, whose number starts at 1."""
+def write_frame(folder: Path, number: int | str, drawing: RenderedFrame) -> None:
+    """Write the pictures of one frame, by its number, which starts at 1, or its name."""
     pictures = {
         "image": drawing.image,
         "mask": drawing.mask,

@@ -59,6 +59,8 @@ class Look:
     eyes: str
     eyelashes: str = "eyelashes02"
     shirt: str = "grey"
+    brow_colour: str = ""
+    """of the same table; empty: as the hair"""
     seed: int = 0
     """of the identity beyond the phenotype"""
     phenotype: Mapping[str, float] = field(default_factory=dict)
@@ -117,7 +119,10 @@ def choose_look(
     for kind in ("hair", "eyebrows", "eyelashes", "eyes"):
         assets.find(kind, getattr(look, kind))
     assets.find("skins", look.skin)
-    for colours, value in ((HAIR_COLOURS, look.hair_colour), (SHIRTS, look.shirt)):
+    brows = look.brow_colour or look.hair_colour
+    for colours, value in (
+        (HAIR_COLOURS, look.hair_colour), (HAIR_COLOURS, brows), (SHIRTS, look.shirt)
+    ):  # fmt: skip
         if value not in colours:
             raise InvalidInput(f"person: has no colour {value[:40]!r}; use {', '.join(colours)}.")
     return look

@@ -1,0 +1,164 @@
+"""Parts of one person on another: what is drawn, what a frame keeps, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.head.parts import PART_NAMES
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.surfels import concatenate
+from tests.factories import surfel_avatar
+from tests.unit.test_database_people import write_person
+from trainer.data.capture_folder import FrameRecord
+from trainer.data.images import Pictures
+from trainer.database.bare_skin import parts_of, skin_colours, skin_underlay
+from trainer.database.composite import BACKGROUND, compose
+from trainer.database.lent_part import SourcePerson, lend
+from trainer.database.plan import SynthesisSettings, plan_synthesis
+
+SIDE = 96
+NAMES = (*PART_NAMES, BACKGROUND)
+SKIN, RED = (0.8, 0.6, 0.5), (0.95, 0.05, 0.05)
+
+
+def avatar_of(worn: str = "", count: int = 6000) -> SurfelAvatar:
+    """A person of even skin; a hat or hair is red and stands off the scalp."""
+    avatar = surfel_avatar((), count)
+    head, source = avatar.head, avatar.wardrobe.source
+    part = triangle_parts(head)[source.triangle]
+    skin = replace(
+        source,
+        part=part,
+        colour=torch.logit(torch.tensor(SKIN)).expand(len(source), 3).contiguous(),
+        offset=source.offset * 0,
+        offset_states=source.offset_states * 0,
+        colour_states=source.colour_states * 0,
+        opacity_states=source.opacity_states * 0,
+    )
+    everything = skin
+    if worn:
+        scalp = skin.chosen(parts_of(skin, "scalp").nonzero()[:, 0])
+        hair = replace(
+            scalp,
+            part=torch.full((len(scalp),), PART_NAMES.index(worn), dtype=torch.uint8),
+            colour=torch.logit(torch.tensor(RED)).expand(len(scalp), 3).contiguous(),
+            offset=torch.tensor([0.0, 0.0, 0.06]).expand(len(scalp), 3).contiguous(),
+        )
+        everything = concatenate([skin, hair])
+    torch.nn.init.zeros_(avatar.light.layers[-1].weight)
+    avatar.wardrobe = replace(avatar.wardrobe, source=everything)
+    return avatar
+
+
+def frame_from(yaw_deg: float) -> tuple[FrameRecord, Pictures]:
+    """A frame of an even grey, all of it the person's."""
+    camera = Camera.orbit((0, 0, 0), 4.3, yaw_deg=yaw_deg, fov_deg=19.0, image_size=(SIDE, SIDE))
+    zeros = np.zeros(50, np.float32), np.zeros(15, np.float32)
+    grey = np.full((SIDE, SIDE, 3), 120, np.uint8)
+    full = np.full((SIDE, SIDE), 255, np.uint8)
+    parts = np.full((SIDE, SIDE), NAMES.index("clothes"), np.uint8)
+    return FrameRecord("source", "1", *zeros, camera, {}), Pictures(grey, full, None, None, parts)
+
+
+@pytest.mark.parametrize("category, worn", [("hair", "hair"), ("hat", "hat"), ("nose", "")])
+def test_a_part_is_seen_and_the_frame_stays_elsewhere(category: str, worn: str) -> None:
+    source, person = avatar_of(), avatar_of(worn)
+    lent = lend(SourcePerson.of(source), person, category)
+    frame, pictures = frame_from(20.0)
+    made = compose(lent, source, frame, pictures, NAMES)
+    seen = made.mask_object > 200
+    assert 0.002 < seen.mean() < 0.5
+    assert (made.mask[seen] > 200).all()
+    label = {"hair": "hair", "hat": "hat", "nose": "nose"}[category]
+    assert (made.semantic[seen] == NAMES.index(label)).mean() > 0.9
+    if worn:
+        assert made.image[seen][:, 0].mean() > 200 and made.image[seen][:, 1].mean() < 60
+    # A corner that neither the part nor the skin under it reaches.
+    np.testing.assert_array_equal(made.image[-8:, :8], pictures.image[-8:, :8])
+    np.testing.assert_array_equal(made.semantic[-8:, :8], pictures.parts[-8:, :8])  # type: ignore[index]
+
+
+def test_hair_that_goes_leaves_skin_and_no_hole() -> None:
+    source, person = avatar_of("hair"), avatar_of("hair")
+    lent = lend(SourcePerson.of(source), person, "hair")
+    bare = replace(lent, after=lent.after[:2])
+    frame, pictures = frame_from(0.0)
+    made = compose(bare, source, frame, pictures, NAMES)
+    changed = (made.image != pictures.image).any(axis=2) & (made.mask > 250)
+    assert changed.mean() > 0.05
+    colour = made.image[changed].mean(axis=0) / 255
+    assert np.abs(colour - SKIN).max() < 0.12
+
+
+def test_skin_is_continued_under_what_is_not_like_it() -> None:
+    source = avatar_of("hair")
+    colours = skin_colours(source)
+    assert float((colours - torch.tensor(SKIN)).abs().max()) < 0.05
+    under = skin_underlay(source, colours)
+    assert not bool(parts_of(under, "hair", "eyes", "teeth").any()) and len(under) > 1000
+
+
+def test_a_person_without_the_part_is_told() -> None:
+    with pytest.raises(InvalidInput, match="hair: test's avatar has none"):
+        lend(SourcePerson.of(avatar_of("hair")), avatar_of(), "hair")
+
+
+def test_a_plan_says_what_would_be_made(tmp_path: Path) -> None:
+    write_person(tmp_path / "me" / "source", {"hair": 9}, count=6)
+    write_person(tmp_path / "people" / "ann", {"hair": 9, "nose": 3})
+    write_person(tmp_path / "people" / "ben", {"hat": 9, "nose": 3})
+    settings = SynthesisSettings(frames=4, size=64)
+    plan = plan_synthesis(tmp_path / "me", tmp_path / "people", tmp_path / "out", settings)
+    assert [each.name for each in plan.attributes] == [
+        "hair_ann",
+        "hat_ben",
+        "nose_ann",
+        "nose_ben",
+    ]
+    told = json.loads(json.dumps(plan.as_json()))
+    assert {"problems", "attributes", "seconds", "bytes", "people"} <= set(told)
+    assert set(told["attributes"][0]) == {
+        "name", "category", "person", "frames", "seconds", "bytes"
+    }  # fmt: skip
+    assert told["attributes"][0]["frames"] == 4 and told["missing"]["hair_ben"]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"categories": ("hatt",)}, "is no category"),
+        ({"categories": ("eyeglasses",)}, "nobody in"),
+        ({"categories": ("hair",), "people": ("ben",)}, "ben: is seen in 0%"),
+        ({"people": ("bent",)}, "did you mean ben"),
+    ],
+)
+def test_what_nobody_has_is_one_line(
+    tmp_path: Path, changes: dict[str, tuple[str]], said: str
+) -> None:
+    write_person(tmp_path / "me" / "source", {"hair": 9})
+    write_person(tmp_path / "people" / "ann", {"hair": 9})
+    write_person(tmp_path / "people" / "ben", {"nose": 3})
+    with pytest.raises(InvalidInput, match=said):
+        plan_synthesis(
+            tmp_path / "me", tmp_path / "people", tmp_path / "out", SynthesisSettings(**changes)
+        )
+
+
+@pytest.mark.parametrize("place", ["me", "me/source/out", "people", "people/ann", ".", "notes"])
+def test_a_database_never_lies_in_what_it_is_made_of(tmp_path: Path, place: str) -> None:
+    write_person(tmp_path / "me" / "source", {"hair": 9})
+    write_person(tmp_path / "people" / "ann", {"hair": 9})
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "letter.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match="choose"):
+        plan_synthesis(tmp_path / "me", tmp_path / "people", tmp_path / place, SynthesisSettings())

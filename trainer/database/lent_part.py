@@ -1,0 +1,192 @@
+"""A person's part as another person wears it: which surfels, and in which colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.surfels.attributes import outside_shell, rest_surfels
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.surfels import Surfels
+from trainer.database.bare_skin import (
+    at_surfels,
+    parts_of,
+    skin_colours,
+    skin_underlay,
+    unlike_skin,
+)
+from trainer.database.layers import Layer
+from trainer.database.people import PARTS_OF
+from trainer.head_regions import SHAPED_BY, lent_shape, region_weights
+
+_FEWEST = 12
+"""Surfels of a part: fewer are stray votes."""
+_FEWEST_TO_MATCH = 60
+"""of the source's own part, to match its mean colour rather than that of all skin"""
+_LEAST_HAIR = 0.15
+"""Of a brow's surfel: less brings the other person's skin along, more loses thin brows."""
+_DARKEST = 0.2
+"""share of a brow's surfels, those least like skin, whose colour is that of its hair"""
+_OPAQUE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class SourcePerson:
+    """The source person's avatar, and their skin where nothing was on it."""
+
+    avatar: SurfelAvatar
+    skin: Tensor
+    """(V, 3) albedo"""
+    underlay: Surfels
+
+    @classmethod
+    def of(cls, avatar: SurfelAvatar) -> SourcePerson:
+        """Of an avatar without attributes."""
+        skin = skin_colours(avatar)
+        return cls(avatar, skin, skin_underlay(avatar, skin))
+
+
+@dataclass(frozen=True, eq=False)
+class LentPart:
+    """What is drawn to put one person's part on another."""
+
+    category: str
+    before: tuple[Layer, ...]
+    """the source person as they are, with what goes marked"""
+    after: tuple[Layer, ...]
+    """the same without it, with what is new marked"""
+    head: Head
+    """with the other person's shape where that comes along"""
+    weights: Tensor
+    """(V,) where the shape is another's"""
+
+
+def lend(source: SourcePerson, person: SurfelAvatar, category: str) -> LentPart:
+    """Take a part of a person to the source person.
+
+    Raises:
+        InvalidInput: the person's avatar has no such part.
+    """
+    theirs = person.wardrobe.source
+    new = theirs.chosen(parts_of(theirs, *PARTS_OF[category]).nonzero()[:, 0])
+    if len(new) < _FEWEST:
+        raise InvalidInput(f"{category}: {person.name}'s avatar has none; give clearer frames.")
+    new = _matched(source, person, new, category)
+    own = source.avatar.wardrobe.source
+    gone = _gone(source, new, category)
+    head, weights = source.avatar.head, torch.zeros(source.avatar.head.num_vertices)
+    if category in SHAPED_BY:
+        change = person.shape - source.avatar.shape
+        moved = lent_shape(head, category, change, head.template, head.identity_directions)
+        weights = region_weights(head, category, head.template)
+        head = replace(head, template=head.template + moved)
+    states, light = source.avatar.states, source.avatar.light
+    rest = own.chosen((~gone).nonzero()[:, 0])
+    return LentPart(
+        category,
+        before=(Layer(own, states, light, gone),),
+        after=(
+            Layer(rest, states, light),
+            Layer(source.underlay, states, light),
+            Layer(new, person.states, person.light, is_marked=True),
+        ),
+        head=head,
+        weights=weights,
+    )
+
+
+def _gone(source: SourcePerson, new: Surfels, category: str) -> Tensor:
+    """(N,) bool, which of the source's surfels are not there with the new part."""
+    avatar, own = source.avatar, source.avatar.wardrobe.source
+    gone = parts_of(own, *PARTS_OF[category])
+    if category == "hair":
+        gone |= parts_of(own, "hat")
+        scalp = require_parts(avatar.head).on("scalp")[avatar.head.faces[own.triangle]].all(dim=1)
+        # What was seen between hairs has something of their colour.
+        gone |= scalp & ~parts_of(own, "ears", "glasses")
+        gone |= unlike_skin(avatar, source.skin)
+    if category == "hat":
+        corners = avatar.wardrobe.rest_corners
+        opaque = new.chosen((torch.sigmoid(new.opacity) > _OPAQUE).nonzero()[:, 0])
+        shell, _ = rest_surfels(opaque, corners)
+        hair = parts_of(own, "hair").nonzero()[:, 0]
+        points, _ = rest_surfels(own.chosen(hair), corners)
+        reach = 2 * own.log_radius[hair].max(dim=1).values.exp()
+        gone[hair[outside_shell(points, reach, shell)]] = True
+    return gone
+
+
+def _matched(source: SourcePerson, person: SurfelAvatar, new: Surfels, category: str) -> Surfels:
+    """The part in colours that go with the source's skin; hair, hats and glasses keep theirs."""
+    if category not in SHAPED_BY and category != "eyebrows":
+        return new
+    light = person.light(rest_surfels(new, person.wardrobe.rest_corners)[1])
+    albedo = torch.sigmoid(new.colour)
+    skin_here = at_surfels(source.avatar.head, source.skin, new) * source.avatar.light(
+        rest_surfels(new, source.avatar.wardrobe.rest_corners)[1]
+    )
+    if category == "eyebrows":
+        skin = at_surfels(person.head, skin_colours(person), new)
+        share = _hair_share(albedo, skin)
+        hair = albedo[share >= share.quantile(1 - _DARKEST)].median(dim=0).values
+        mixed = share[:, None] * hair + (1 - share[:, None]) * skin_here / light
+        kept = (share > _LEAST_HAIR).nonzero()[:, 0]
+        return replace(new, colour=_logit(mixed)).chosen(kept)
+    ratio = _skin_ratio(source.avatar, person, PARTS_OF[category][0], category)
+    is_skin = ~parts_of(new, "eyes", "teeth", "tongue", "mouth")
+    changed = torch.where(is_skin[:, None], albedo * ratio, albedo)
+    if category in ("nose", "ears"):
+        inside = _inside(source.avatar.head, category, new)[:, None]
+        changed = inside * changed + (1 - inside) * skin_here / light
+    return replace(new, colour=_logit(changed))
+
+
+def _hair_share(albedo: Tensor, skin: Tensor) -> Tensor:
+    """(N,) in 0..1, how much of each surfel of a brow is hair."""
+    away = (albedo - skin).norm(dim=1)
+    far = albedo[away >= away.quantile(1 - _DARKEST)].median(dim=0).values
+    line = far - skin
+    share: Tensor = ((albedo - skin) * line).sum(dim=1) / line.square().sum(dim=1).clamp_min(1e-4)
+    return share.clamp(0, 1)
+
+
+def _skin_ratio(own: SurfelAvatar, other: SurfelAvatar, part: str, category: str) -> Tensor:
+    """(3,) by which another's skin is multiplied to be like one's own."""
+    names = (part,) if category in ("nose", "ears") else ("skin",)
+    enough = all(
+        int(parts_of(a.wardrobe.source, *names).sum()) >= _FEWEST_TO_MATCH for a in (own, other)
+    )
+    mine, theirs = (_mean_lit(a, names if enough else ("skin",)) for a in (own, other))
+    return mine / theirs.clamp_min(0.02)
+
+
+def _mean_lit(avatar: SurfelAvatar, names: tuple[str, ...]) -> Tensor:
+    surfels = avatar.wardrobe.source
+    chosen = surfels.chosen(parts_of(surfels, *names).nonzero()[:, 0])
+    if not len(chosen):
+        return torch.full((3,), 0.5)
+    _, normals = rest_surfels(chosen, avatar.wardrobe.rest_corners)
+    lit = torch.sigmoid(chosen.colour) * avatar.light(normals)
+    median: Tensor = lit.median(dim=0).values
+    return median
+
+
+def _inside(head: Head, category: str, surfels: Surfels) -> Tensor:
+    """(N,) 1 within a part of the head, fading to 0 at its border."""
+    on = require_parts(head).on(*SHAPED_BY[category]).float()
+    neighbours = torch.zeros(head.num_vertices)
+    count = torch.zeros(head.num_vertices)
+    for first, second in ((0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)):
+        neighbours.index_add_(0, head.faces[:, first], on[head.faces[:, second]])
+        count.index_add_(0, head.faces[:, first], torch.ones(len(head.faces)))
+    smooth = on * neighbours / count.clamp_min(1)
+    return at_surfels(head, smooth[:, None], surfels)[:, 0].clamp(0, 1)
+
+
+def _logit(albedo: Tensor) -> Tensor:
+    return torch.logit(albedo.clamp(0.02, 0.98))
