@@ -75,14 +75,23 @@ def bind_points(vertices: Tensor, faces: Tensor, points: Tensor, allowed: Tensor
     count = min(_NUM_CANDIDATES, len(known))
     _, found = tree.query(points.numpy(), k=list(range(1, count + 1)))
     candidates = known[torch.from_numpy(np.asarray(found)).long()]
-    feet, weights = _closest_on_triangles(points[:, None], corners[candidates])
+    feet, _ = _closest_on_triangles(points[:, None], corners[candidates])
     best = (points[:, None] - feet).square().sum(dim=2).argmin(dim=1)
     rows = torch.arange(len(points))
     triangle = candidates[rows, best]
-    frames = triangle_frames(corners[triangle])
-    away = points - feet[rows, best]
-    offset = (frames.transpose(1, 2) @ away[:, :, None])[:, :, 0]
-    return Binding(triangle, weights[rows, best], offset)
+    return Binding(triangle, *barycentric_on(corners[triangle], points))
+
+
+def barycentric_on(corners: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Barycentric weights (N, 3) of the feet of points (N, 3), and offsets (N, 3) from there.
+
+    Args:
+        corners: (N, 3, 3) of the triangle to which each point is bound.
+        points: in the same pose.
+    """
+    feet, weights = _closest_on_triangles(points, corners)
+    local = triangle_frames(corners).transpose(1, 2) @ (points - feet)[:, :, None]
+    return weights, local[:, :, 0]
 
 
 def skin_triangles(head: Head) -> Tensor:

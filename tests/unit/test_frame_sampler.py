@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pegasus_runtime.camera import Camera
+from trainer.config.settings import InvalidSettings
 from trainer.config.training import DataConfig
 from trainer.data.frame_sampler import choose_frame, sampling_weights, spread_views
 
@@ -53,3 +54,25 @@ def test_a_balanced_training_sees_the_sides(frames: Any) -> None:
     assert set(SIDES) <= _yaws(frames, seen)
     share = sum(YAWS[frames.index(frame)] in SIDES for frame in seen) / len(seen)
     assert 0.4 < share < 0.8
+
+
+def test_a_category_comes_up_as_often_as_it_weighs() -> None:
+    names = ("hair_a", "nose_a", "nose_b")
+    training = {name: [SimpleNamespace(name=name)] for name in ("source", *names)}
+    capture: Any = SimpleNamespace(attribute_names=names, source="source", training=training)
+
+    def shares(weights: dict[str, float]) -> list[float]:
+        config = DataConfig(source_share=0.2, category_weights=weights)
+        chosen: list[Any] = [choose_frame(capture, config, 3, step) for step in range(2000)]
+        return [sum(frame.name == name for frame in chosen) / 2000 for name in training]
+
+    alike = pytest.approx([0.2, 0.8 / 3, 0.8 / 3, 0.8 / 3], abs=0.04)
+    assert shares({}) == alike and shares({"nose": 0, "hair": 0}) == alike
+    assert shares({"hair": 2}) == pytest.approx([0.2, 0.4, 0.2, 0.2], abs=0.04)
+
+
+def test_weights_are_of_categories() -> None:
+    assert DataConfig(category_weights={"hair": 3.0}).category_weights == {"hair": 3.0}
+    with pytest.raises(InvalidSettings, match="hiar.*hair") as refusal:
+        DataConfig(category_weights={"hiar": 3.0})
+    assert "\n" not in str(refusal.value)

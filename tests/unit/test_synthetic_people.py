@@ -282,6 +282,8 @@ def test_pictures_masks_and_parts_agree(collection: HumanAssets) -> None:
     assert (drawn.semantic[drawn.mask == 0] == len(names)).all()
     seen = {names[i] for i in np.unique(drawn.semantic) if i < len(names)}
     assert {"hair", "skin", "lips", "eyes", "eyebrows", "neck", "clothes"} <= seen
+    eyes = drawn.semantic == names.index("eyes")
+    assert eyes[:, :80].any() and eyes[:, 80:].any()  # no fringe covers one
     lengths = np.linalg.norm(drawn.normal[drawn.mask == 255] / 127.5 - 1, axis=1)
     assert np.median(np.abs(lengths - 1)) < 0.03
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pegasus_runtime.model.latent import CATEGORIES
 from trainer.config.settings import Problem, Settings, setting
 
 
@@ -81,6 +82,13 @@ class DataConfig(Settings):
         maximum=1,
         label="Source person's share",
     )
+    category_weights: dict[str, float] = setting(
+        {},
+        "how many times as often the attributes of a category come up as others, e.g. hair: 3; "
+        "what has surfels of its own learns a whole surface, a nose a patch",
+        minimum=0,
+        maximum=1000,
+    )
     view_balance: float = setting(
         0.0,
         "0: every frame comes up as often as any other; 1: every side of the head as often as any "
@@ -104,8 +112,13 @@ class DataConfig(Settings):
     )
 
     def conflicts(self) -> Iterator[Problem]:
-        """Holding every frame out leaves none to learn from."""
+        """Holding every frame out leaves none to learn from; only categories have weights."""
         if self.held_out_every == 1:
             yield Problem(
                 "held_out_every", "= 1: leaves no frame to learn from; use 0, or 2 or more."
+            )
+        unknown = sorted(set(self.category_weights) - set(CATEGORIES))
+        if unknown:
+            yield Problem(
+                "category_weights", f"names {unknown[0]!r}; categories are {', '.join(CATEGORIES)}."
             )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pegasus_runtime.head.skinning import rotation_matrices
+from pegasus_runtime.model.latent import category_of
 from trainer.config.training import DataConfig
 from trainer.data.dataset import Capture, TrainingFrame
 
@@ -18,18 +21,28 @@ side, with far less each is its own: either way no side is rare"""
 def choose_frame(capture: Capture, config: DataConfig, seed: int, step: int) -> TrainingFrame:
     """The frame of a step: the same for the same seed and step, whatever happened before.
 
-    The source person comes up with the configured share; attributes share the rest evenly,
-    however many frames each has.
+    The source person comes up with the configured share; attributes share the rest by the weights
+    of their categories, however many frames each has.
     """
     random = np.random.default_rng((seed, step))
     names = capture.attribute_names
     subject = capture.source
     if names and random.random() >= config.source_share:
-        subject = names[int(random.integers(len(names)))]
+        chances = _chances(names, config.category_weights)
+        subject = names[int(random.choice(len(names), p=chances))]
     frames = capture.training[subject]
     if not config.view_balance:
         return frames[int(random.integers(len(frames)))]
     return frames[int(random.choice(len(frames), p=sampling_weights(frames, config.view_balance)))]
+
+
+def _chances(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """How often each attribute comes up, with the sum 1; evenly where none has a weight."""
+    wanted = np.array([weights.get(category_of(name), 1.0) for name in names])
+    if not wanted.any():
+        wanted[:] = 1
+    shares: NDArray[np.float64] = wanted / wanted.sum()
+    return shares
 
 
 def sampling_weights(frames: list[TrainingFrame], balance: float) -> NDArray[np.float64]:

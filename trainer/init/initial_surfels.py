@@ -21,7 +21,13 @@ from pegasus_runtime.deform.nearest_vertex import nearest_vertices
 from pegasus_runtime.head import Head
 from pegasus_runtime.head.canonical import make_canonical_head
 from pegasus_runtime.model.latent import category_of
-from pegasus_runtime.surfels.attributes import Attribute, Difference, Wardrobe, rest_corners
+from pegasus_runtime.surfels.attributes import (
+    HIDDEN,
+    Attribute,
+    Difference,
+    Wardrobe,
+    rest_corners,
+)
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 from trainer.data.dataset import Capture
 from trainer.data.frame_sampler import seen_yaw_deg, spread_views
@@ -43,10 +49,14 @@ _MIN_HULL_YAW_DEG = 90.0
 _OWN_SHARE = 0.2
 """of the same number, for each attribute that adds something solid; fewer show it coarser, more
 make the avatar larger and slower"""
+_HAIR_SHARE, _REPLACED = 0.3, -5.0
+"""The same for hair, which is all its own, as bringing short hair into the shape of another cut
+leaves it patchy; and the logit by which the person's own hair then fades at the start: less leaves
+it visible, much more keeps it from coming back where that helps."""
 _HULL_CANDIDATES = 60_000
 """Of which hair and clothes are chosen: more are spread more evenly and take longer."""
-_COVERED_PARTS = ("scalp", "neck")
-"""parts of the head that something may hide or stand off"""
+_COVERED_PARTS, _HAIRY_PARTS = ("scalp", "neck"), ("scalp",)
+"""parts of the head that something may hide or stand off, and those on which that is hair"""
 _STANDS_OFF, _FAR_OFF, _BEYOND = 0.012, 0.1, 0.015
 """Distances in units of the head: of a hull from the head that is hair and not error of the hull;
 that is certainly not the head; of an attribute's hull from the source person's. Less of the first
@@ -94,7 +104,14 @@ def _with_hull(
     off, outward = _some(off, outward, num_off, generator)
     vertices = carver.canonical.vertices
     skin = sample_skin(carver.head, vertices, num_surfels - num_off, generator)
-    return concatenate([skin, bound_surfels(carver.head, carver.canonical, off, outward)]), None
+    hangs = on_parts(carver.head, nearest_vertices(off, vertices), _HAIRY_PARTS)
+    return concatenate(
+        [
+            skin,
+            bound_surfels(carver.head, carver.canonical, off[hangs], outward[hangs], hangs=True),
+            bound_surfels(carver.head, carver.canonical, off[~hangs], outward[~hangs]),
+        ]
+    ), None
 
 
 def _with_cap(
@@ -121,11 +138,23 @@ def _attribute(
 ) -> Attribute:
     head, capture = carver.head, carver.capture
     found, normals = carver.added(name, generator)
-    found, normals = _some(found, normals, int(_OWN_SHARE * len(source)), generator)
-    own = bound_surfels(head, carver.canonical, found, normals)
+    share = _HAIR_SHARE if category_of(name) == HIDDEN else _OWN_SHARE
+    found, normals = _some(found, normals, int(share * len(source)), generator)
+    own = bound_surfels(head, carver.canonical, found, normals, hangs=True)
     own = colour_surfels(head, capture, own, capture.training[name])
     region = attribute_region(head, capture, source, name)
-    return Attribute(name, region, Difference.none(len(region)), own)
+    difference = Difference.none(len(region))
+    if len(own) and category_of(name) == HIDDEN:
+        difference.opacity[_is_hair(carver, source)[region]] = _REPLACED
+    return Attribute(name, region, difference, own)
+
+
+def _is_hair(carver: _Carver, source: Surfels) -> Tensor:
+    """(N,) which of the source person's surfels are hair that other hair replaces."""
+    stands_off = source.offset.norm(dim=1) > _STANDS_OFF
+    is_hairy = on_parts(carver.head, carver.head.faces[source.triangle, 0], _HAIRY_PARTS)
+    hair: Tensor = stands_off & is_hairy
+    return hair
 
 
 class _Carver:
@@ -157,12 +186,10 @@ class _Carver:
     def off_head(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Points and normals (M, 3) of the source person's hull where it stands off the head."""
         hull = self.hull(self.capture.source)
-        mesh, _ = sample_head(self.head, self.canonical, _HULL_CANDIDATES, generator)
         found, outward = hull.sample_surface(_HULL_CANDIDATES, generator)
-        riders = nearest_vertices(found, self.canonical.vertices)
-        gap = (found - mesh[nearest_vertices(found, mesh)]).norm(dim=1)
-        off = on_parts(self.head, riders, _COVERED_PARTS) & (gap > _STANDS_OFF)
-        off = (off | (gap > _FAR_OFF)) & ~hull.bare[riders] & ~self._bare.is_inside(found)
+        gap = self._gap(found, generator)
+        off = self._stands_on(_COVERED_PARTS, found, gap) | (gap > _FAR_OFF)
+        off &= self._may_be(found, hull)
         return found[off], outward[off]
 
     def added(self, name: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -172,9 +199,28 @@ class _Carver:
             return find_thin_part(self.head, self.canonical, self.capture, frames)
         if category_of(name) in _SOLID_CATEGORIES:
             found, outward = self.hull(name).sample_surface(_HULL_CANDIDATES, generator)
-            beyond = self.hull(self.capture.source).distance(found) < -_BEYOND
-            return found[beyond], outward[beyond]
+            own = self.hull(self.capture.source).distance(found) < -_BEYOND
+            if category_of(name) == HIDDEN:
+                hair = self._stands_on(_HAIRY_PARTS, found, self._gap(found, generator))
+                own |= hair & self._may_be(found, self.hull(name))
+            return found[own], outward[own]
         return torch.zeros(0, 3), torch.zeros(0, 3)
+
+    def _gap(self, found: Tensor, generator: torch.Generator) -> Tensor:
+        """(M,) how far points are from the head."""
+        mesh, _ = sample_head(self.head, self.canonical, _HULL_CANDIDATES, generator)
+        gap: Tensor = (found - mesh[nearest_vertices(found, mesh)]).norm(dim=1)
+        return gap
+
+    def _stands_on(self, parts: tuple[str, ...], found: Tensor, gap: Tensor) -> Tensor:
+        """(M,) which points stand off the named parts of the head, more than hulls err."""
+        riders = nearest_vertices(found, self.canonical.vertices)
+        return on_parts(self.head, riders, parts) & (gap > _STANDS_OFF)
+
+    def _may_be(self, found: Tensor, hull: Hull) -> Tensor:
+        """(M,) which points of a hull no picture contradicts."""
+        riders = nearest_vertices(found, self.canonical.vertices)
+        return ~hull.bare[riders] & ~self._bare.is_inside(found)
 
 
 def _some(

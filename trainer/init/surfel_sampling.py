@@ -10,6 +10,7 @@ from pegasus_runtime.head.canonical import CanonicalHead
 from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles, triangle_frames
 from pegasus_runtime.surfels.surfels import Surfels, new_surfels
+from trainer.init.hanging import bind_hanging
 
 _FINER = {
     "eyes": 5.0, "eyelids": 5.0, "lips": 4.0, "eyebrows": 3.0, "mouth": 2.0, "teeth": 3.0,
@@ -80,13 +81,22 @@ def sample_triangles(
     return triangle, torch.stack([1 - root, root * (1 - second), root * second], dim=1)
 
 
-def bound_surfels(head: Head, canonical: CanonicalHead, points: Tensor, normals: Tensor) -> Surfels:
-    """Surfels at canonical points (N, 3) that face along normals (N, 3), on the nearest skin."""
+def bound_surfels(
+    head: Head, canonical: CanonicalHead, points: Tensor, normals: Tensor, hangs: bool = False
+) -> Surfels:
+    """Surfels at canonical points (N, 3) that face along normals (N, 3).
+
+    What ``hangs`` from the head or is worn on it goes with the scalp, all else with the nearest
+    skin.
+    """
     if not len(points):
         return no_surfels()
     from scipy.spatial import cKDTree
 
-    bound = bind_points(canonical.vertices, head.faces, points, skin_triangles(head))
+    if hangs:
+        bound = bind_hanging(head, canonical, points)
+    else:
+        bound = bind_points(canonical.vertices, head.faces, points, skin_triangles(head))
     frames = triangle_frames(canonical.vertices[head.faces][bound.triangle])
     local = (frames.transpose(1, 2) @ normals[:, :, None])[:, :, 0]
     count = min(4, len(points))

@@ -51,6 +51,9 @@ _COLOURS = {
 _HAIR_CENTRE = (0.0, 0.08, -0.03)
 """in the skull: hair is lit as if it bulged from here, so that one farther forward darkens the
 fringe"""
+_BUST_ENDS, _CUT_FADE = (-0.65, -0.54), 0.04
+"""heights between which long hair fades, in head units, where lower ends would be cut by the
+picture's edge; and how far ends fade where hair is cut: less is a straight edge, more is mist"""
 PLAIN = np.full((16, 16, 4), 255, np.uint8)
 
 
@@ -96,6 +99,7 @@ def hung_pieces(
         texture = read_texture(garment_texture(garment.path), with_alpha=True)
         texture[..., 3] = (texture[..., 3] * fullness).astype(np.uint8)
         batch = _card_batch(texture, tone, roundness, 1 if kind == "hair" else 2)
+        batch.settings["ends"] = _ends_of(attribute) if kind == "hair" else _BUST_ENDS
         vertices = hung.vertices
         for hat in [name for name in worn_by(attribute) if name.startswith("hat_")]:
             if kind == "hair":
@@ -105,6 +109,12 @@ def hung_pieces(
             Piece(part, vertices, garment.corners, garment.uv, batch, hung, is_attribute=is_one)
         )
     return found
+
+
+def _ends_of(attribute: str) -> tuple[float, float]:
+    """Heights between which the hair of what is worn fades."""
+    cuts = [each.hair_ends for each in attributes_of(attribute) if each.hair_ends is not None]
+    return (max(cuts) - _CUT_FADE, max(cuts)) if cuts else _BUST_ENDS
 
 
 def shapes_eyes(attribute: str) -> bool:

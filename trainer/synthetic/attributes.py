@@ -47,6 +47,8 @@ class Attribute:
     bumps: tuple[Bump, ...] = ()
     held: dict[str, float] = field(default_factory=dict)
     """expressions that are part of the shape"""
+    hair_ends: float | None = None
+    """height at which hair is cut, in head units; none: as it was made"""
     needs_assets: bool = False
 
 
@@ -57,8 +59,11 @@ def _ear(grow: float) -> Bump:
 
 
 ATTRIBUTES: dict[str, Attribute] = {
+    # MakeHuman's own bobs cover an eye.
     "hair_bob": Attribute(
-        {"hair_colour": (0.62, 0.34, 0.17)}, {"hair": "bob01", "hair_colour": "auburn"}
+        {"hair_colour": (0.62, 0.34, 0.17)},
+        {"hair": "long01", "hair_colour": "auburn"},
+        hair_ends=-0.36,
     ),
     "hair_curly": Attribute(
         {"hair_colour": (0.21, 0.125, 0.09)}, {"hair": "afro01", "hair_colour": "black"}

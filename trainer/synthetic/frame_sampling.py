@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.camera import Camera
+from trainer.synthetic.config import SOURCE
 
 FloatArray = npt.NDArray[np.float32]
 LOOK_AT = (0.0, 0.0, 0.03)
@@ -43,6 +44,11 @@ _SINGLE = {
     "cheek puff": 0.6,
 }
 """The same of actions without sides."""
+_FAR_SHARE = 0.2
+"""of the source person's frames, which show what sliders offer and people seldom do; more leaves
+fewer of usual faces"""
+_FAR_JAW_RAD, _FAR_GAZE_RAD = 0.5, 0.45
+"""how far jaw and eyes go then, up and down less; more shows faces that nobody makes"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,10 @@ def draw_frame_parameters(
     random = np.random.default_rng([seed, zlib.crc32(subject.encode()), frame])
     camera = _draw_camera(random, image_size)
     pose = _draw_pose(random)
-    return FrameParameters(_draw_expression(random, expression_names), pose, camera)
+    expression = _draw_expression(random, expression_names)
+    if subject == SOURCE and random.random() < _FAR_SHARE:
+        _go_far(random, expression, pose, expression_names)
+    return FrameParameters(expression, pose, camera)
 
 
 def _draw_camera(random: np.random.Generator, image_size: int) -> Camera:
@@ -96,6 +105,20 @@ def _draw_pose(random: np.random.Generator) -> FloatArray:
     gaze = random.uniform(-0.25, 0.25, 2)
     pose[3:, :2] = gaze * np.array([0.6, 1.0])
     return pose.reshape(15)
+
+
+def _go_far(
+    random: np.random.Generator, expression: FloatArray, pose: FloatArray, names: tuple[str, ...]
+) -> None:
+    """An open mouth, a tongue put out of it, or eyes turned away, in place."""
+    which = random.integers(3)
+    if which == 2:
+        gaze = random.uniform(-_FAR_GAZE_RAD, _FAR_GAZE_RAD, 2)
+        pose[9:11] = pose[12:14] = gaze * np.array([0.6, 1.0])
+        return
+    pose[6] = random.uniform(0.1, _FAR_JAW_RAD)
+    if which == 1 and "tongue out" in names:
+        expression[names.index("tongue out")] = random.uniform(0.4, 1.0)
 
 
 def _draw_expression(random: np.random.Generator, names: tuple[str, ...]) -> FloatArray:

@@ -5,6 +5,7 @@ uniform float natural;      // share of the texture's own colour
 uniform float brightness;   // one over the texture's mean
 uniform float roundness;    // how much the normal is that of the whole hair
 uniform vec3 hair_centre;
+uniform vec2 ends;           // heights between which hair fades
 uniform vec3 eye_at;         // the camera
 
 void main() {
@@ -22,7 +23,7 @@ void main() {
     n = normalize(mix(n, outward, roundness));
     vec3 light = light_on(n, open_sky, vec3(0.30)) * mix(0.55, 1.0, open_sky.x);
     float band = pow(clamp(dot(n, GLOSS), 0.0, 1.0), 10.0) * grey * open_sky.y;
-    // Long hair fades where the bust ends, within the picture.
-    float inside = smoothstep(-0.65, -0.54, rest_position.y);
+    // Hair is cut here, or long hair fades where the bust ends, within the picture.
+    float inside = smoothstep(ends.x, ends.y, rest_position.y);
     finish(albedo * light + (0.10 * albedo + 0.012) * band, covered * inside, n);
 }
