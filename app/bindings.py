@@ -36,6 +36,7 @@ class Bindings:
         self._export_avatar: Avatar | None = None
         self._export_job: Job | None = None
         self._has_panels = False
+        self._num_opened = 0
         self._connect_document()
         self._connect_viewport()
         self._connect_panels()
@@ -142,17 +143,23 @@ class Bindings:
         self.editor.document.wear(category, wear, f"{readable(category)}: {worn}")
 
     def _show_avatar(self) -> None:
-        for field in self.window.findChildren(NumberField):
-            # What was typed for one person is not to count for the next.
-            field.drop_typed()
-        avatar = self.editor.document.avatar
+        avatar, num_opened = self.editor.document.avatar, self.editor.document.num_opened
+        is_newer_state, self._num_opened = num_opened == self._num_opened, num_opened
+        if not is_newer_state:
+            for field in self.window.findChildren(NumberField):
+                # What was typed for one person is not to count for the next.
+                field.drop_typed()
         if avatar is None:
             self.window.attributes.clear()
             self.window.points.clear()
             self.window.speed.clear()
             return
         self.window.show_viewport()
-        self._fill_panels()
+        if is_newer_state:
+            # The galleries and sliders are the same, and somebody may be typing in one.
+            self._show_limits()
+        else:
+            self._fill_panels()
         self.window.scene.set_usual_distance(View.framing(avatar).distance)
         self.window.points.setText(f"{avatar.num_points:,} points")
 

@@ -9,6 +9,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
 from app.actions import Actions
+from app.avatar_menu import AvatarMenu
 from app.bindings import Bindings
 from app.controllers.avatar_loader import Loader, load
 from app.controllers.editor import Editor
@@ -17,12 +18,12 @@ from app.gui_thread import GuiDispatch
 from app.main_window import LAYOUT_VERSION, MainWindow
 from app.projects import Projects
 from app.rendering.renderer import SessionMaker, make_session
-from app.runs.video_names import is_video_name
 from app.state.app_dirs import folder_problems
 from app.state.journal import find_recoveries
 from app.state.preferences import Preferences
 from app.training_menu import TrainingMenu
 from app.widgets.theme import apply_theme
+from pegasus_runtime.video_names import is_video_name
 
 _UNSEEN_MS = 300
 """A window that is minimised draws nothing: it has its panels so long after a picture is made."""
@@ -56,6 +57,7 @@ class EditorWindow(MainWindow):
         self.projects = Projects(self, self.editor)
         self.actions_ = Actions(self.binding, self.projects, self.set_theme)
         self.training = TrainingMenu(self, self.editor, self.dispatch, self.projects.open)
+        self.avatar_menu = AvatarMenu(self, self.editor, self.projects, self.dispatch)
         self.start_screen.video_asked.connect(self.training.new_video.trigger)
         self.start_screen.training_asked.connect(self.training.new.trigger)
         self.performance = Performance(self.editor, self)
@@ -132,6 +134,7 @@ class EditorWindow(MainWindow):
         self.performance.stop()
         self._keep_layout()
         self.editor.keep_thumbnail()
+        self.avatar_menu.jobs.cancel_all()
         self.editor.close(self._keeps_journal)
         self.dispatch.stop()
         super().closeEvent(event)

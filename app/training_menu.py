@@ -25,9 +25,9 @@ from app.state.app_dirs import data_folder, home_folder
 
 if TYPE_CHECKING:
     from app.widgets.training.camera_dialog import CameraDialog
-    from app.widgets.training.new_training_dialog import NewTrainingDialog
     from app.widgets.training.new_video_dialog import NewVideoDialog
     from app.widgets.training.runs_window import RunsWindow
+    from app.widgets.training.training_dialog import TrainingDialog
 
 _REFRESH_MS = 1000
 """Less lets the menu follow its runs sooner, for more reads of their folders."""
@@ -51,7 +51,7 @@ class TrainingMenu:
         self.training = TrainingController(editor.activity, dispatch)
         self.follower = RunFollower(editor.document, self.training.export)
         self._reload, self._dispatch = editor.avatar_loader.reload, dispatch
-        self.dialog: NewTrainingDialog | NewVideoDialog | None = None
+        self.dialog: TrainingDialog | None = None
         self.camera: CameraDialog | None = None
         self.camera_source = FIRST_CAMERA
         """or a file that is taken for one"""
@@ -68,10 +68,12 @@ class TrainingMenu:
         # Help is the last one everywhere.
         window.menuBar().insertMenu(window.menuBar().actions()[-1], menu)
         self.new_video = QAction("New &avatar from a video …", menu)
+        self.new_personal = QAction("New &personal avatar …", menu)
         self.new = QAction("&New training …", menu)
         self.show_all = QAction("&Trainings …", menu)
         for action, run in (
             (self.new_video, self.new_from_video),
+            (self.new_personal, self.new_of_people),
             (self.new, self.new_training),
             (self.show_all, self.show_runs),
         ):
@@ -87,6 +89,10 @@ class TrainingMenu:
         """Ask for a video, or take this one, to make an avatar of."""
         self._dropped = video
         self._ask(self._show_video_dialog)
+
+    def new_of_people(self) -> None:
+        """Ask for a person, and other people whose attributes that person gets."""
+        self._ask(self._show_personal_dialog)
 
     def show_runs(self) -> None:
         """Show the window of the runs."""
@@ -111,7 +117,7 @@ class TrainingMenu:
         shown.view.show_run(run, compared, self.training.settings)
         shown.show_states()
         follows = run is not None and self._follows(run)
-        shown.show_following(follows, run is not None and run.has_video and not follows)
+        shown.show_following(follows, run is not None and run.makes_its_data and not follows)
 
     def _connect(self) -> None:
         training = self.training
@@ -203,6 +209,12 @@ class TrainingMenu:
         self.camera.accepted.connect(lambda: dialog.set_video(out))
         self.camera.open()
 
+    def _show_personal_dialog(self, description: Description) -> None:
+        from app.widgets.training.new_personal_dialog import NewPersonalDialog
+
+        folder = home_folder() / "pegasus-runs"
+        self._open_dialog(NewPersonalDialog(description, folder, self._window))
+
     def _show_dialog(self, description: Description) -> None:
         from app.widgets.training.new_training_dialog import NewTrainingDialog
 
@@ -210,7 +222,7 @@ class TrainingMenu:
         dialog.submit_asked.connect(self.training.submit)
         self._open_dialog(dialog)
 
-    def _open_dialog(self, dialog: NewTrainingDialog | NewVideoDialog) -> None:
+    def _open_dialog(self, dialog: TrainingDialog) -> None:
         self.dialog = dialog
         dialog.check_asked.connect(self.training.check)
         dialog.check_dropped.connect(self.training.drop_check)
@@ -223,6 +235,7 @@ class TrainingMenu:
         made = RunsWindow(self._window)
         made.new_asked.connect(self.new_training)
         made.video_asked.connect(self.new_from_video)
+        made.personal_asked.connect(self.new_of_people)
         made.follow_asked.connect(self._set_followed)
         made.folder_chosen.connect(lambda path: self._attempt(lambda: self._add(path)))
         made.forget_asked.connect(self._forget)

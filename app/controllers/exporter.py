@@ -99,8 +99,12 @@ class Exporter:
         return self._start(f"Picture {out.name}", out, work, 1)
 
     def cancel(self, job: Job) -> None:
-        """Stop after the frame that is being made; nothing of the film is left."""
-        job.cancelled = True
+        """Stop after the frame that is being made; nothing of the film is left.
+
+        A job of somebody else's is left alone.
+        """
+        if job in self._jobs:
+            job.cancelled = True
 
     def cancel_all(self) -> None:
         """Stop every export and wait until what it had begun to write is gone."""

@@ -8,7 +8,7 @@ from typing import Any
 from app.runs.settings import Setting, converted, read_setting
 from pegasus_runtime.errors import InvalidInput
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class TrainingPreset:
     has_attributes: bool
     is_of_video: bool
     """whether it begins with a video"""
+    is_of_people: bool
+    """whether it begins with other people"""
     values: dict[str, Any]
     """by key, where they differ from the usual ones"""
     small_values: dict[str, Any]

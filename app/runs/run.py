@@ -234,14 +234,14 @@ class Run:
         return value if 0 < value < _MAX_COUNT else 0
 
     @property
-    def has_video(self) -> bool:
-        """Whether it begins with a video."""
+    def makes_its_data(self) -> bool:
+        """Whether it begins with a video, or with other people whose attributes it puts on."""
         data = self.config().get("data")
-        return isinstance(data, dict) and bool(data.get("video"))
+        return isinstance(data, dict) and bool(data.get("video") or data.get("people"))
 
     def _has_saved(self) -> bool:
-        """Whether it goes on from somewhere; what is read of a video is kept all the time."""
-        return self.checkpoint() is not None or self.has_video
+        """Whether it goes on from somewhere; the data that it makes are kept all the time."""
+        return self.checkpoint() is not None or self.makes_its_data
 
     def _slurm_job(self) -> str:
         """For whom it waits, if it was handed to SLURM: resumed here it would run twice."""

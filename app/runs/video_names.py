@@ -1,21 +1,13 @@
-"""Files that are videos by their names, and whom they show."""
+"""Videos to choose from, and whom they show."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pegasus_runtime.files import suggested_name
+from pegasus_runtime.video_names import VIDEO_ENDINGS
 
-_ENDINGS = (
-    "mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "mts", "m2ts", "wmv", "flv", "3gp",
-    "ogv", "gif",
-)  # fmt: skip
-VIDEO_FILTER = f"Videos ({' '.join(f'*.{ending}' for ending in _ENDINGS)});;All files (*)"
-
-
-def is_video_name(path: Path) -> bool:
-    """Whether it is called like a video."""
-    return path.suffix.lower().removeprefix(".") in _ENDINGS
+VIDEO_FILTER = f"Videos ({' '.join(f'*.{ending}' for ending in VIDEO_ENDINGS)});;All files (*)"
 
 
 def person_name(text: str) -> str:

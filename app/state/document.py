@@ -42,6 +42,8 @@ class Document:
         """whether something is unsaved, or where it is saved, may have changed"""
         self.history = History()
         self.avatar: Avatar | None = None
+        self.num_opened = 0
+        """avatars so far; a newer state of the one that is open is none"""
         self.face = Face()
         self.neutral = Face()
         self.view = View()
@@ -103,6 +105,7 @@ class Document:
         unknown: dict[str, Any] | None = None,
     ) -> None:
         self.avatar, self.avatar_sha256 = avatar, ""
+        self.num_opened += 1
         self.neutral = Face.of(avatar.neutral()) if avatar is not None else Face()
         self.face, self.view, self.export = kept.face, kept.view, kept.export
         display_changed, self.display = kept.display != self.display, kept.display

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QLabel, QMenu, QVBoxLayout, QWidget
 
 from app.state.controls import attribute_title, readable
 from app.state.face import MAX_STRENGTH, AttributeBlend
@@ -26,6 +27,8 @@ class CategorySection(CollapsibleSection):
     worn = Signal(str, object)
     """category and `AttributeBlend`, or None for the source person"""
     gesture_ended = Signal()
+    give_asked = Signal(str)
+    """the name of an attribute that another person shall get"""
 
     def __init__(self, category: str, names: Sequence[str]) -> None:
         super().__init__(readable(category))
@@ -40,6 +43,11 @@ class CategorySection(CollapsibleSection):
         self.strength.label.setFixedWidth(64)
         self.body.addWidget(self.gallery)
         self.body.addWidget(self.strength)
+        for tile in tiles[1:]:
+            tile.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            tile.customContextMenuRequested.connect(
+                lambda place, tile=tile: self._show_menu(tile, place)
+            )
         self.gallery.chosen.connect(self._on_chosen)
         self.strength.value_changed.connect(self._on_strength)
         self.strength.gesture_ended.connect(self.gesture_ended)
@@ -60,6 +68,13 @@ class CategorySection(CollapsibleSection):
         self.worn.emit(self.category, AttributeBlend(name, strength) if name else None)
         self.gesture_ended.emit()
 
+    def _show_menu(self, tile: Tile, place: QPoint) -> None:
+        menu = QMenu(tile)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Wear", tile.click)
+        menu.addAction("Give this to …", lambda: self.give_asked.emit(tile.name))
+        menu.popup(tile.mapToGlobal(place))
+
     def _on_strength(self, value: float) -> None:
         if self._name:
             self.worn.emit(self.category, AttributeBlend(self._name, value))
@@ -70,6 +85,7 @@ class AttributePanel(QWidget):
 
     worn = Signal(str, object)
     gesture_ended = Signal()
+    give_asked = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,6 +111,7 @@ class AttributePanel(QWidget):
             section = CategorySection(category, names)
             section.worn.connect(self.worn)
             section.gesture_ended.connect(self.gesture_ended)
+            section.give_asked.connect(self.give_asked)
             self.sections[category] = section
             self._column.insertWidget(index, section)
         self._empty.setVisible(not self.sections)
@@ -109,6 +126,11 @@ class AttributePanel(QWidget):
         """Show what is worn."""
         for category, section in self.sections.items():
             section.set_worn(attributes.get(category))
+
+    def thumbnail(self, name: str) -> QImage | None:
+        """The picture of an attribute, if it has come."""
+        tiles = (section.gallery.tiles.get(name) for section in self.sections.values())
+        return next((tile.image for tile in tiles if tile is not None), None)
 
     def set_thumbnail(self, category: str, name: str, pixels: npt.NDArray[np.uint8]) -> None:
         """Show the picture of an attribute; "" is the source person in that category."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPixmap
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import (
     QComboBox,
-    QDialog,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -37,6 +36,7 @@ from app.state.export_settings import (
 from app.state.jobs import Job
 from app.widgets.activity_panel import remaining_text
 from app.widgets.gallery import to_image
+from app.widgets.job_dialog import JobDialog
 from app.widgets.number_field import WholeNumberField
 from app.widgets.tab_order import follow_layout
 
@@ -50,18 +50,15 @@ _BACKGROUNDS: dict[str, tuple[str, Colour | str]] = {
 }
 
 
-class ExportDialog(QDialog):
-    """Tells what is asked for; the caller reports progress."""
+class ExportDialog(JobDialog):
+    """What was filled in is still there when it is opened again."""
 
     export_asked = Signal(object)
-    cancel_asked = Signal()
 
     def __init__(self, folder: Path, stem: str, parent: QWidget | None = None):
-        super().__init__(parent)
-        self.setWindowTitle("Export turntable")
-        self.is_running = False
+        super().__init__("Export turntable", "Export", parent)
         self._make_fields(folder / f"{stem}-turntable.mp4")
-        self._make_result()
+        self._make_preview()
         columns = QHBoxLayout()
         columns.setSpacing(20)
         columns.addLayout(self._make_form(), 1)
@@ -70,8 +67,7 @@ class ExportDialog(QDialog):
         column.setContentsMargins(16, 16, 16, 14)
         column.setSpacing(12)
         column.addLayout(columns)
-        column.addWidget(self.bar)
-        column.addLayout(self._make_footer())
+        column.addLayout(self.make_footer())
         self._connect()
         self._on_changed()
         self.setMinimumWidth(720)
@@ -117,30 +113,15 @@ class ExportDialog(QDialog):
         pixmap.setDevicePixelRatio(ratio)
         self.preview.setPixmap(pixmap)
 
-    def show_started(self) -> None:
-        """The film is being written."""
-        self._set_running(True)
-        self.status.setText("Starting …")
-        self.bar.setValue(0)
-
     def show_progress(self, job: Job) -> None:
         """So many frames are done."""
-        self.bar.setRange(0, job.total)
-        self.bar.setValue(job.done)
         left = remaining_text(job.remaining_s)
-        self.status.setText(f"Frame {job.done} of {job.total}" + (f" · {left}" if left else ""))
+        text = f"Frame {job.done} of {job.total}" + (f" · {left}" if left else "")
+        self.show_share(job.done / max(job.total, 1), text)
 
-    def show_ended(self, text: str) -> None:
-        """It is written, was cancelled or failed."""
-        self._set_running(False)
-        self.status.setText(text)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        # Enter finishes what is typed; a film is started, and one on disk replaced, by its button.
-        # Escape closes: what is filled in stays, and so does a film that is being written.
-        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if not enter or isinstance(self.focusWidget(), QPushButton):
-            super().keyPressEvent(event)
+    def fields(self) -> Sequence[QWidget]:
+        numbers = (self.side, self.num_frames, self.fps)
+        return (self.format, self.background, self.out, self.browse, *numbers)
 
     def _make_fields(self, out: Path) -> None:
         self.format, self.background = QComboBox(), QComboBox()
@@ -158,15 +139,11 @@ class ExportDialog(QDialog):
             box.setValue(value)
         self.side.setSingleStep(64)
 
-    def _make_result(self) -> None:
-        self.preview, self.status, self.bar = QLabel(), QLabel(), QProgressBar()
+    def _make_preview(self) -> None:
+        self.preview = QLabel()
         self.preview.setFixedSize(_PREVIEW, _PREVIEW)
         self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.preview.setAccessibleName("Preview")
-        self.status.setWordWrap(True)
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the film")
-        self.bar.setFixedHeight(8)
 
     def _make_form(self) -> QFormLayout:
         form = QFormLayout()
@@ -187,15 +164,6 @@ class ExportDialog(QDialog):
         form.addRow("", self.length)
         return form
 
-    def _make_footer(self) -> QHBoxLayout:
-        self.start, self.close_button = QPushButton("Export"), QPushButton("Close")
-        self.start.setDefault(True)
-        row = QHBoxLayout()
-        row.addWidget(self.status, 1)
-        row.addWidget(self.close_button)
-        row.addWidget(self.start)
-        return row
-
     def _connect(self) -> None:
         self.format.currentIndexChanged.connect(self._on_format)
         self.background.currentIndexChanged.connect(self._on_changed)
@@ -203,13 +171,6 @@ class ExportDialog(QDialog):
             box.valueChanged.connect(self._on_changed)
         self.browse.clicked.connect(self._on_browse)
         self.start.clicked.connect(lambda: self.export_asked.emit(self.settings()))
-        self.close_button.clicked.connect(self._on_close)
-
-    def _on_close(self) -> None:
-        if self.is_running:
-            self.cancel_asked.emit()
-        else:
-            self.reject()
 
     def _on_format(self) -> None:
         path, suffix = Path(self.out.text()), self.format.currentData()
@@ -237,18 +198,3 @@ class ExportDialog(QDialog):
             if index >= 0:
                 self.format.setCurrentIndex(index)
             self.out.setText(str(path))
-
-    def _set_running(self, running: bool) -> None:
-        self.is_running = running
-        for widget in (
-            self.format,
-            self.background,
-            self.out,
-            self.browse,
-            self.side,
-            self.num_frames,
-            self.fps,
-            self.start,
-        ):
-            widget.setEnabled(not running)
-        self.close_button.setText("Cancel" if running else "Close")

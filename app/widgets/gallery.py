@@ -35,7 +35,8 @@ class Tile(QAbstractButton):
     def __init__(self, name: str, caption: str, tip: str = "") -> None:
         super().__init__()
         self.name = name
-        self._image: QImage | None = None
+        self.image: QImage | None = None
+        """once it has come"""
         self.setText(caption)
         self.setCheckable(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -48,12 +49,8 @@ class Tile(QAbstractButton):
 
     def set_image(self, image: QImage) -> None:
         """Show a picture."""
-        self._image = image
+        self.image = image
         self.update()
-
-    def has_image(self) -> bool:
-        """Whether the picture has come."""
-        return self._image is not None
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -67,10 +64,10 @@ class Tile(QAbstractButton):
         shape = QPainterPath()
         shape.addRoundedRect(place, _RADIUS, _RADIUS)
         painter.fillPath(shape, QColor(c.groove))
-        if self._image is not None:
+        if self.image is not None:
             painter.save()
             painter.setClipPath(shape)
-            painter.drawImage(place, self._image)
+            painter.drawImage(place, self.image)
             painter.restore()
         chosen = self.isChecked()
         hovered = self.underMouse() or self.hasFocus()

@@ -102,7 +102,7 @@ class NumberField(QDoubleSpinBox):
         return shown
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self._is_being_typed():
+        if event.key() == Qt.Key.Key_Escape and self.is_being_typed():
             self.drop_typed()
             self.selectAll()
             event.accept()
@@ -114,7 +114,7 @@ class NumberField(QDoubleSpinBox):
 
     def drop_typed(self) -> None:
         """Show the number again, whatever was being typed."""
-        if self._is_being_typed():
+        if self.is_being_typed():
             self.setValue(self.value())
             self.lineEdit().setText(self._full_text(self.value()))
 
@@ -133,7 +133,8 @@ class NumberField(QDoubleSpinBox):
     def _full_text(self, value: float) -> str:
         return f"{self.prefix()}{self.textFromValue(value)}{self.suffix()}"
 
-    def _is_being_typed(self) -> bool:
+    def is_being_typed(self) -> bool:
+        """Whether its text is not yet, or no more, what its number is."""
         return self.text() != self._full_text(self.value())
 
     def _take_back_hint(self) -> None:

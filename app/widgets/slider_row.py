@@ -91,7 +91,7 @@ class SliderRow(QWidget):
     def set_value(self, value: float) -> None:
         """Show a number without telling anybody; one beyond the ends is marked."""
         self.slider.set_number(value)
-        if not self.number.hasFocus() or abs(self.number.value() - value) > 1e-9:
+        if not self.number.is_being_typed() or abs(self.number.value() - value) > 1e-9:
             self._show_number(value)
 
     def set_limits(self, low: float, high: float, tip: str = "") -> None:

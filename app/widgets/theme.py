@@ -112,6 +112,7 @@ QToolTip {{ padding: 4px; }}
 QLabel#faint {{ color: {c.faint_text}; }}
 QLabel#title {{ font-size: 22px; font-weight: 600; }}
 QLabel#heading {{ font-weight: 600; }}
+QListWidget#pictures::item:selected {{ background: {c.accent}; color: white; }}
 QMenu#recent {{ icon-size: 36px; }}
 QToolButton#recent {{ background: {c.raised}; border: 1px solid {c.line}; border-radius: 6px;
     padding: 6px; }}

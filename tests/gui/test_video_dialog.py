@@ -24,6 +24,7 @@ from app.screenshot import grab_window
 from app.widgets.training.camera_dialog import INSTRUCTIONS, CameraDialog
 from app.widgets.training.run_view import RunView
 from app.widgets.training.runs_window import RunsWindow
+from pegasus_runtime.parameters import AttributeBlend
 from tests.talking_demo import filmed_demo, put_beside
 from tests.videos import grey_levels, write_video
 from trainer.preprocess.frame_filter import NO_FACE
@@ -79,7 +80,7 @@ def test_what_was_seen_is_shown_and_what_it_takes(qtbot, window, dialog, film) -
     assert "256 × 256 px" in dialog.facts.text()
     titles = [button.text() for button in dialog.choices.buttons()]
     assert titles == ["Quick look", "Good", "Best"]
-    assert all("About" in label.text() for label in dialog._times.values())
+    assert all("About" in label.text() for label in dialog.choices.texts.values())
     keep_picture(dialog, "video_dialog")
     dialog.resize(560, 420)
     keep_picture(dialog, "video_dialog_small")
@@ -273,6 +274,24 @@ def test_a_newer_state_keeps_what_was_chosen(window, full_picture, small_avatar)
     full_picture()
     assert document.avatar is small_avatar and document.view == view
     assert document.face.expression[0] == 0.5 and document.history.entries
+
+
+def test_a_newer_state_leaves_what_is_being_typed(window, full_picture, small_avatar) -> None:
+    document, section = window.editor.document, window.attributes.sections["hair"]
+    document.wear("hair", AttributeBlend("hair_curly", 1.0), "Hair")
+    smile = window.expression.rows()[0]
+    for field, typed in ((section.strength.number, "0.4"), (smile.number, "0.2")):
+        field.setFocus()
+        field.selectAll()
+        QTest.keyClicks(field, typed)
+        document.replace(small_avatar)
+        assert field.text() == typed and window.attributes.sections["hair"] is section
+        QTest.keyClick(field, Qt.Key.Key_Return)
+    assert document.face.attributes["hair"].strength == 0.4 and smile.value() == 0.2
+    section.strength.number.selectAll()
+    QTest.keyClicks(section.strength.number, "0.9")
+    document.open(small_avatar)
+    assert smile.number.text() == "0.00" and not document.face.attributes
 
 
 def test_a_recording_shows_what_to_do(qtbot, film, tmp_path) -> None:

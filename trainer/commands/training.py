@@ -50,7 +50,7 @@ def train_avatar(options: argparse.Namespace) -> int:
         refuse_too_little_memory(config, group.device, named)
         head = load_configured_head(config)
         try:
-            config = _filmed(config, options, group, say)
+            config = _prepared(config, options, group, say)
         except Interrupted as stopped:
             say(str(stopped))
             return 130
@@ -73,34 +73,73 @@ def train_avatar(options: argparse.Namespace) -> int:
     return 0
 
 
-def _filmed(
+def _prepared(
     config: TrainingConfig,
     options: argparse.Namespace,
     group: ProcessGroup,
     say: Callable[[str], None],
 ) -> TrainingConfig:
-    """With the capture of its video, if it begins with one, which the first process makes."""
-    if not config.data.video:
+    """With the data that are made of its video and of other people, by the first process."""
+    if not (config.data.video or config.data.people):
         return config
     from trainer.engine.train import make_run_folder, note_settings
-    from trainer.engine.video_capture import make_capture, with_capture
-    from trainer.preprocess.frames import open_source
+    from trainer.engine.video_capture import with_capture
+
+    config, out = with_capture(config, options.out), options.out
+    if group.is_first:
+        if not out.is_dir():
+            _refuse_before_the_folder(config, out)
+        make_run_folder(out, config)
+        # From here on the same command goes on, and the run is one that is listed.
+        if not (out / CONFIG_FILE).is_file():
+            note_settings(out, config)
+        _make_data(config, out)
+    group.barrier()
+    if config.data.people:
+        from trainer.engine.people_database import with_database
+
+        config = with_database(config, out)
+    return config
+
+
+def _refuse_before_the_folder(config: TrainingConfig, out: Path) -> None:
+    """What is no video, and people who lend nothing, leave no folder behind."""
+    data = config.data
+    if data.video:
+        from trainer.preprocess.frames import open_source
+
+        open_source(Path(data.video))
+    if data.people:
+        from trainer.database.plan import plan_synthesis
+        from trainer.engine.people_database import (
+            DATABASE_FOLDER,
+            person_of,
+            synthesis_settings,
+            videos_in,
+        )
+
+        people = Path(data.people)
+        if not videos_in(people) and not data.video:
+            place = out / DATABASE_FOLDER
+            plan_synthesis(person_of(config), people, place, synthesis_settings(config))
+
+
+def _make_data(config: TrainingConfig, out: Path) -> None:
+    from trainer.engine.video_capture import make_capture
     from trainer.preprocess.progress_lines import ProgressLines
 
-    config = with_capture(config, options.out)
-    if group.is_first:
-        video = Path(config.data.video)
-        if not options.out.is_dir():
-            # What is no video leaves no folder behind.
-            open_source(video)
-        make_run_folder(options.out, config)
-        # From here on the same command goes on, and the run is one that is listed.
-        if not (options.out / CONFIG_FILE).is_file():
-            note_settings(options.out, config)
-        with ProgressLines(Console(stderr=True)) as lines:
-            make_capture(config, options.out, lines.say, partial(lines.report, video))
-    group.barrier()
-    return config
+    data = config.data
+    with ProgressLines(Console(stderr=True)) as lines:
+        if data.video:
+            from trainer.engine.people_database import VIDEO_SHARE
+
+            until = VIDEO_SHARE if data.people else 1.0
+            video = Path(data.video)
+            make_capture(config, out, lines.say, partial(lines.report, video), until)
+        if data.people:
+            from trainer.engine.people_database import make_database
+
+            make_database(config, out, lines.say, partial(lines.report, Path(data.people)))
 
 
 def _taken(options: argparse.Namespace, group: ProcessGroup) -> AbstractContextManager[Any]:

@@ -41,6 +41,39 @@ class DataConfig(Settings):
         label="Face of the video",
         may_change=False,
     )
+    people: str = setting(
+        "",
+        "folder with a capture, or a video, of each person whose hair, hats, noses … are put onto "
+        "the person first; what is made goes into the run folder",
+        label="Other people",
+        is_path=True,
+        may_change=False,
+    )
+    attributes: tuple[str, ...] = setting(
+        (),
+        "which attributes of other people are put onto the person, as CATEGORY_PERSON; none for "
+        "all that are seen",
+        label="Attributes of other people",
+        may_change=False,
+    )
+    people_frames: int = setting(
+        60,
+        "so many frames of the person get each attribute, evenly spread; 0 for all",
+        minimum=0,
+        maximum=1_000_000,
+        label="Frames of each attribute",
+        unit="frames",
+        may_change=False,
+    )
+    people_steps: int = setting(
+        700,
+        "steps of the training of each other person, before their attributes are put on",
+        minimum=1,
+        maximum=1_000_000,
+        label="Steps for each other person",
+        unit="steps",
+        may_change=False,
+    )
     source: str = setting(
         "source",
         "the subject without any attribute",

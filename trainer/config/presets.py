@@ -10,7 +10,7 @@ from trainer.config.loading import load_config
 from trainer.config.settings import settings_of, values_of
 from trainer.config.training import TrainingConfig
 
-FORMAT = 2
+FORMAT = 3
 """of what `describe_training` gives; a program that reads it compares the number"""
 
 
@@ -27,6 +27,8 @@ class TrainingPreset:
     """whether there are subjects beside the person, and an earlier stage to begin with"""
     is_of_video: bool = False
     """whether it begins with a video, which is made a capture of first"""
+    is_of_people: bool = False
+    """whether it begins with other people, whose attributes are put onto its person first"""
 
     def config(self) -> TrainingConfig:
         """The whole training."""
@@ -94,6 +96,30 @@ PRESETS = (
         "video_best.yaml",
         is_of_video=True,
     ),
+    TrainingPreset(
+        "people_quick",
+        "Quick look",
+        "Small and soft, to see which attributes suit the person.",
+        "people_quick.yaml",
+        has_attributes=True,
+        is_of_people=True,
+    ),
+    TrainingPreset(
+        "people_good",
+        "Good",
+        "A personal avatar to work with.",
+        "people_good.yaml",
+        has_attributes=True,
+        is_of_people=True,
+    ),
+    TrainingPreset(
+        "people_best",
+        "Best",
+        "More detail, for several times the time.",
+        "people_best.yaml",
+        has_attributes=True,
+        is_of_people=True,
+    ),
 )
 """the first one is what is usually wanted"""
 
@@ -106,8 +132,8 @@ def describe_training() -> dict[str, Any]:
         ``help``, ``unit``, ``suggestions``, ``constraint`` (see
         `pegasus_runtime.constraints.Constraint`) and the truths ``is_common``, ``may_change``,
         ``asks_for_gpu``, ``is_path``; ``presets``, each with ``name``, ``title``, ``help``,
-        ``file``, ``has_attributes``, ``is_of_video`` and ``values``, which are those that differ
-        from the defaults.
+        ``file``, ``has_attributes``, ``is_of_video``, ``is_of_people`` and ``values``, which are
+        those that differ from the defaults.
     """
     return {
         "format": FORMAT,

@@ -22,10 +22,11 @@ from trainer.data.capture_folder import (
 from trainer.data.frame_checks import check_frames
 from trainer.data.images import PictureCache
 from trainer.data.machine_check import check_device, check_room
+from trainer.data.people_check import check_people
 from trainer.data.preflight_report import Report
 from trainer.data.video_check import check_video
 from trainer.engine.resume import load_configured_head
-from trainer.engine.video_capture import with_capture
+from trainer.engine.video_capture import has_capture, with_capture
 
 _MAX_SHOWN = 12
 """More bad frames say nothing new, and make the report longer than a screen."""
@@ -37,7 +38,14 @@ def preflight(config: TrainingConfig, out: Path) -> Report:
     """Look at everything that could go wrong before a training is started."""
     report = Report()
     config = with_capture(config, out)
-    is_filmed = bool(config.data.video) and not _has_capture(config)
+    if config.data.people:
+        check_head(config, report)
+        check_device(config, report)
+        num_frames = check_people(config, out, report)
+        check_processes(config, num_frames, report)
+        check_room(config, num_frames, out, report)
+        return report
+    is_filmed = bool(config.data.video) and not has_capture(config)
     num_frames = 0 if is_filmed else _check_data(config, report)
     check_head(config, report)
     check_start(config, report)
@@ -47,11 +55,6 @@ def preflight(config: TrainingConfig, out: Path) -> Report:
     check_processes(config, num_frames, report)
     check_room(config, num_frames, out, report)
     return report
-
-
-def _has_capture(config: TrainingConfig) -> bool:
-    """Whether the video of a training is a capture already."""
-    return (Path(config.data.folder) / config.data.source / PARAMETERS_FILE).is_file()
 
 
 def _check_data(config: TrainingConfig, report: Report) -> int:

@@ -27,6 +27,12 @@ class Report:
     """of people that a video shows at the same time"""
     seconds_by_preset: dict[str, float] = field(default_factory=dict)
     """of a video: what each preset that begins with one would take"""
+    attributes: list[dict[str, str]] = field(default_factory=list)
+    """of other people: name, category, person, picture (JPEG as base64), and the reason for which
+    it cannot be taken"""
+    costs_by_preset: dict[str, dict[str, float]] = field(default_factory=dict)
+    """of other people: what each preset that begins with some takes: seconds and bytes, and beside
+    them seconds_per_person, bytes_per_person, seconds_per_attribute and bytes_per_attribute"""
 
     def refuse(self, text: str, fix: str, key: str = "") -> None:
         """Add a problem with what to do about it."""

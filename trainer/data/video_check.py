@@ -15,14 +15,15 @@ from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
 from trainer.data.machine_check import estimate_seconds
 from trainer.data.preflight_report import Report
+from trainer.preprocess.estimators import Bytes
 from trainer.preprocess.frames import Selection
 from trainer.preprocess.look import Look, LookedAt, look
 from trainer.preprocess.video import usual_steps
 
-_BYTES_PER_FRAME = 2 << 20
+BYTES_PER_FRAME = 2 << 20
 """of a frame's crop, picture, mask and parts, at 512²: more refuses disks that would do, less fills
 some"""
-_START_S = 15.0
+START_S = 15.0
 """of the program and of what it reads first; only for the time that is guessed"""
 _GAIN = 0.5
 """so many cores more than one are worth cores ** _GAIN while a video is prepared; only for the time
@@ -60,24 +61,37 @@ def check_video(config: TrainingConfig, out: Path, report: Report) -> int:
     until = f" up to {seen.until_s:.0f} s" if seen.until_s < seen.duration_s - 2 else ""
     report.facts["Looked at"] = f"{seen.num_looked_at} frames{until}, {seen.num_left_out} left out"
     _estimate(config, seen, report)
-    used = _num_used(config, seen.num_frames)
+    used = num_used(config, seen.num_frames)
     _check_capture_room(used, out, report)
     return used
 
 
-def _as_json(one: LookedAt) -> dict[str, str]:
+def as_base64(picture: Bytes) -> str:
+    """A picture (H, W, 3) RGB as a JPEG in base64."""
     import cv2
 
-    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(one.picture[..., ::-1]))
+    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))
+    return base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def _as_json(one: LookedAt) -> dict[str, str]:
     seconds = int(one.time_s)
     return {
-        "picture": base64.b64encode(encoded.tobytes()).decode("ascii"),
+        "picture": as_base64(one.picture),
         "time": f"{seconds // 60}:{seconds % 60:02}",
         "reason": one.reason,
     }
 
 
-def _num_used(config: TrainingConfig, count: int) -> int:
+def preparation_seconds(config: TrainingConfig, seen: Look) -> float:
+    """From a video to its capture."""
+    cost_s = sum(step.cost for step in usual_steps()) / 1000
+    gain = math.pow(min(os.cpu_count() or 1, _USED_CORES), _GAIN)
+    return seen.slowness * cost_s * num_used(config, seen.num_frames) / gain
+
+
+def num_used(config: TrainingConfig, count: int) -> int:
+    """Frames of a video with so many."""
     most = config.data.video_frames
     if not most:
         return count
@@ -86,15 +100,12 @@ def _num_used(config: TrainingConfig, count: int) -> int:
 
 def _estimate(config: TrainingConfig, seen: Look, report: Report) -> None:
     """Seconds from the start to the finished avatar, right within a factor of two."""
-    cost_s = sum(step.cost for step in usual_steps()) / 1000
-    gain = math.pow(min(os.cpu_count() or 1, _USED_CORES), _GAIN)
 
     def whole(one: TrainingConfig) -> float:
-        prepare = cost_s * _num_used(one, seen.num_frames) / gain
         train = estimate_seconds(one, report.num_gpus)
         # How quick the processor is says nothing of a graphics card.
         pace = 1.0 if report.num_gpus else seen.slowness
-        return _START_S + seen.slowness * prepare + pace * train
+        return START_S + preparation_seconds(one, seen) + pace * train
 
     report.seconds = whole(config)
     for preset in PRESETS:
@@ -104,7 +115,7 @@ def _estimate(config: TrainingConfig, seen: Look, report: Report) -> None:
 
 def _check_capture_room(num_frames: int, out: Path, report: Report) -> None:
     existing = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
-    size, room = num_frames * _BYTES_PER_FRAME, shutil.disk_usage(existing).free
+    size, room = num_frames * BYTES_PER_FRAME, shutil.disk_usage(existing).free
     if size > room:
         report.refuse(
             f"The frames of the video need {size / 2**20:.0f} MB, {room / 2**20:.0f} MB are free.",

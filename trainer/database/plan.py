@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ class SynthesisSettings:
     """none: all that somebody has"""
     people: tuple[str, ...] = ()
     """none: all"""
+    names: tuple[str, ...] = ()
+    """attributes, CATEGORY_PERSON, of those that categories and people leave; none: all"""
     frames: int = 0
     """of the source person that each attribute is put on, evenly spread; 0 for all"""
     size: int = 256
@@ -139,6 +141,23 @@ def plan_synthesis(
     person = find_source(source)
     people, problems = find_people(database, settings.people, person.folder)
     _check_place(out, source, database, [person, *people])
+    plan = plan_of(person, people, problems, settings)
+    if strict:
+        _refuse_nothing(plan, database)
+    return plan
+
+
+def plan_of(
+    person: Person, people: Sequence[Person], problems: Sequence[str], settings: SynthesisSettings
+) -> Plan:
+    """Who of these people lends what to a person.
+
+    Args:
+        person: who gets it.
+        people: who could lend.
+        problems: lines on those who are left out, which the plan keeps.
+        settings: what is wanted.
+    """
     wanted = settings.categories or tuple(PARTS_OF)
     attributes, missing = [], {}
     frames = min(settings.frames or person.num_frames, person.num_frames)
@@ -146,6 +165,8 @@ def plan_synthesis(
     for category in wanted:
         for each in people:
             name = each.attribute(category)
+            if settings.names and name not in settings.names:
+                continue
             if category not in each.categories:
                 missing[name] = each.missing.get(category, "is not seen")
                 continue
@@ -156,13 +177,10 @@ def plan_synthesis(
                 )
             )
     used = {each.person for each in attributes}
-    plan = Plan(
+    return Plan(
         person, tuple(p for p in people if p.name in used), tuple(attributes), tuple(problems),
         settings, missing,
     )  # fmt: skip
-    if strict:
-        _refuse_nothing(plan, database)
-    return plan
 
 
 def _refuse_nothing(plan: Plan, database: Path) -> None:

@@ -28,13 +28,13 @@ from trainer.engine.data_identity import refuse_other_data
 from trainer.engine.distributed import ProcessGroup
 from trainer.engine.finish import finish, finished_path
 from trainer.engine.models import new_state, saved_state
+from trainer.engine.people_database import as_asked
 from trainer.engine.previews import preview_frames, write_preview
 from trainer.engine.recovery import Recovery
 from trainer.engine.resume import identity, refuse_other_run
 from trainer.engine.run_logger import RunLogger
 from trainer.engine.stop_requests import Interrupted, StopRequests, stop_requests
 from trainer.engine.train_state import TrainContext, TrainState
-from trainer.engine.video_capture import as_asked
 from trainer.environment import made_with
 
 
@@ -249,7 +249,7 @@ def provenance_of(config: TrainingConfig, num_frames: int) -> dict[str, Any]:
     """What an avatar says of the training that made it with so many frames."""
     settings = asdict(config)
     # An avatar is given away, and where its maker keeps files is nobody's business.
-    for name in ("folder", "pairs", "video"):
+    for name in ("folder", "pairs", "video", "people"):
         settings["data"][name] = Path(settings["data"][name]).name
     for name in ("start_from", "head"):
         settings[name] = Path(settings[name]).name

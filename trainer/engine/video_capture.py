@@ -9,22 +9,15 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pegasus_runtime.errors import InvalidInput, one_line
-from pegasus_runtime.run_lock import hold
 from trainer.config.data import DataConfig
 from trainer.config.training import TrainingConfig
 from trainer.data.capture_folder import PARAMETERS_FILE
-from trainer.engine.event_log import EVENTS_FILE
-from trainer.engine.stop_requests import Interrupted, stop_requests
+from trainer.engine.preparation import preparing
 from trainer.preprocess.frames import FrameSource, Selection, open_source
-from trainer.preprocess.progress_lines import seconds_left
 from trainer.preprocess.steps import Options
 from trainer.preprocess.video import Report, preprocess_video, subject_name
 
@@ -42,8 +35,6 @@ WORDS = {
     "layout": "Writing the frames",
 }
 """what people are told of each step"""
-_TELL_EVERY_S = 0.5
-"""More often the events grow longer; less often a progress bar jerks."""
 _SMALLEST_CROP, _LARGEST_CROP = 512, 2048
 """Side of the pictures: smaller ones have coarse edges, even where fewer pixels are learned."""
 
@@ -65,6 +56,11 @@ def as_asked(config: TrainingConfig, run_dir: Path) -> TrainingConfig:
     return given if data.video and with_capture(given, run_dir) == config else config
 
 
+def has_capture(config: TrainingConfig) -> bool:
+    """Whether the video of a training, as `with_capture` gives it, is a capture already."""
+    return (Path(config.data.folder) / config.data.source / PARAMETERS_FILE).is_file()
+
+
 def frame_options(config: TrainingConfig, source: FrameSource) -> Options:
     """Which frames of a video are used, and how large they are cut out."""
     most = config.data.video_frames
@@ -79,7 +75,11 @@ def frame_options(config: TrainingConfig, source: FrameSource) -> Options:
 
 
 def make_capture(
-    config: TrainingConfig, run_dir: Path, say: Callable[[str], None], report: Report
+    config: TrainingConfig,
+    run_dir: Path,
+    say: Callable[[str], None],
+    report: Report,
+    until: float = 1.0,
 ) -> None:
     """Make the capture of a training's video, or go on with it.
 
@@ -88,6 +88,7 @@ def make_capture(
         run_dir: the run folder, which is there.
         say: takes what people are told, whole lines.
         report: called with the name of the step and the share of all work that is done.
+        until: which share of what comes before the training this is; something else follows.
 
     Raises:
         Interrupted: the run was asked to stop.
@@ -95,60 +96,19 @@ def make_capture(
         InvalidInput: the video cannot be used, or the folder not be written.
     """
     video, folder = Path(config.data.video), Path(config.data.folder)
-    is_made = (folder / config.data.source / PARAMETERS_FILE).is_file()
-    if is_made and not video.exists():
+    if has_capture(config) and not video.exists():
         say(f"{video}: is not there any more; the frames that were made of it are used.")
         return
-    events = _Events(run_dir)
-    with hold(run_dir), stop_requests(run_dir) as stop:
+    with preparing(run_dir, "the video is read") as tell:
 
-        def tell(step: str, share: float) -> None:
-            events.tell(step, share)
+        def told(step: str, share: float) -> None:
             report(step, share)
-            if stop.is_set:
-                raise Interrupted(
-                    f"stopped while the video is read ({WORDS.get(step, step).lower()}); the same "
-                    "command goes on from there"
-                )
+            tell(WORDS.get(step, step), until * share)
 
-        try:
-            options = frame_options(config, open_source(video))
-            others = run_dir.absolute().parent.glob(f"*/{CAPTURE_FOLDER}/*")
-            summary = preprocess_video(video, folder, options, tell, elsewhere=others)
-        except (InvalidInput, OSError) as error:
-            events.fail(one_line(str(error), 2000))
-            raise
+        options = frame_options(config, open_source(video))
+        others = run_dir.absolute().parent.glob(f"*/{CAPTURE_FOLDER}/*")
+        summary = preprocess_video(video, folder, options, told, elsewhere=others)
     for note in summary.notes:
         say(note)
     used = summary.num_frames - summary.num_left_out
     say(f"{video.name}: {used} of {summary.num_frames} frames are learned, in {summary.folder}")
-
-
-class _Events:
-    """Lines of the run's event log that tell of no training step: the log drops them with it."""
-
-    def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / EVENTS_FILE
-        self._begun: tuple[float, float] | None = None
-        self._told = ("", 0.0)
-
-    def tell(self, step: str, share: float) -> None:
-        """How far it is; not every time that it is called."""
-        now = time.monotonic()
-        self._begun = self._begun or (now, share)
-        if step == self._told[0] and now - self._told[1] < _TELL_EVERY_S:
-            return
-        self._told = (step, now)
-        left = seconds_left(now - self._begun[0], self._begun[1], share)
-        words = WORDS.get(step, step)
-        self._write({"preparing": words, "share": round(share, 4), "seconds_left": left})
-
-    def fail(self, reason: str) -> None:
-        """Why there is nothing to train on."""
-        # On a full disk there is no room for this either, and the reason is told all the same.
-        with suppress(OSError):
-            self._write({"failed": reason})
-
-    def _write(self, event: dict[str, object]) -> None:
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event) + "\n")

@@ -35,7 +35,7 @@ class FrameStrip(QListWidget):
         """Show frames as the look at a video reports them."""
         self.clear()
         for frame in frames:
-            item = QListWidgetItem(_icon(frame["picture"]), frame["reason"] or frame["time"])
+            item = QListWidgetItem(picture_icon(frame["picture"]), frame["reason"] or frame["time"])
             item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
             item.setFlags(Qt.ItemFlag.ItemIsEnabled)
             tip = f"Left out: {frame['reason']}" if frame["reason"] else "Used"
@@ -45,7 +45,8 @@ class FrameStrip(QListWidget):
             self.addItem(item)
 
 
-def _icon(encoded: str) -> QIcon:
+def picture_icon(encoded: str) -> QIcon:
+    """A picture that the trainer sent as base64; an empty one where it is none."""
     pixmap = QPixmap()
     try:
         pixmap.loadFromData(base64.b64decode(encoded, validate=True))

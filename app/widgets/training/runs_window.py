@@ -39,6 +39,7 @@ class RunsWindow(QDialog):
     """one of BUTTONS, the run"""
     new_asked = Signal()
     video_asked = Signal()
+    personal_asked = Signal()
     follow_asked = Signal(object, bool)
     """the run, and whether the viewport shall follow it"""
     folder_chosen = Signal(object)
@@ -151,8 +152,9 @@ class RunsWindow(QDialog):
         side, column = QWidget(), QVBoxLayout()
         side.setLayout(column)
         column.setContentsMargins(0, 0, 6, 0)
-        self.new_video, self.new, self.add, self.forget = (
+        self.new_video, self.new_personal, self.new, self.add, self.forget = (
             QPushButton("New avatar from a video …"),
+            QPushButton("New personal avatar …"),
             QPushButton("New training …"),
             QPushButton("Add a run folder …"),
             QPushButton("Remove from list"),
@@ -160,10 +162,11 @@ class RunsWindow(QDialog):
         self.add.setToolTip("Show a run that was started in a terminal or on another machine")
         self.forget.setToolTip("Nothing on disk is touched, and a training goes on")
         column.addWidget(self.list, 1)
-        for button in (self.new_video, self.new, self.add, self.forget):
+        for button in (self.new_video, self.new_personal, self.new, self.add, self.forget):
             button.setAutoDefault(False)
             column.addWidget(button)
         self.new_video.clicked.connect(self.video_asked)
+        self.new_personal.clicked.connect(self.personal_asked)
         self.new.clicked.connect(self.new_asked)
         self.add.clicked.connect(self._on_add)
         self.forget.clicked.connect(lambda: self._tell(self.forget_asked))

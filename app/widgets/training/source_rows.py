@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,13 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QWidget,
 )
 
 from app.runs.presets import TrainingPreset
+from app.widgets.browse_row import BrowseRow
 from app.widgets.training.settings_form import LABEL_WIDTH
 
 KEYS = ("data.folder", "data.source", "start_from", "head")
@@ -39,7 +39,6 @@ class SourceRows(QWidget):
     def __init__(self, presets: list[TrainingPreset], has_gpu: bool) -> None:
         super().__init__()
         self._presets, self._folder_is_typed = presets, False
-        self._browses: dict[QLineEdit, QPushButton] = {}
         self.kind, self.note = QComboBox(), QLabel()
         self.data, self.source, self.begin = QLineEdit(), QComboBox(), QLineEdit()
         self.head, self.out = QLineEdit(), QLineEdit()
@@ -112,54 +111,42 @@ class SourceRows(QWidget):
         form.setVerticalSpacing(8)
         form.setHorizontalSpacing(14)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._person, self._begin_row = QLabel(), self._with_browse(self.begin)
+        self._person = QLabel()
+        self._browses = {
+            line: BrowseRow(line, name, partial(self._choose, line))
+            for line, name in (
+                (self.data, "Data folder"),
+                (self.begin, "Begin with an avatar"),
+                (self.head, "Head"),
+                (self.out, "Run folder"),
+            )
+        }
         rows: list[tuple[QLabel, QWidget]] = [
             (QLabel("What to train"), self.kind),
             (QLabel(), self.note),
-            (QLabel("Data folder"), self._with_browse(self.data)),
+            (QLabel("Data folder"), self._browses[self.data]),
             (self._person, self.source),
-            (QLabel("Begin with (optional)"), self._begin_row),
-            (QLabel("Head"), self._with_browse(self.head)),
-            (QLabel("Run folder"), self._with_browse(self.out)),
+            (QLabel("Begin with (optional)"), self._browses[self.begin]),
+            (QLabel("Head"), self._browses[self.head]),
+            (QLabel("Run folder"), self._browses[self.out]),
         ]
         for label, widget in rows:
             label.setMinimumWidth(LABEL_WIDTH)
             form.addRow(label, widget)
-        names = {
-            self.kind: "What to train",
-            self.data: "Data folder",
-            self.source: "Person",
-            self.begin: "Begin with an avatar",
-            self.head: "Head",
-            self.out: "Run folder",
-        }
-        for field, name in names.items():
-            field.setAccessibleName(name)
-            if isinstance(field, QLineEdit):
-                self._browses[field].setAccessibleName(f"Browse for {name.lower()}")
+        self.kind.setAccessibleName("What to train")
+        self.source.setAccessibleName("Person")
         self._chain_tab_stops()
         return form
 
     def _chain_tab_stops(self) -> None:
         """Each button comes after its field."""
-        stops: list[QWidget] = [self.kind, self.note, self.data, self._browses[self.data]]
+        stops: list[QWidget] = [self.kind, self.note, self.data, self._browses[self.data].button]
         stops += [self.source]
         for line in (self.begin, self.head, self.out):
-            stops += [line, self._browses[line]]
+            stops += [line, self._browses[line].button]
         for stop, following in pairwise(stops):
             self.setTabOrder(stop, following)
         self.last_stop = stops[-1]
-
-    def _with_browse(self, line: QLineEdit) -> QWidget:
-        box, button = QWidget(), QPushButton("Browse …")
-        row = QHBoxLayout(box)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(line, 1)
-        row.addWidget(button)
-        button.setAutoDefault(False)
-        self._browses[line] = button
-        button.clicked.connect(lambda: self._browse(line))
-        return box
 
     def _connect(self) -> None:
         self.kind.currentIndexChanged.connect(self._show_kind)
@@ -187,19 +174,15 @@ class SourceRows(QWidget):
     def _show_begin(self) -> None:
         # What is in effect is seen, whatever is trained.
         is_shown = self.chosen_kind.has_attributes or bool(self.begin.text())
-        self._form.setRowVisible(self._begin_row, is_shown)
+        self._form.setRowVisible(self._browses[self.begin], is_shown)
 
-    def _browse(self, line: QLineEdit) -> None:
+    def _choose(self, line: QLineEdit, now: str) -> str:
         if line is self.begin:
-            chosen, _ = QFileDialog.getOpenFileName(
-                self, "Begin with an avatar", line.text(), "Avatars (*.avatar)"
-            )
-        elif line is self.head:
-            chosen, _ = QFileDialog.getOpenFileName(
-                self, "Choose a head", line.text(), "Heads (*.pkl *.head)"
-            )
-        else:
-            chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", line.text())
-        if chosen:
-            self._folder_is_typed = self._folder_is_typed or line is self.out
-            line.setText(chosen)
+            title, kinds = "Begin with an avatar", "Avatars (*.avatar)"
+            return QFileDialog.getOpenFileName(self, title, now, kinds)[0]
+        if line is self.head:
+            kinds = "Heads (*.pkl *.head)"
+            return QFileDialog.getOpenFileName(self, "Choose a head", now, kinds)[0]
+        chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", now)
+        self._folder_is_typed = self._folder_is_typed or (line is self.out and bool(chosen))
+        return chosen

@@ -1,0 +1,210 @@
+"""New personal avatar …: a person, other people, and what of theirs is put onto that person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.runs.presets import Description
+from app.runs.settings import to_yaml
+from app.runs.video_names import VIDEO_FILTER, person_name
+from app.state.app_dirs import typed_path
+from app.widgets.browse_row import BrowseRow
+from app.widgets.training.attribute_table import AttributeTable
+from app.widgets.training.preset_choices import PresetChoices, long_duration
+from app.widgets.training.training_dialog import NamedTrainingDialog, faint_text, wide_form
+
+_PARAMETERS_FILE = "flame_params.json"
+"""that every subject of a capture has"""
+_WAITING = "Choose a person, and a folder of other people."
+_EXPLANATION = (
+    "A person, and other people whose hair, hats, noses … are put onto that person's frames. An "
+    "avatar that wears them all is learned from those. Videos are made captures of first."
+)
+
+
+class NewPersonalDialog(NamedTrainingDialog):
+    """A person, other people, ticks, and how much to make of it."""
+
+    looking = "Looking at these people …"
+    usual_name = "personal"
+
+    def __init__(
+        self, description: Description, runs_folder: Path, parent: QWidget | None = None
+    ) -> None:
+        super().__init__("New personal avatar", description.settings, runs_folder, parent)
+        self._presets = [preset for preset in description.presets if preset.is_of_people]
+        self._costs: dict[str, dict[str, float]] = {}
+        self._make_fields()
+        self._lay_out()
+        self._connect()
+        self.show_waiting(_WAITING)
+        self.resize(960, 660)
+
+    def config_text(self) -> str:
+        """The YAML that the trainer would read."""
+        values = self.named(self.choices.chosen.values) | {
+            "data.people": str(self._people.absolute()),
+            "data.attributes": () if self.table.has_all else tuple(self.table.chosen()),
+        }
+        person = self._person.absolute()
+        if person.is_dir() and not (person / _PARAMETERS_FILE).is_file():
+            values["data.folder"] = str(person)
+        elif person.is_dir():
+            values |= {"data.folder": str(person.parent), "data.source": person.name}
+        else:
+            values["data.video"] = str(person)
+        return to_yaml(self._settings, values)
+
+    def show_found(self, report: dict[str, Any]) -> None:
+        self.table.set_attributes(report["attributes"])
+        self._costs = report["costs_by_preset"]
+        # One at a time: the next look tells what is left.
+        problems = [f"{p['text']} {p['fix']}" for p in report["problems"][:1]]
+        self._is_seen = not problems
+        self.notes.setText("\n".join(map(self.in_words, report["notes"])))
+        self._show_costs()
+        self.say("")
+        for text in map(self.in_words, problems):
+            row = self._row_of(text)
+            if row is not None:
+                row.show_problem(text)
+            else:
+                self.say(text, is_problem=True)
+        self.show_ready()
+
+    def problem_to_solve(self) -> str:
+        if not self.table.chosen():
+            return "Tick what is put onto the person."
+        return super().problem_to_solve()
+
+    def is_filled(self) -> bool:
+        texts = (self.person.line.text(), self.people.line.text())
+        return any(text.strip() for text in texts) or self._has_own_name
+
+    @property
+    def _person(self) -> Path:
+        return typed_path(self.person.line.text().strip())
+
+    @property
+    def _people(self) -> Path:
+        return typed_path(self.people.line.text().strip())
+
+    def _make_fields(self) -> None:
+        self.person = BrowseRow(QLineEdit(), "Person", self._choose_video)
+        self.person.button.setText("Video …")
+        self.capture = QPushButton("Capture …")
+        self.capture.setAutoDefault(False)
+        self.person.line.setPlaceholderText("a video, or the folder of a capture")
+        self.people = BrowseRow(QLineEdit(), "Other people", self._choose_folder)
+        self.people.line.setPlaceholderText("a folder with a capture, or a video, of each")
+        self.table, self.facts, self.notes = AttributeTable(), QLabel(), faint_text()
+        self.choices = PresetChoices(self._presets)
+
+    def _lay_out(self) -> None:
+        person = QHBoxLayout()
+        person.setSpacing(8)
+        person.addWidget(self.person, 1)
+        person.addWidget(self.capture, 0, Qt.AlignmentFlag.AlignTop)
+        form = wide_form()
+        form.addRow("Person", person)
+        form.addRow("Other people", self.people)
+        form.addRow("Name", self.name)
+        content = QVBoxLayout()
+        content.addWidget(faint_text(_EXPLANATION))
+        content.addLayout(form)
+        content.addWidget(self.table, 1)
+        content.addWidget(self.facts)
+        content.addWidget(self.notes)
+        content.addWidget(self.choices)
+        stops: list[QWidget] = [self.person.line, self.person.button, self.capture]
+        stops += [self.people.line, self.people.button, self.name, self.table]
+        self.lay_out(content, [*stops, *self.choices.buttons()])
+
+    def _connect(self) -> None:
+        for row in (self.person, self.people):
+            row.line.textChanged.connect(self._on_people)
+        self.capture.clicked.connect(self._on_capture)
+        self.table.changed.connect(self._on_ticks)
+
+    def _on_people(self) -> None:
+        self.drop_look()
+        self._is_seen = False
+        self.facts.clear()
+        self.notes.clear()
+        text = self.person.line.text().strip()
+        self.propose_name(person_name(text) if text else "")
+        problems = {
+            self.person: self._path_problem(self.person, self._person.exists()),
+            self.people: self._path_problem(self.people, self._people.is_dir()),
+        }
+        for row, problem in problems.items():
+            row.show_problem(problem)
+        if any(problems.values()):
+            self.show_waiting("")
+        elif all(row.line.text().strip() for row in problems):
+            self.show_waiting(self.looking)
+            self.look_soon()
+        else:
+            self.show_waiting(_WAITING)
+
+    @staticmethod
+    def _path_problem(row: BrowseRow, is_there: bool) -> str:
+        is_named = bool(row.line.text().strip())
+        return "This is not there; choose another." if is_named and not is_there else ""
+
+    def _on_capture(self) -> None:
+        chosen = self._choose_folder(self.person.line.text())
+        if chosen:
+            self.person.line.setText(chosen)
+
+    def _on_ticks(self) -> None:
+        self._show_costs()
+        self.check_ready()
+        if not self._is_seen and self.table.chosen():
+            # What was too much may be little enough now.
+            self.look_soon()
+
+    def _choose_video(self, now: str) -> str:
+        return QFileDialog.getOpenFileName(self, "Choose a video", now, VIDEO_FILTER)[0]
+
+    def _choose_folder(self, now: str) -> str:
+        return QFileDialog.getExistingDirectory(self, "Choose a folder", now)
+
+    def _row_of(self, problem: str) -> BrowseRow | None:
+        """The field of whose path a problem speaks."""
+        for row, path in ((self.person, self._person), (self.people, self._people)):
+            if problem.startswith(f"{path.absolute()}"):
+                return row
+        return None
+
+    def _show_costs(self) -> None:
+        """What is ticked, and what it takes with each preset."""
+        chosen = self.table.chosen()
+        people = {name.partition("_")[2] for name in chosen}
+        count = f"{len(chosen)} attribute{'' if len(chosen) == 1 else 's'}"
+        of = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+        self.facts.setText(f"Put on: {count} of {of}" if self._costs else "")
+        for preset in self._presets:
+            costs = self._costs.get(preset.name)
+            takes = ""
+            if costs is not None and chosen:
+                seconds, size = (
+                    costs[what]
+                    + len(people) * costs[f"{what}_per_person"]
+                    + len(chosen) * costs[f"{what}_per_attribute"]
+                    for what in ("seconds", "bytes")
+                )
+                takes = f"About {long_duration(seconds)} and {size / 2**30:.1f} GB here."
+            self.choices.show_cost(preset, takes)

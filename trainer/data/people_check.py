@@ -1,0 +1,272 @@
+"""Which attributes would be taken from other people? A part of the look before a training."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from pegasus_runtime.errors import InvalidInput, one_line
+from trainer.config.data import DataConfig
+from trainer.config.presets import PRESETS
+from trainer.config.training import TrainingConfig
+from trainer.data.capture_folder import FrameRecord, read_subject
+from trainer.data.image_file import PictureFile
+from trainer.data.machine_check import estimate_seconds
+from trainer.data.preflight_report import Report
+from trainer.data.video_check import (
+    BYTES_PER_FRAME,
+    START_S,
+    as_base64,
+    check_video,
+    num_used,
+    preparation_seconds,
+)
+from trainer.database.people import (
+    PARTS_OF,
+    SOURCE,
+    Person,
+    find_people,
+    find_source,
+    part_names,
+)
+from trainer.database.plan import plan_of
+from trainer.engine.people_database import person_of, synthesis_settings, videos_in
+from trainer.engine.video_capture import has_capture
+from trainer.preprocess.estimators import Bytes
+from trainer.preprocess.look import Look, look
+from trainer.preprocess.video import subject_name
+
+_SIDE, _TILE = 256, 96
+"""Pixels in which parts are looked for, and of a shown picture: more are sharper, and longer to
+send."""
+_AROUND = 1.7
+"""side of a shown picture over the part's: more shows more of the face, less only the part"""
+_LEAST_TILE = 0.34
+"""of the picture: an eyebrow alone is known by nobody"""
+_TRIED_FRAMES = 8
+"""of which the one with most of the eyes is shown: more find one that looks straight ahead"""
+_SEEN_ON_EVERYBODY = ("hair", "eyebrows", "eyes", "nose", "mouth", "ears")
+"""what a video is expected to give; hats and glasses are found when it has become a capture"""
+
+
+@dataclass
+class _People:
+    """Those who lend, with what is known before anything is made."""
+
+    people: list[Person]
+    pictures: dict[str, dict[str, str]] = field(default_factory=dict)
+    """person → category → picture"""
+    looks: list[Look] = field(default_factory=list)
+    """at those who come as videos"""
+
+
+def check_people(config: TrainingConfig, out: Path, report: Report) -> int:
+    """Look at the people of a training and at its person.
+
+    Args:
+        config: of the training, as `trainer.engine.video_capture.with_capture` gives it.
+        out: the run's folder.
+        report: takes what is found; its device is known by now.
+
+    Returns:
+        How many frames would be learned.
+    """
+    person = _find_person(config, out, report)
+    found = _find_people(config, person, report)
+    if person is None or found is None:
+        return 0
+    plan = plan_of(person, found.people, (), synthesis_settings(config))
+    report.attributes = _shown(found)
+    if not plan.attributes:
+        report.refuse(
+            f"{config.data.people}: nobody in it has an attribute that can be taken.",
+            "Choose people whose hair, nose or glasses are seen, or tick other attributes.",
+        )
+    presets = {p.name: p.config() for p in PRESETS if p.is_of_people}
+    report.costs_by_preset = {
+        name: _costs(_with_data(preset, config), person, found, report)
+        for name, preset in presets.items()
+    }
+    costs = _costs(config, person, found, report)
+    num_people, num_attributes = len(plan.people), len(plan.attributes)
+    seconds, size = (
+        costs[what]
+        + num_people * costs[f"{what}_per_person"]
+        + num_attributes * costs[f"{what}_per_attribute"]
+        for what in ("seconds", "bytes")
+    )
+    report.seconds = seconds
+    report.facts["Attributes"] = f"{num_attributes} of {num_people} people"
+    _check_disk(size, out, report)
+    return person.num_frames + sum(each.frames for each in plan.attributes)
+
+
+def _find_person(config: TrainingConfig, out: Path, report: Report) -> Person | None:
+    """The one who gets the attributes; None and a problem where there is none."""
+    video = config.data.video
+    if video and not has_capture(config):
+        used = check_video(config, out, report)
+        return Person(SOURCE, Path(video), used) if used else None
+    place = person_of(config)
+    advice = "Choose a capture of one person, or a video."
+    if not config.data.folder and config.data.source == DataConfig().source:
+        report.refuse("No person is chosen.", advice)
+        return None
+    if not place.is_dir():
+        report.refuse(f"{place}: there is no such folder.", advice)
+        return None
+    try:
+        return find_source(place)
+    except (InvalidInput, FileNotFoundError) as error:
+        report.refuse(one_line(str(error), 400), advice)
+        return None
+
+
+def _find_people(config: TrainingConfig, person: Person | None, report: Report) -> _People | None:
+    people = Path(config.data.people)
+    try:
+        videos = videos_in(people)
+        if videos:
+            return _look_at_videos(videos, config, report)
+        found, problems = find_people(people, (), person.folder if person else None)
+    except (InvalidInput, FileNotFoundError) as error:
+        report.refuse(one_line(str(error), 400), "Choose a folder with captures or videos.")
+        return None
+    report.notes += problems
+    pictures = {each.name: _pictures(each) for each in found}
+    return _People(found, pictures)
+
+
+def _look_at_videos(videos: Sequence[Path], config: TrainingConfig, report: Report) -> _People:
+    found = _People([])
+    for video in videos:
+        name = subject_name(video)
+        try:
+            seen = look(video)
+        except (InvalidInput, OSError) as error:
+            report.notes.append(f"{name}: is left out: {one_line(str(error), 400)}")
+            continue
+        used = num_used(config, seen.num_frames)
+        later = dict.fromkeys(
+            (c for c in PARTS_OF if c not in _SEEN_ON_EVERYBODY), "is looked for in the frames"
+        )
+        found.people.append(Person(name, video, used, _SEEN_ON_EVERYBODY, later))
+        found.looks.append(seen)
+        good = [one for one in seen.shown if not one.reason] or list(seen.shown)
+        picture = as_base64(_reduced(good[len(good) // 2].picture))
+        found.pictures[name] = dict.fromkeys(_SEEN_ON_EVERYBODY, picture)
+    report.notes.append("What the people of videos lend is known when their frames are made.")
+    return found
+
+
+def _shown(found: _People) -> list[dict[str, str]]:
+    return [
+        {
+            "name": person.attribute(category),
+            "category": category,
+            "person": person.name,
+            "picture": found.pictures.get(person.name, {}).get(category, ""),
+            "reason": "" if category in person.categories else person.missing.get(category, ""),
+        }
+        for person in found.people
+        for category in PARTS_OF
+    ]
+
+
+def _with_data(preset: TrainingConfig, config: TrainingConfig) -> TrainingConfig:
+    mine = config.data
+    data = replace(
+        preset.data, folder=mine.folder, source=mine.source, video=mine.video, people=mine.people
+    )
+    return replace(preset, data=data, head=config.head)
+
+
+def _costs(
+    config: TrainingConfig, person: Person, found: _People, report: Report
+) -> dict[str, float]:
+    """Of a training: what it takes anyhow, and more for each person and attribute."""
+    plan = plan_of(person, found.people, (), replace(synthesis_settings(config), names=()))
+    num_people, attributes = max(len(found.people), 1), plan.attributes
+    prepare = sum(preparation_seconds(config, seen) for seen in found.looks)
+    frames = sum(num_used(config, seen.num_frames) for seen in found.looks)
+    one = attributes[0] if attributes else None
+    avatar_bytes = max(plan.bytes - sum(each.bytes for each in attributes), 0)
+    avatar_bytes //= len(plan.people) + 1
+    return {
+        "seconds": START_S + plan.avatar_seconds + estimate_seconds(config, report.num_gpus),
+        "seconds_per_person": plan.avatar_seconds + prepare / num_people,
+        "seconds_per_attribute": one.seconds if one else 0.0,
+        "bytes": avatar_bytes,
+        "bytes_per_person": avatar_bytes + frames * BYTES_PER_FRAME / num_people,
+        "bytes_per_attribute": one.bytes if one else 0,
+    }
+
+
+def _check_disk(size: float, out: Path, report: Report) -> None:
+    existing = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    room = shutil.disk_usage(existing).free
+    if size > room:
+        report.refuse(
+            f"The frames with attributes need {size / 2**30:.1f} GB, {room / 2**30:.1f} are free.",
+            "Free some space, take fewer attributes, or choose a folder on another disk.",
+        )
+
+
+def _pictures(person: Person) -> dict[str, str]:
+    """What each category of a person looks like, in a frame that faces the camera."""
+    data = DataConfig()
+    frames = read_subject(person.folder, data.image_size, data.max_bad_share).frames
+    names = part_names(person.folder)
+    labelled = [frame for frame in frames if "semantic" in frame.files]
+    some = labelled[:: max(len(labelled) // _TRIED_FRAMES, 1)]
+    try:
+        facing = max(some, key=lambda frame: _num_pixels(frame, names, "eyes"), default=None)
+        return _parts_of_frame(facing, names, person.categories) if facing else {}
+    except ValueError:
+        return {}
+
+
+def _num_pixels(frame: FrameRecord, names: Sequence[str], category: str) -> int:
+    return int(_mask(frame, names, category).sum())
+
+
+def _mask(frame: FrameRecord, names: Sequence[str], category: str) -> np.ndarray:
+    classes = PictureFile.read(frame.files["semantic"]).classes(_SIDE)
+    numbers = [index for index, name in enumerate(names) if name in PARTS_OF[category]]
+    return np.isin(classes, numbers)
+
+
+def _parts_of_frame(
+    frame: FrameRecord, names: Sequence[str], categories: Sequence[str]
+) -> dict[str, str]:
+    picture = PictureFile.read(frame.files["image"]).composite_over_white(_SIDE)
+    return {
+        category: as_base64(_around(picture, _mask(frame, names, category)))
+        for category in categories
+    }
+
+
+def _around(picture: Bytes, mask: np.ndarray) -> Bytes:
+    """The square of a picture around what is seen in a mask; all of it where nothing is."""
+    side = picture.shape[0]
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return _reduced(picture)
+    top, bottom = np.percentile(rows, (1, 99))
+    left, right = np.percentile(columns, (1, 99))
+    wanted = max(_AROUND * max(bottom - top, right - left), _LEAST_TILE * side)
+    wanted = int(min(wanted, side))
+    first_row = int(np.clip((top + bottom - wanted) / 2, 0, side - wanted))
+    first_column = int(np.clip((left + right - wanted) / 2, 0, side - wanted))
+    part = picture[first_row : first_row + wanted, first_column : first_column + wanted]
+    return _reduced(part)
+
+
+def _reduced(picture: Bytes) -> Bytes:
+    import cv2
+
+    return np.asarray(cv2.resize(picture, (_TILE, _TILE), interpolation=cv2.INTER_AREA), np.uint8)
