@@ -60,6 +60,18 @@ OPTIONAL_MODELS = (
         "the MODNet program's ONNX export",
     ),
     OptionalModel(
+        "Segment Anything, encoder",
+        ("sam_encoder.onnx",),
+        "the person in videos where there is no portrait matte, with the next",
+        "Segment Anything's or MobileSAM's image encoder for (1, 3, 1024, 1024), exported to ONNX",
+    ),
+    OptionalModel(
+        "Segment Anything, decoder",
+        ("sam_decoder.onnx",),
+        "the person in videos, with the one before",
+        "scripts/export_onnx_model.py of the Segment Anything program",
+    ),
+    OptionalModel(
         "face parsing",
         ("bisenet.onnx", "face_parsing.onnx", "79999_iter.onnx"),
         "parts of the face in videos; without it landmarks and colours tell them",

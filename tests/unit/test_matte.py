@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 from pegasus_runtime.errors import InvalidInput
-from tests.onnx_file import write_pixel_network
+from tests.onnx_file import convolution, node, write_network, write_pixel_network
 from trainer.preprocess.matte import follow_head, keep_person, refine
-from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser, PortraitMatte
+from trainer.preprocess.onnx_networks import (
+    PARSING_CLASSES,
+    FaceParser,
+    PersonSegmenter,
+    PortraitMatte,
+)
 from trainer.preprocess.parts import unmixed
 
 SIDE = 256
@@ -89,6 +94,66 @@ def test_networks_of_users(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no network")
     with pytest.raises(InvalidInput, match="OpenCV cannot read it"):
         PortraitMatte(tmp_path / "bad.onnx").estimate(picture)
+
+
+FEATURES = 256
+
+
+def write_encoder(path: Path) -> Path:
+    """How light each of 64 × 64 fields is, as the first of its features."""
+    weights = np.zeros((FEATURES, 3, 16, 16))
+    weights[0] = 1 / (3 * 16 * 16)
+    shapes = {"image": (1, 3, 1024, 1024)}, {"features": (1, FEATURES, 64, 64)}
+    return write_network(path, [convolution("image", "w", "features", 16)], *shapes, {"w": weights})
+
+
+def write_decoder(path: Path) -> Path:
+    """Two masks, what is light and what is dark, of which the first is said to be better."""
+    larger = np.zeros((FEATURES, 2, 4, 4))
+    larger[0, 0], larger[0, 1] = 9, -9
+    nodes = [
+        node("ConvTranspose", ["image_embeddings", "w"], "a", kernel_shape=[4, 4], strides=[4, 4]),
+        node("Mul", ["mask_input", "has_mask_input"], "b"),
+        node("Add", ["a", "b"], "low_res_masks"),
+        node("ReduceMean", ["point_coords"], "c", axes=[2], keepdims=0),
+        node("Mul", ["c", "point_labels"], "d"),
+        node("MatMul", ["d", "two"], "iou_predictions"),
+        node("ReduceMean", ["orig_im_size"], "e", axes=[0], keepdims=1),
+        node("Mul", ["low_res_masks", "e"], "masks"),
+    ]
+    inputs = {
+        "image_embeddings": (1, FEATURES, 64, 64), "point_coords": (1, 3, 2),
+        "point_labels": (1, 3), "mask_input": (1, 1, 256, 256), "has_mask_input": (1,),
+        "orig_im_size": (2,),
+    }  # fmt: skip
+    outputs = {
+        "masks": (1, 2, 256, 256), "iou_predictions": (1, 2), "low_res_masks": (1, 2, 256, 256),
+    }  # fmt: skip
+    weights = {"w": larger, "two": np.array([[1.0, -1], [0, 0], [0, 0]])}
+    return write_network(path, nodes, inputs, outputs, weights)
+
+
+def test_segment_anything_is_pointed_at_the_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEGASUS_ASSETS", str(tmp_path))
+    assert PersonSegmenter.find() is None
+    picture = np.zeros((300, 300, 3), np.uint8)
+    picture[:150] = 255
+    face = np.random.default_rng(0).uniform(100, 200, (478, 2))
+    encoder = write_encoder(tmp_path / "sam_encoder.onnx")
+    with pytest.raises(InvalidInput, match=r"sam_decoder\.onnx has to lie beside it"):
+        PersonSegmenter.find()
+    decoder = write_decoder(tmp_path / "sam_decoder.onnx")
+    segmenter = PersonSegmenter.find()
+    assert segmenter is not None
+    matte = segmenter.estimate(picture, face)
+    assert matte.shape == (256, 256) and matte[:120].min() > 0.99 and matte[136:].max() < 0.01
+    with pytest.raises(InvalidInput, match="not the features"):
+        PersonSegmenter(write_pixel_network(tmp_path / "x.onnx", np.ones((2, 3)), (1024, 1024)),
+                        decoder).estimate(picture, face)  # fmt: skip
+    with pytest.raises(InvalidInput, match=r"sam_encoder\.onnx: cannot be run"):
+        PersonSegmenter(encoder, encoder).estimate(picture, face)
 
 
 def test_mattes_of_neighbours_follow_the_head() -> None:

@@ -13,11 +13,19 @@ from trainer.preprocess.crop import FOLDER as CROPS
 from trainer.preprocess.crop import Crop, missing_pictures, read_picture, save_picture, take_over
 from trainer.preprocess.estimators import Bytes, HairMatte, SelfieMatte
 from trainer.preprocess.face_track import Track
-from trainer.preprocess.model_files import HAIR_SEGMENTATION, MATTE_NAMES, find_asset
-from trainer.preprocess.onnx_networks import PortraitMatte, asset_digest
+from trainer.preprocess.model_files import (
+    HAIR_SEGMENTATION,
+    MATTE_NAMES,
+    SAM_DECODER_NAMES,
+    SAM_ENCODER_NAMES,
+    find_asset,
+)
+from trainer.preprocess.onnx_networks import PersonSegmenter, PortraitMatte, asset_digest
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
 
 FloatArray = npt.NDArray[np.floating[Any]]
+_Network = Callable[[int, Bytes], FloatArray]
+"""From a picture's number and pixels to a coarse matte (R, R) 0..1."""
 FOLDER, HAIR_FOLDER = f"{OWN_FOLDER}/matte/", f"{OWN_FOLDER}/hair/"
 _RADIUS, _EPSILON = 9, 2e-4
 """of the guided filter, in pixels of 256, and against noise in squares of 0..1; wider and larger
@@ -147,22 +155,39 @@ class MatteStep:
 
     def settings(self, options: Options) -> dict[str, Any]:
         """Which network."""
-        return {"network": asset_digest(MATTE_NAMES)}
+        own = asset_digest(MATTE_NAMES)
+        sam = [] if own else [asset_digest(n) for n in (SAM_ENCODER_NAMES, SAM_DECODER_NAMES)]
+        return {"network": own or "".join(sam)}
 
     def run(self, work: Workspace, report: Fraction) -> list[str]:
         """See `Step`."""
         track, crop = Track.read(work), Crop.read(work)
         places = crop.to_picture(track.landmarks)
-        own = find_asset(MATTE_NAMES)
-        network = PortraitMatte(own) if own else SelfieMatte()
+        estimate = _network(places, track.present)
 
         def finish(number: int, picture: Bytes, coarse: FloatArray) -> FloatArray:
             matte = refine(picture, coarse)
             shown = track.present[number - 1]
             return keep_person(matte, places[number - 1]) if shown else matte
 
-        _estimate(work, FOLDER, network.estimate, finish, report)
+        _estimate(work, FOLDER, estimate, finish, report)
         return []
+
+
+def _network(places: FloatArray, present: npt.NDArray[np.bool_]) -> _Network:
+    """What gives coarse mattes: a matting network of the user's, Segment Anything, or ours."""
+    own = find_asset(MATTE_NAMES)
+    if own:
+        matting = PortraitMatte(own)
+        return lambda _number, picture: matting.estimate(picture)
+    segmenter, selfie = PersonSegmenter.find(), SelfieMatte()
+
+    def estimate(number: int, picture: Bytes) -> FloatArray:
+        if segmenter and present[number - 1]:
+            return segmenter.estimate(picture, places[number - 1])
+        return selfie.estimate(picture)
+
+    return estimate
 
 
 class HairStep:
@@ -190,7 +215,7 @@ class HairStep:
         def finish(_number: int, picture: Bytes, coarse: FloatArray) -> FloatArray:
             return refine(picture, coarse)
 
-        _estimate(work, HAIR_FOLDER, network.estimate, finish, report)
+        _estimate(work, HAIR_FOLDER, lambda _, picture: network.estimate(picture), finish, report)
         return []
 
 
@@ -204,7 +229,7 @@ def _resized(matte: FloatArray, side: int) -> FloatArray:
 def _estimate(
     work: Workspace,
     folder: str,
-    estimate: Callable[[Bytes], FloatArray],
+    estimate: _Network,
     finish: Callable[[int, Bytes, FloatArray], FloatArray],
     report: Fraction,
 ) -> None:
@@ -220,7 +245,7 @@ def _estimate(
                 # What is finished tells its neighbours no less than what the network would say.
                 kept[number] = read_picture(work.folder / folder, number) / np.float32(255)
             else:
-                kept[number] = estimate(read_picture(crops, number))
+                kept[number] = estimate(number, read_picture(crops, number))
             if len(kept) > 3:
                 kept.popitem(last=False)
         return kept[number]

@@ -48,6 +48,7 @@ HAIR_SEGMENTATION = ModelFile(
 """not shipped: a user may put it into the asset folder"""
 MATTE_NAMES = ("modnet.onnx", "modnet_photographic_portrait_matting.onnx")
 PARSING_NAMES = ("bisenet.onnx", "face_parsing.onnx", "79999_iter.onnx")
+SAM_ENCODER_NAMES, SAM_DECODER_NAMES = ("sam_encoder.onnx",), ("sam_decoder.onnx",)
 INPAINTER_NAMES = ("inpainter.onnx", "lama.onnx", "lama_fp32.onnx", "inpainting_lama_2025jan.onnx")
 """networks of others in ONNX, which the asset folder may hold; the first that is there is used"""
 
