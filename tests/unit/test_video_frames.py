@@ -94,6 +94,35 @@ def test_times_odd_sizes_turns_and_pixels_that_are_not_square(tmp_path: Path) ->
     assert max(read(endless)[0].pixels.shape) <= MAX_SIDE
 
 
+@pytest.mark.parametrize(
+    ("transfer", "codes", "shown"),
+    [
+        # 203, 36.5 and 0 candelas: the white of paper, grey of 18 %, black.
+        ("smpte2084", (148, 107, 0), (242, 118, 0)),
+        ("arib-std-b67", (191, 114, 0), (242, 119, 0)),
+        ("bt709", (148, 107, 0), (148, 107, 0)),
+    ],
+)
+def test_hdr_is_toned_down(
+    tmp_path: Path, transfer: str, codes: tuple[int, ...], shown: tuple[int, ...]
+) -> None:
+    pictures = [np.full((48, 64, 3), code, np.uint8) for code in codes]
+    pictures.append(np.full((48, 64, 3), (120, 105, 98), np.uint8))
+    space = ("bt709", "bt709") if transfer == "bt709" else ("bt2020", "bt2020nc")
+    # The matrix has to be that of the pictures, not only be said.
+    scaled = f"scale=out_color_matrix={space[0]}:out_range=tv"
+    said = f"setparams=color_primaries={space[0]}:color_trc={transfer}:colorspace={space[1]}"
+    tags = ("-vf", f"{scaled},format=yuv420p10le,{said}")
+    options = ("-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p10le", *tags)
+    frames = read(write_video(tmp_path / "phone.mp4", pictures, *options))
+    middles = [frame.pixels[24, 32].astype(int) for frame in frames]
+    for found, wanted in zip(middles, shown, strict=False):
+        assert np.abs(found - wanted).max() <= 5
+    # Skin stays skin.
+    red, green, blue = middles[-1]
+    assert red > green > blue
+
+
 def test_fields_become_frames_where_they_are_flagged(tmp_path: Path) -> None:
     comb = np.zeros((48, 64, 3), np.uint8)
     comb[::2] = 200

@@ -3,7 +3,7 @@
 1. ffmpeg opens one local file, as one of the containers named here: no address, no playlist and no
    list of other files, whatever the file's name or content says.
 2. Its filters turn frames upright, make fields into frames where they are flagged as such, square
-   the pixels, bring 10 bits to 8, and drop the frames that are not wanted.
+   the pixels, bring 10 bits to 8, and drop the frames that are not wanted. HDR is toned down here.
 3. Frames come through a pipe as PPM, which says its own size; their times come with the messages.
 """
 
@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from pegasus_runtime.errors import InvalidInput, one_line
 from pegasus_runtime.export.ffmpeg import find_ffmpeg, start_decoder
+from trainer.preprocess.high_dynamic_range import HLG, PQ, to_usual_range
 
 Bytes = npt.NDArray[np.uint8]
 MAX_SIDE = 4096
@@ -43,6 +44,7 @@ _CONTAINERS = (
 _TIME = re.compile(rb"showinfo.*\] n: *\d+ .*?pts_time:(\S+)")
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _RATE = re.compile(r"Video: .* ([\d.]+)(k?) fps\b")
+_TRANSFER = re.compile(rf"Video: .*/({PQ}|{HLG})[,)]")
 _ADDRESS = re.compile(r"^\[[^\]]*\] ")
 
 
@@ -56,6 +58,8 @@ class VideoFacts:
 
     duration_s: float
     fps: float
+    transfer: str = ""
+    """how an HDR video codes light, see `high_dynamic_range`"""
 
 
 class VideoDecoder:
@@ -109,7 +113,8 @@ class VideoDecoder:
         count = 0
         while (pixels := _read_ppm(self._process.stdout)) is not None:
             self._alive_at = time.monotonic()
-            yield self._next_time(), pixels
+            time_s, transfer = self._next_time(), self._facts.transfer
+            yield time_s, to_usual_range(pixels, transfer) if transfer else pixels
             self._alive_at = time.monotonic()
             count += 1
         if self._is_hung:
@@ -141,13 +146,16 @@ class VideoDecoder:
 
     def _note(self, text: str) -> None:
         duration, rate = _DURATION.search(text), _RATE.search(text)
-        length, fps = self._facts.duration_s, self._facts.fps
+        length, fps, transfer = self._facts.duration_s, self._facts.fps, self._facts.transfer
+        # Behind the first of these lines come those of what is written.
+        if not fps and (coded := _TRANSFER.search(text)):
+            transfer = coded[1]
         if duration and not length:
             hours, minutes, seconds = (float(part) for part in duration.groups())
             length = hours * 3600 + minutes * 60 + seconds
         if rate and not fps:
             fps = float(rate[1]) * (1000 if rate[2] else 1)
-        self._facts = VideoFacts(length, fps)
+        self._facts = VideoFacts(length, fps, transfer)
 
     def _watch(self) -> None:
         while self._process.poll() is None and not self._is_stopped:
