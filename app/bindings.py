@@ -19,6 +19,7 @@ from app.widgets.export_dialog import ExportDialog
 from app.widgets.message_dialog import MessageDialog
 from app.widgets.number_field import NumberField
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.avatar.seen_sides import SeenSides
 from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
 from pegasus_runtime.head.expression_ranges import expression_ranges
@@ -161,6 +162,8 @@ class Bindings:
         else:
             self._fill_panels()
         self.window.scene.set_usual_distance(View.framing(avatar).distance)
+        seen = SeenSides.of(avatar.provenance)
+        self.window.scene.set_note(seen.note if seen else "")
         self.window.points.setText(f"{avatar.num_points:,} points")
 
     def show_panels(self) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.commands.avatar_source import AVATAR_HELP, avatar_of, read_source
+from pegasus_runtime.avatar.seen_sides import KEY as SEEN_KEY
+from pegasus_runtime.avatar.seen_sides import SeenSides
 
 if TYPE_CHECKING:
     from app.state.project import Project
@@ -83,7 +85,11 @@ def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for category in facts["categories"]:
         names = [n.removeprefix(f"{category}_") for n in attributes if n.startswith(f"{category}_")]
         yield category, ", ".join(names) or "–"
+    seen = SeenSides.of(facts["provenance"])
     for key, value in facts["provenance"].items():
+        if key == SEEN_KEY and seen:
+            yield key, f"{seen.facts}. {seen.note}".strip()
+            continue
         label = key.removeprefix("num_").replace("_", " ")
         if isinstance(value, dict) and key != "scores":
             yield label, f"{value.get('name') or ''} (all of it with --json)".strip()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGridLayout,
+    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -52,6 +53,11 @@ class ScenePanel(QWidget):
         """The distance that frames the open avatar's head."""
         self.distance.set_default(distance)
 
+    def set_note(self, note: str) -> None:
+        """Say what there is to know when the head is turned; nothing with an empty text."""
+        self.note.setText(note)
+        self.note.setVisible(bool(note))
+
     def set_display(self, display: Display) -> None:
         """Show what is displayed."""
         self._display = display
@@ -88,6 +94,11 @@ class ScenePanel(QWidget):
             row.gesture_ended.connect(self.gesture_ended)
             section.body.addWidget(row)
         section.body.addLayout(self._make_view_buttons())
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.note.setEnabled(False)
+        self.set_note("")
+        section.body.addWidget(self.note)
         return section
 
     def _make_view_buttons(self) -> QGridLayout:

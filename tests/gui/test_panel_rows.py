@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtWidgets import QTabWidget
 
 from app.widgets.control_panel import ExpressionPanel, PosePanel
+from app.widgets.scene_panel import ScenePanel
 from app.widgets.slider_row import SliderRow
 
 
@@ -13,6 +14,16 @@ def squashed(panel) -> list[str]:
     rows = [row for row in panel.findChildren(SliderRow) if row.isVisible()]
     assert rows
     return [row.title for row in rows if row.height() < row.minimumSizeHint().height()]
+
+
+def test_what_was_never_filmed_is_one_line_under_the_camera(qtbot) -> None:
+    panel = ScenePanel()
+    qtbot.addWidget(panel)
+    assert panel.note.isHidden()
+    panel.set_note("The back was never filmed.")
+    assert not panel.note.isHidden() and panel.note.text() == "The back was never filmed."
+    panel.set_note("")
+    assert panel.note.isHidden()
 
 
 @pytest.mark.parametrize("height", [120, 300, 900])

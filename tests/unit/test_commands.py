@@ -275,12 +275,18 @@ def test_info_shows_scores_and_survives_what_is_none(
         "hair_curly": {"psnr_head": 25.04, "psnr_frame": 27.5, "ssim": 0.9, "mask_iou": None},
         "source": "very close",
     }
-    provenance = {"made_by": "trainer", "config": {"name": "mine", "steps": 5}, "scores": scores}
+    seen = {"yaw_deg": [-12.0, 11.4], "unfaced_share": 0.41}
+    config = {"name": "mine", "steps": 5}
+    provenance = {"made_by": "trainer", "config": config, "seen": seen, "scores": scores}
     path = tmp_path / "scored.avatar"
     replace(avatar, provenance=provenance).save(path)
     capsys.readouterr()
     assert run(["info", str(path)]) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    text = capsys.readouterr().out
+    assert (
+        "from -12° to 11°, 41% of the surfels by no camera. The back of the head was never" in text
+    )
+    lines = [line.split() for line in text.splitlines()]
     assert ["hair_curly", "25.0", "dB", "27.5", "dB", "0.900", "–"] in lines
     assert ["source", "–", "–", "–", "–"] in lines
     assert ["config", "mine", "(all", "of", "it", "with", "--json)"] in lines

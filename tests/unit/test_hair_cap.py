@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pegasus_runtime.avatar.seen_sides import BACK_NOT_FILMED, SeenSides
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.head import Head, load_free_head, pose_head
 from pegasus_runtime.head.parts import require_parts
@@ -19,6 +20,7 @@ from trainer.data.frame_sampler import seen_yaw_deg
 from trainer.data.images import Pictures
 from trainer.init.hair_cap import HairCap, find_hair, vertex_normals
 from trainer.init.initial_surfels import initial_wardrobe
+from trainer.init.seen_sides import seen_sides
 from trainer.init.surfel_sampling import sample_triangles
 
 SIDE, THICK = 160, 0.08
@@ -74,7 +76,34 @@ def hair_of(head: Head, capture: Capture) -> HairCap:
 
 
 def test_a_turning_head_is_seen_from_as_many_sides_as_it_turns(head: Head) -> None:
-    assert seen_yaw_deg(filmed(head, True).training["me"]) == pytest.approx(20, abs=0.5)
+    capture = filmed(head, True)
+    assert seen_yaw_deg(capture.training["me"]) == pytest.approx(20, abs=0.5)
+    generator = torch.Generator().manual_seed(0)
+    source = initial_wardrobe(head, capture, 2000, generator).source
+    seen = seen_sides(head, capture, source)
+    assert seen is not None
+    assert seen.yaw_deg == pytest.approx((-10, 10), abs=0.5)
+    assert 0.2 < seen.unfaced_share < 0.6, "the back and some of the sides"
+    assert SeenSides.of({"seen": seen.as_header()}) is not None
+
+
+@pytest.mark.parametrize(
+    ("provenance", "note"),
+    [
+        ({}, None),
+        ({"seen": "all"}, None),
+        ({"seen": {"yaw_deg": [0, "nan"], "unfaced_share": 0.5}}, None),
+        ({"seen": {"yaw_deg": [10], "unfaced_share": 0.5}}, None),
+        ({"seen": {"yaw_deg": [-12, 11], "unfaced_share": 2}}, None),
+        ({"seen": {"yaw_deg": [-12.0, 11.0], "unfaced_share": 0.4}}, BACK_NOT_FILMED),
+        ({"seen": {"yaw_deg": [-110, 110], "unfaced_share": 0.1}}, BACK_NOT_FILMED),
+        ({"seen": {"yaw_deg": [-130, 0], "unfaced_share": 0.2}}, ""),
+        ({"seen": {"yaw_deg": [20, 370], "unfaced_share": 0.0}}, ""),
+    ],
+)
+def test_what_was_never_filmed_is_told(provenance: dict[str, object], note: str | None) -> None:
+    seen = SeenSides.of(provenance)
+    assert (seen.note if seen else None) == note
 
 
 def test_hair_is_as_thick_as_its_outline_and_closed_behind(head: Head) -> None:

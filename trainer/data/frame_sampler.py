@@ -75,11 +75,23 @@ def spread_views(frames: list[TrainingFrame], count: int) -> list[TrainingFrame]
 
 def seen_yaw_deg(frames: list[TrainingFrame]) -> float:
     """Degrees of yaw between the outermost sides from which frames show the head."""
+    low, high = seen_yaw_range_deg(frames)
+    return high - low
+
+
+def seen_yaw_range_deg(frames: list[TrainingFrame]) -> tuple[float, float]:
+    """Yaw of the outermost sides from which frames show the head, the second not the smaller.
+
+    0 is the front, positive the person's left; where the back was seen the second may be above 180.
+    """
     towards = -_looks(frames)
     yaw = torch.rad2deg(torch.atan2(towards[:, 0], towards[:, 2])).sort().values
     # The widest gap around the circle was not seen.
     gaps = torch.cat([yaw[1:], yaw[:1] + 360]) - yaw
-    return float(360 - gaps.max())
+    last = int(gaps.argmax())
+    first = (last + 1) % len(yaw)
+    low = float(yaw[first])
+    return low, low + float(360 - gaps[last])
 
 
 def _looks(frames: list[TrainingFrame]) -> torch.Tensor:

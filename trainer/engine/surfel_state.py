@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pegasus_runtime.avatar.seen_sides import KEY
 from pegasus_runtime.head import pose_head
 from pegasus_runtime.model.latent import LatentCodes
 from pegasus_runtime.raster import blend
@@ -24,6 +25,7 @@ from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, ne
 from trainer.engine.tracking import Tracking
 from trainer.engine.train_state import TrainContext, TrainState
 from trainer.init.initial_surfels import initial_wardrobe
+from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
 from trainer.refine.outliers import without_outliers
@@ -275,6 +277,7 @@ class SurfelState(TrainState):
         wardrobe = on_teeth(wardrobe, self._context.head, capture)
         wardrobe = without_outliers(wardrobe, self._context.head, capture)
         wardrobe = with_parts(wardrobe, self._context.head, capture)
+        seen = seen_sides(self._context.head, capture, wardrobe.source)
         return SurfelAvatar(
             name=self._context.config.name,
             head=self._context.head,
@@ -284,7 +287,7 @@ class SurfelState(TrainState):
             codes=codes,
             canonical_expression=capture.mean_expression,
             shape=capture.shape,
-            provenance=provenance,
+            provenance={**provenance, KEY: seen.as_header()} if seen else provenance,
         )
 
     def _worn(self, frame: TrainingFrame) -> AttributeSet | None:
