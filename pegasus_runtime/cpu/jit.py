@@ -20,6 +20,7 @@ from numba import njit as plain_njit
 from numba import prange, types
 from numba.extending import intrinsic
 
+from pegasus_runtime.cpu.deferred_signals import defer_signals_while_compiling
 from pegasus_runtime.cpu.loop_cache import keep_compiled
 
 __all__ = ["FASTMATH", "device_function", "lowest_bit", "njit", "parallel_kernel", "prange"]
@@ -109,3 +110,4 @@ def _ask_without_blas() -> None:
 
 
 _ask_without_blas()
+defer_signals_while_compiling()
