@@ -94,18 +94,23 @@ def run_synthesize(options: argparse.Namespace) -> int:
         return _run_on_slurm(options, [person.name for person in plan.people])
     from rich.console import Console
 
+    from trainer.engine.stop_requests import Interrupted
     from trainer.preprocess.progress_lines import ProgressLines
 
     failed = 0
     with ProgressLines(Console(stderr=True)) as lines:
         for problem in plan.problems:
             lines.say(problem)
-        for outcome in run_plan(plan, options.out, options.jobs, lines.report):
-            if outcome.summary is None:
-                failed += 1
-                lines.say(f"trainer: {outcome.failure}")
-            for note in outcome.summary or ():
-                lines.say(note)
+        try:
+            for outcome in run_plan(plan, options.out, options.jobs, lines.report):
+                if outcome.summary is None:
+                    failed += 1
+                    lines.say(f"trainer: {outcome.failure}")
+                for note in outcome.summary or ():
+                    lines.say(note)
+        except Interrupted as stopped:
+            lines.say(str(stopped))
+            return 130
         if failed:
             lines.say(f"{failed} could not be made; the others are in {options.out}")
     if options.truth:

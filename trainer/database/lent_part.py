@@ -31,7 +31,10 @@ _FEWEST_TO_MATCH = 60
 _LEAST_HAIR = 0.15
 """Of a brow's surfel: less brings the other person's skin along, more loses thin brows."""
 _DARKEST = 0.2
-"""share of a brow's surfels, those least like skin, whose colour is that of its hair"""
+"""share of a brow's surfels whose colour is that of its hair"""
+_PRESSED = 0.08
+"""In units of the head, how far under a hat hair is hidden all the same: less lets it shine through
+gaps between surfels, more takes hair below the rim."""
 _OPAQUE = 0.5
 
 
@@ -116,7 +119,7 @@ def _gone(source: SourcePerson, new: Surfels, category: str) -> Tensor:
         shell, _ = rest_surfels(opaque, corners)
         hair = parts_of(own, "hair").nonzero()[:, 0]
         points, _ = rest_surfels(own.chosen(hair), corners)
-        reach = 2 * own.log_radius[hair].max(dim=1).values.exp()
+        reach = _PRESSED + 2 * own.log_radius[hair].max(dim=1).values.exp()
         gone[hair[outside_shell(points, reach, shell)]] = True
     return gone
 
@@ -133,7 +136,7 @@ def _matched(source: SourcePerson, person: SurfelAvatar, new: Surfels, category:
     if category == "eyebrows":
         skin = at_surfels(person.head, skin_colours(person), new)
         share = _hair_share(albedo, skin)
-        hair = albedo[share >= share.quantile(1 - _DARKEST)].median(dim=0).values
+        hair = _darkest(albedo)
         mixed = share[:, None] * hair + (1 - share[:, None]) * skin_here / light
         kept = (share > _LEAST_HAIR).nonzero()[:, 0]
         return replace(new, colour=_logit(mixed)).chosen(kept)
@@ -148,11 +151,16 @@ def _matched(source: SourcePerson, person: SurfelAvatar, new: Surfels, category:
 
 def _hair_share(albedo: Tensor, skin: Tensor) -> Tensor:
     """(N,) in 0..1, how much of each surfel of a brow is hair."""
-    away = (albedo - skin).norm(dim=1)
-    far = albedo[away >= away.quantile(1 - _DARKEST)].median(dim=0).values
-    line = far - skin
+    line = _darkest(albedo) - skin
     share: Tensor = ((albedo - skin) * line).sum(dim=1) / line.square().sum(dim=1).clamp_min(1e-4)
     return share.clamp(0, 1)
+
+
+def _darkest(albedo: Tensor) -> Tensor:
+    """(3,) colour of a brow's hair, which is darker than the skin around it."""
+    light = albedo.mean(dim=1)
+    dark: Tensor = albedo[light <= light.quantile(_DARKEST)].median(dim=0).values
+    return dark
 
 
 def _skin_ratio(own: SurfelAvatar, other: SurfelAvatar, part: str, category: str) -> Tensor:

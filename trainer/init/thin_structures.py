@@ -6,6 +6,8 @@ to them falls into their part mask in every view that sees it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from pegasus_runtime.head import Head
 from pegasus_runtime.head.canonical import CanonicalHead
 from pegasus_runtime.raster import rasterize
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.image_file import Bytes
 from trainer.init.mesh_sampling import sample_head
 from trainer.init.tracked_head import head_vertex_motion, sample_image
 
@@ -36,10 +39,26 @@ _DEPTH_SIZE, _DEPTH_RADIUS, _DEPTH_TOLERANCE = 192, 0.02, 0.02
 thin things behind the head."""
 
 
+def _marked_attribute(frame: TrainingFrame) -> Bytes | None:
+    return frame.pictures.part_mask
+
+
 def find_thin_part(
-    head: Head, canonical: CanonicalHead, capture: Capture, frames: list[TrainingFrame]
+    head: Head,
+    canonical: CanonicalHead,
+    capture: Capture,
+    frames: list[TrainingFrame],
+    marked_in: Callable[[TrainingFrame], Bytes | None] = _marked_attribute,
 ) -> tuple[Tensor, Tensor]:
-    """Points (M, 3) of the part that a subject's masks mark, and the head's normals behind them."""
+    """Points (M, 3) of the part that masks mark, and the head's normals behind them.
+
+    Args:
+        head: the head.
+        canonical: it at rest.
+        capture: whose frames they are.
+        frames: that are looked at.
+        marked_in: gives the mask (S, S) of a frame, 0..255, or None; usually the attribute's.
+    """
     generator = torch.Generator().manual_seed(0)
     surface, normals = sample_head(head, canonical, _NUM_OCCLUDERS, generator)
     places, foot = _places_around(surface, canonical)
@@ -47,7 +66,8 @@ def find_thin_part(
     carried = nearest_vertices(places, canonical.vertices)
     hits, views = torch.zeros(len(places)), torch.zeros(len(places))
     for frame in frames:
-        if frame.pictures.part_mask is None:
+        mask = marked_in(frame)
+        if mask is None:
             continue
         ride = head_vertex_motion(head, canonical, capture, frame)
         camera = frame.record.camera
@@ -55,7 +75,7 @@ def find_thin_part(
         projected = camera.project(ride.of(carried).transform(places))
         front, seen = sample_image(depth, projected)
         seen &= projected[:, 2] < front + _DEPTH_TOLERANCE
-        marked, _ = sample_image(_widen(frame.pictures.part_mask), projected)
+        marked, _ = sample_image(_widen(mask), projected)
         hits += seen & marked
         views += seen
     found = (views >= _MIN_VIEWS) & (hits >= _MIN_SHARE * views)
@@ -85,7 +105,7 @@ def _places_around(surface: Tensor, canonical: CanonicalHead) -> tuple[Tensor, T
     return places[kept], foot[kept]
 
 
-def _widen(mask: np.typing.NDArray[np.uint8]) -> Tensor:
+def _widen(mask: Bytes) -> Tensor:
     """A part mask (H, W) as booleans, one pixel wider."""
     import cv2
 
