@@ -185,6 +185,8 @@ class PublishedAvatar(Avatar):
     store: Tensor | None = None
     """(2, 3) low and high corner of a box inside the skull: points that the canonical offset leaves
     in it wait for another code, and are not drawn; None: there is no such box"""
+    canonical_shape: Tensor | None = None
+    """(100,) of the head on which the points lie; None: 0, as in the published program"""
 
     @property
     def num_points(self) -> int:
@@ -206,6 +208,9 @@ class PublishedAvatar(Avatar):
             "moves_points": self.moves_points,
             "store": None if self.store is None else self.store.tolist(),
             "canonical_jaw_rad": self.canonical_jaw_rad,
+            "canonical_shape": None
+            if self.canonical_shape is None
+            else self.canonical_shape.tolist(),
             "sizes": vars(self.networks.sizes),
         }
 

@@ -1,4 +1,4 @@
-"""Import of a run of the authors' research program."""
+"""Import of runs of research programs: the authors', and PointAvatar's."""
 
 from __future__ import annotations
 
@@ -19,17 +19,28 @@ from pegasus_runtime.avatar.checks import (
     MAX_RADIUS,
     MIN_RADIUS,
 )
-from pegasus_runtime.documents import read_json
+from pegasus_runtime.avatar.point_avatar_import import (
+    canonical_expression,
+    import_point_avatar,
+    is_point_avatar,
+    require_tensors,
+    shape_of_run,
+)
+from pegasus_runtime.avatar.run_codes import (
+    import_codes,
+    is_published,
+    is_single_person,
+    needs_names,
+)
+from pegasus_runtime.avatar.run_folder import RunFolder, find_run, names_of_rows, read_facts
 from pegasus_runtime.errors import InvalidInput, one_line, quoted
 from pegasus_runtime.head import Head, load_head, load_landmarks, require_same_head
 from pegasus_runtime.head.canonical import CANONICAL_JAW_ANGLE_RAD
 from pegasus_runtime.limits import check_number, check_whole
 from pegasus_runtime.model.config import NetworkSizes
-from pegasus_runtime.model.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
 from pegasus_runtime.model.networks import AvatarNetworks
 from pegasus_runtime.names import check_name
 
-_PLACES = ("", "checkpoints", "train/checkpoints")
 _DEFORMER_NAMES = {
     "cc_linear.": "offset_hidden.",
     "cc.": "offset.",
@@ -37,7 +48,6 @@ _DEFORMER_NAMES = {
     "blendshapes.": "blendshapes.",
     "skinning.": "skinning.",
 }
-_SINGLE_SOURCE = (*SOURCE_CATEGORIES, "eyeglasses")
 
 
 def import_reference(
@@ -45,39 +55,39 @@ def import_reference(
     *,
     head: Head | str | os.PathLike[str],
     landmarks: str | os.PathLike[str] | None = None,
-    meta: str | os.PathLike[str] | dict[str, Any],
+    meta: str | os.PathLike[str] | dict[str, Any] | None = None,
 ) -> PublishedAvatar:
-    """Make an avatar of a run folder of the authors' program.
+    """Make an avatar of a run folder of the authors' program, or of PointAvatar's.
 
     Args:
         run_dir: holds ModelParameters/ and InputParameters/, itself or in checkpoints/ or
             train/checkpoints/ below it.
         head: the FLAME-format head the run was trained with, or its file.
         landmarks: landmark_embedding.npy of that head.
-        meta: JSON file or dict with ``train_sub_dirs`` (names of the attribute rows, in the order
-            of the run's configuration); may give categories, source_categories, points_per_pixel
-            and canonical_jaw_pose.
+        meta: JSON file or dict, over what the run's configuration (*.conf beside checkpoints/)
+            says: ``train_sub_dirs`` (names of the attribute rows, in the order of that
+            configuration), categories, source_categories, points_per_pixel, canonical_jaw_pose,
+            canonical_expression.
 
     Raises:
         FileNotFoundError: a path does not exist.
         InvalidInput: a file is damaged or is not what it should be.
     """
-    folder = _find_checkpoints(_as_path(run_dir))
-    model_path = folder / "ModelParameters" / "latest.pth"
-    input_path = folder / "InputParameters" / "latest.pth"
-    facts = _read_meta(meta)
-    model, inputs = read_checkpoint(model_path), read_checkpoint(input_path)
-    state = plain_state(model, model_path, "model_state_dict")
-    with _said_of(model_path, folder):
-        codes = _import_codes(inputs, facts, input_path)
-        networks = _import_networks(state, codes.latent_size)
-        expression = state["deformer_network.FLAMEServer.canonical_exp"].reshape(50).float()
-        points = _points(state["pc.points"])
-        radius = check_number("radius", model["radius"], MIN_RADIUS, MAX_RADIUS)
+    run = find_run(_as_path(run_dir))
+    facts = read_facts(meta, run.configuration)
+    model = read_checkpoint(run.model)
+    inputs = {} if run.inputs is None else read_checkpoint(run.inputs)
+    state = plain_state(model, run.model, "model_state_dict")
     loaded = head if isinstance(head, Head) else load_head(head)
-    require_same_head(loaded, state, model_path)
+    is_other = not is_published(inputs) and is_point_avatar(state)
+    make = _import_point_avatar if is_other else _import_published
+    with _said_of(run.model, run.checkpoints):
+        parts = make(run, facts, state, inputs, loaded, meta)
+        radius = check_number("radius", model["radius"], MIN_RADIUS, MAX_RADIUS)
+        points = _points(state["pc.points"])
     if landmarks is not None:
         loaded = loaded.with_landmarks(load_landmarks(landmarks))
+    networks, codes, about = parts.pop("networks"), parts.pop("codes"), parts.pop("about")
     avatar = PublishedAvatar(
         name=_name_of(Path(run_dir)),
         head=loaded,
@@ -85,14 +95,72 @@ def import_reference(
         codes=codes.eval().requires_grad_(False),
         points=points,
         radius=radius,
-        canonical_expression=expression,
-        moves_points=not _is_single_person(inputs),
-        provenance={"made_by": "import-reference", "epoch": _epoch(model.get("epoch"))},
-        **_camera_facts(facts, meta),
+        provenance={
+            "made_by": "import-reference",
+            "epoch": _epoch(model.get("epoch")),
+            **about,
+        },
+        **parts,
+        **_camera_facts(facts, meta, run),
     )
-    with _said_of(model_path, folder):
+    with _said_of(run.model, run.checkpoints):
         avatar.check()
     return avatar
+
+
+def _import_published(
+    run: RunFolder,
+    facts: dict[str, Any],
+    state: dict[str, Tensor],
+    inputs: dict[str, Any],
+    head: Head,
+    meta: Any,
+) -> dict[str, Any]:
+    """What makes an avatar of a run of the authors' program."""
+    path = run.inputs or run.checkpoints / "InputParameters"
+    if run.inputs is None:
+        raise InvalidInput(f"{path}: is missing, and the latent codes with it.")
+    names = names_of_rows(facts, meta, run.checkpoints) if needs_names(inputs) else []
+    codes, left_out = import_codes(inputs, names, facts, path)
+    networks = _import_networks(state, codes.latent_size)
+    expression = state["deformer_network.FLAMEServer.canonical_exp"].reshape(50).float()
+    require_same_head(head, state, run.model)
+    return {
+        "networks": networks,
+        "codes": codes,
+        "canonical_expression": expression,
+        "moves_points": not is_single_person(inputs),
+        "about": {"left_out": left_out} if left_out else {},
+    }
+
+
+def _import_point_avatar(
+    run: RunFolder,
+    facts: dict[str, Any],
+    state: dict[str, Tensor],
+    inputs: dict[str, Any],
+    head: Head,
+    meta: Any,
+) -> dict[str, Any]:
+    """What makes an avatar of a run of PointAvatar."""
+    fitted = None
+    if "expression_state_dict" in inputs and run.inputs is not None:
+        fitted = plain_state(inputs, run.inputs, "expression_state_dict").get("weight")
+    expression, origin = canonical_expression(state, facts, fitted)
+    require_tensors(state, expression, run.model)
+    assert expression is not None
+    networks, codes = import_point_avatar(state)
+    shape = shape_of_run(head, state, run.model)
+    require_same_head(head, {n: t for n, t in state.items() if "v_template" not in n}, run.model)
+    return {
+        "networks": networks,
+        "codes": codes,
+        "canonical_expression": expression,
+        "moves_points": False,
+        "shape": shape,
+        "canonical_shape": shape if bool(shape.any()) else None,
+        "about": {"program": "PointAvatar", "canonical_expression": origin},
+    }
 
 
 @contextmanager
@@ -115,7 +183,7 @@ def _as_path(folder: Any) -> Path:
         raise InvalidInput(f"run folder {quoted(folder)}: not a path.") from None
 
 
-def _camera_facts(facts: dict[str, Any], meta: Any) -> dict[str, Any]:
+def _camera_facts(facts: dict[str, Any], meta: Any, run: RunFolder) -> dict[str, Any]:
     jaw = facts.get("canonical_jaw_pose", CANONICAL_JAW_ANGLE_RAD)
     try:
         return {
@@ -125,11 +193,8 @@ def _camera_facts(facts: dict[str, Any], meta: Any) -> dict[str, Any]:
             ),
         }
     except InvalidInput as error:
-        raise InvalidInput(f"{_said(meta)}: {error}") from None
-
-
-def _said(meta: Any) -> str:
-    return "meta" if isinstance(meta, dict) else str(meta)
+        said = "meta" if isinstance(meta, dict) else str(meta or run.configuration)
+        raise InvalidInput(f"{said}: {error}") from None
 
 
 def _points(points: Tensor) -> Tensor:
@@ -151,63 +216,6 @@ def _epoch(value: Any) -> int | None:
         return check_whole("epoch", value, 0, 2**53)
     except InvalidInput:
         return None
-
-
-def _find_checkpoints(run_dir: Path) -> Path:
-    if not run_dir.is_dir():
-        raise FileNotFoundError(f"{run_dir}: no such folder.")
-    for place in _PLACES:
-        folder = run_dir / place
-        if (folder / "ModelParameters").is_dir() and (folder / "InputParameters").is_dir():
-            return folder
-    raise InvalidInput(
-        f"{run_dir}: has no ModelParameters/ and InputParameters/, neither itself nor in "
-        "checkpoints/ or train/checkpoints/; name the folder of a run."
-    )
-
-
-def _read_meta(meta: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
-    facts = meta if isinstance(meta, dict) else read_json(meta, dict)
-    names = facts.get("train_sub_dirs")
-    if not isinstance(names, list):
-        raise InvalidInput(
-            f'{_said(meta)}: needs "train_sub_dirs", the list of the run\'s attribute folders.'
-        )
-    return dict(facts)
-
-
-def _is_single_person(inputs: dict[str, Any]) -> bool:
-    return "target_scene_latent_codes_state_dict" in inputs
-
-
-def _import_codes(inputs: dict[str, Any], facts: dict[str, Any], path: Path) -> LatentCodes:
-    single = _is_single_person(inputs)
-    default = _SINGLE_SOURCE if single else SOURCE_CATEGORIES
-    prefix = "target_scene" if single else "source_scene"
-    names = [] if single else facts["train_sub_dirs"]
-    categories = facts.get("categories", CATEGORIES)
-    sources = default if single else facts.get("source_categories", default)
-    with torch.device("meta"):
-        codes = LatentCodes(names, categories, sources)
-    zero = _weight(inputs, "zero_latent_codes_state_dict", codes.zero.shape, path)
-    source = _weight(inputs, f"{prefix}_latent_codes_state_dict", codes.source.shape, path)
-    state = {"zero": zero, "source": source, "attributes": torch.zeros(codes.attributes.shape)}
-    if not single:
-        key = "scene_latent_codes_state_dict"
-        state["attributes"] = _weight(inputs, key, codes.attributes.shape, path)
-    codes.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
-    return codes
-
-
-def _weight(inputs: dict[str, Any], key: str, shape: torch.Size, path: Path) -> Tensor:
-    weight = plain_state(inputs, path, key).get("weight")
-    if weight is None or weight.shape != shape or not weight.is_floating_point():
-        found = "nothing" if weight is None else list(weight.shape)
-        raise InvalidInput(
-            f"{path}: {key} should be {list(shape)}, found {found}; do the names in the meta file "
-            "fit this run?"
-        )
-    return weight.float()
 
 
 def _import_networks(state: dict[str, Tensor], latent_size: int) -> AvatarNetworks:

@@ -13,6 +13,7 @@ from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_number, check_whole
 from pegasus_runtime.model.networks import AvatarNetworks
 from pegasus_runtime.names import check_name
+from pegasus_runtime.parameters import MAX_COEFFICIENT, NUM_IDENTITIES
 
 MAX_POINTS = 10_000_000
 """A hundred times what avatars have: more only lets a damaged file take memory."""
@@ -53,7 +54,19 @@ def published_facts(header: Mapping[str, Any]) -> dict[str, Any]:
         if view_scale is None
         else check_number("view_scale", view_scale, 1e-6, 1e6),
         "store": _store(header.get("store")),
+        "canonical_shape": _shape(header.get("canonical_shape")),
     }
+
+
+def _shape(numbers: Any) -> Tensor | None:
+    """Of the head on which points lie; most files have none."""
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list) or len(numbers) != NUM_IDENTITIES:
+        raise InvalidInput(f"canonical_shape = {quoted(numbers)}: expected {NUM_IDENTITIES}.")
+    return torch.tensor(
+        [check_number("canonical_shape", n, -MAX_COEFFICIENT, MAX_COEFFICIENT) for n in numbers]
+    )
 
 
 def _store(corners: Any) -> Tensor | None:

@@ -78,7 +78,10 @@ class PublishedRenderer:
         # Bones are posed on the host: that is too little to wait for a device.
         self._head = avatar.head.to("cpu")
         self._rest_head = make_canonical_head(
-            self._head, avatar.canonical_expression.cpu(), avatar.canonical_jaw_rad
+            self._head,
+            avatar.canonical_expression.cpu(),
+            avatar.canonical_jaw_rad,
+            None if avatar.canonical_shape is None else avatar.canonical_shape.cpu(),
         )
         self._canonical = self._rest_head.to(self.device)
         # Neighbours in a row: they are drawn together.
@@ -205,7 +208,7 @@ class PublishedRenderer:
         )
 
         def displace() -> Tensor | None:
-            displacements = displace_by_shape(self._head, shape)
+            displacements = displace_by_shape(self._head, self._rest_head, shape)
             return None if displacements is None else displacements.to(self.device)
 
         known = self._displaced.get(params.shape.tobytes(), displace)

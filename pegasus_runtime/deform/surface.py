@@ -63,7 +63,7 @@ class JointPose:
     pose_feature: Tensor
     """(36,)"""
     shape_displacements: Tensor | None = None
-    """(V, 3) of the head's vertices by its shape, None for shape 0"""
+    """(V, 3) of the canonical head's vertices by the shape, None for its own"""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All that there is, in order: ``PosedHead(*head.tensors())`` is the same again."""
@@ -147,11 +147,12 @@ def prepare_pose(
         expression: (50,)
         pose: (15,) axis-angle of root, neck, jaw, left eye, right eye, in radians.
         shape: (100,)
-        displacements: (V, 3) of the head's vertices by this shape, when the caller knows them.
+        displacements: (V, 3) of the canonical head's vertices by this shape, when the caller knows
+            them.
     """
     _, transforms, pose_feature = pose_joints(head, shape, expression, pose)
     if displacements is None:
-        displacements = displace_by_shape(head, shape)
+        displacements = displace_by_shape(head, canonical, shape)
     return JointPose(
         transforms=add_ghost_bone(transforms),
         expression_change=expression - canonical.expression,
@@ -161,9 +162,10 @@ def prepare_pose(
     )
 
 
-def displace_by_shape(head: Head, shape: Tensor) -> Tensor | None:
-    """(V, 3) of the head's vertices by its shape (100,), None where that is 0."""
-    return head.identity_directions @ shape if bool(shape.any()) else None
+def displace_by_shape(head: Head, canonical: CanonicalHead, shape: Tensor) -> Tensor | None:
+    """(V, 3) of the canonical head's vertices by a shape (100,), None where it is its own."""
+    change = shape - canonical.shape
+    return head.identity_directions @ change if bool(change.any()) else None
 
 
 def pose_surface(

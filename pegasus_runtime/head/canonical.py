@@ -24,13 +24,15 @@ class CanonicalHead:
     """What deformation needs of a head in its canonical pose."""
 
     vertices: Tensor
-    """(V, 3) of shape 0, the canonical expression and the opened jaw"""
+    """(V, 3) of the canonical shape and expression, and the opened jaw"""
     expression: Tensor
     """(50,) mean expression of the training frames"""
     pose_feature: Tensor
     """(36,)"""
     transforms: Tensor
     """(6, 4, 4), bone 0 is the ghost bone"""
+    shape: Tensor
+    """(100,) of the head that points lie on: 0 but for avatars of other programs"""
 
     def to(self, device: torch.device | str) -> CanonicalHead:
         """The same on another device."""
@@ -40,18 +42,24 @@ class CanonicalHead:
 
 @torch.no_grad()
 def make_canonical_head(
-    head: Head, expression: Tensor, jaw_angle_rad: float = CANONICAL_JAW_ANGLE_RAD
+    head: Head,
+    expression: Tensor,
+    jaw_angle_rad: float = CANONICAL_JAW_ANGLE_RAD,
+    shape: Tensor | None = None,
 ) -> CanonicalHead:
-    """Pose a head as an avatar stores it: shape 0, jaw opened, the given expression (50,)."""
+    """Pose a head as an avatar stores it: jaw opened, the given expression (50,), and shape 0
+    unless another one (100,) is given."""
     pose = torch.zeros(15, device=expression.device)
     pose[JAW_PITCH] = jaw_angle_rad
-    shape = torch.zeros(head.identity_directions.shape[2], device=expression.device)
+    if shape is None:
+        shape = torch.zeros(head.identity_directions.shape[2], device=expression.device)
     posed = pose_head(head, shape, expression, pose)
     return CanonicalHead(
         vertices=posed.vertices,
         expression=expression,
         pose_feature=posed.pose_feature,
         transforms=add_ghost_bone(posed.transforms),
+        shape=shape,
     )
 
 

@@ -31,7 +31,7 @@ def require_same_head(head: Head, state: Mapping[str, Tensor], path: Path) -> No
         stored = next((state[p + name] for p in _PLACES if p + name in state), None)
         if stored is None:
             continue
-        difference = _difference(ours, stored)
+        difference = difference_from(ours, stored)
         if difference:
             raise InvalidInput(
                 f"{path}: was trained with another head than {head.name!r}: {name} {difference}; "
@@ -52,7 +52,8 @@ def _parts(head: Head) -> dict[str, Tensor]:
     }
 
 
-def _difference(ours: Tensor, stored: Tensor) -> str:
+def difference_from(ours: Tensor, stored: Tensor) -> str:
+    """How one tensor of a head differs from a stored one; empty where it does not."""
     if ours.shape != stored.shape:
         return f"is of shape {tuple(stored.shape)} there and {tuple(ours.shape)} here"
     stored = stored.to(ours.dtype)
