@@ -12,12 +12,20 @@ _VARINT, _BYTES = 0, 2
 
 
 def write_pixel_network(
-    path: Path, weights: np.ndarray, sides: Sequence[int] = (512, 512), sigmoid: bool = False
+    path: Path,
+    weights: np.ndarray,
+    sides: Sequence[int] = (512, 512),
+    sigmoid: bool = False,
+    pooled: bool = False,
 ) -> Path:
-    """Write y = W x, weights (C, 3), of pictures (1, 3, H, W), with a sigmoid behind it or not."""
+    """Write y = W x, weights (C, 3), of pictures (1, 3, H, W), with a sigmoid behind it or not, or
+    its mean over the picture (1, C)."""
     nodes = [convolution("x", "w", "a"), *([node("Sigmoid", ["a"], "y")] if sigmoid else [])]
-    output = "y" if sigmoid else "a"
-    shapes = {"x": (1, 3, *sides)}, {output: (1, len(weights), *sides)}
+    if pooled:
+        nodes += [node("GlobalAveragePool", ["a"], "b"), node("Flatten", ["b"], "y")]
+    output = "y" if sigmoid or pooled else "a"
+    found = (1, len(weights)) if pooled else (1, len(weights), *sides)
+    shapes = {"x": (1, 3, *sides)}, {output: found}
     return write_network(path, nodes, *shapes, {"w": weights.reshape(len(weights), 3, 1, 1)})
 
 

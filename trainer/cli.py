@@ -14,6 +14,7 @@ from pegasus_runtime.errors import InvalidInput, one_line
 from trainer.commands import (
     capture,
     describe,
+    evaluate,
     export_checkpoint,
     preflight,
     preprocess,
@@ -22,7 +23,7 @@ from trainer.commands import (
 )
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_LATER = ("transfer", "evaluate")
+_LATER = ("transfer",)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (
-        capture, preprocess, synthesize, train, describe, preflight, export_checkpoint
+        capture, preprocess, synthesize, train, evaluate, describe, preflight, export_checkpoint
     ):  # fmt: skip
         command.add_parser(commands)
     for name in _LATER:

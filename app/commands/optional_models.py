@@ -48,6 +48,23 @@ OPTIONAL_MODELS = (
         "weights/v0.1/alex.pth of the PerceptualSimilarity program, under this name",
     ),
     OptionalModel(
+        "face network",
+        (
+            "face_recognition_sface_2021dec.onnx",
+            "sface.onnx",
+            "w600k_r50.onnx",
+            "arcface.onnx",
+        ),
+        "identity in `python -m trainer evaluate`; it works without",
+        "models/face_recognition_sface of the OpenCV Zoo, or an ArcFace in ONNX under such a name",
+    ),
+    OptionalModel(
+        "Inception",
+        ("inception_fid.onnx", "pt_inception-2015-12-05.onnx"),
+        "FID in `python -m trainer evaluate`; it works without",
+        "the features of pytorch-fid's network, exported to ONNX: (1, 3, 299, 299) to (1, 2048)",
+    ),
+    OptionalModel(
         "hair matte",
         ("hair_segmentation.tflite",),
         "hair in videos of yourself; without it hair is told by matte and colour",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from pegasus_runtime.passes import PASSES
 if TYPE_CHECKING:
     from app.state.project import Project
     from app.state.view import View
-    from pegasus_runtime import Avatar, Camera, Parameters, Session
+    from pegasus_runtime import Camera, Parameters, Session
     from pegasus_runtime.export.backdrop import Backdrop, Colour
 
 TRANSPARENT = "transparent"
@@ -152,26 +151,14 @@ def read_picture_options(options: argparse.Namespace, shown: Shown) -> PictureRe
     start = avatar.neutral() if kept is None else kept.face.parameters()
     params = face_parameters(avatar, options.attribute, options.expression, options.pose, start)
     if kept is None:
+        from pegasus_runtime.export.turntable import view_camera
+
         camera = view_camera(avatar, *(angles or (0.0, 0.0)), size)
     else:
         camera = _turned(kept.view, angles).camera((size, size))
     return PictureRequest(
         Session(avatar, device=options.device), params, camera, shown.image_pass, shown.backdrop
     )
-
-
-def view_camera(avatar: Avatar, yaw_deg: float, pitch_deg: float, size: int) -> Camera:
-    """The default camera of an avatar, carried around the head."""
-    from pegasus_runtime import Camera
-    from pegasus_runtime.export.turntable import avatar_centre
-
-    front = avatar.default_camera((size, size))
-    if yaw_deg == 0 and pitch_deg == 0:
-        return front
-    depth = float(avatar_centre(avatar) @ front.rotation[:, 2] + front.translation[2])
-    target = front.centre + front.rotation[:, 2] * depth
-    fov_deg = 2 * math.degrees(math.atan(1 / abs(float(front.intrinsics[1, 1]))))
-    return Camera.orbit(target, depth, yaw_deg, pitch_deg, fov_deg, (size, size))
 
 
 def _turned(view: View, angles: tuple[float, float] | None) -> View:

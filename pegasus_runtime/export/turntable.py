@@ -75,6 +75,17 @@ def avatar_centre(avatar: Avatar) -> npt.NDArray[np.float32]:
     return np.asarray((low + high) / 2, dtype=np.float32)
 
 
+def view_camera(avatar: Avatar, yaw_deg: float, pitch_deg: float, size: int) -> Camera:
+    """The default camera of an avatar, carried around the head; pictures of ``size`` squared."""
+    front = avatar.default_camera((size, size))
+    if yaw_deg == 0 and pitch_deg == 0:
+        return front
+    depth = float(avatar_centre(avatar) @ front.rotation[:, 2] + front.translation[2])
+    target = front.centre + front.rotation[:, 2] * depth
+    fov_deg = 2 * math.degrees(math.atan(1 / abs(float(front.intrinsics[1, 1]))))
+    return Camera.orbit(target, depth, yaw_deg, pitch_deg, fov_deg, (size, size))
+
+
 def export_turntable(
     session: Session,
     params: Parameters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from pegasus_runtime.run_lock import find_owner
-from tests.factories import SIDE, write_small_capture
+from tests.factories import SIDE, surfel_avatar, write_small_capture
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -148,6 +149,27 @@ def children_of(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
     pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
     return sorted(child for child, parent in pairs if parent == pid)
+
+
+def test_an_evaluation_is_shared_and_goes_on_alone(capture: Path, tmp_path: Path) -> None:
+    surfel_avatar(("hat_a", "nose_b"), 300).save(tmp_path / "a.avatar")
+    said = ["evaluate", "--avatar", str(tmp_path / "a.avatar"), "--data", str(capture)]
+    said += ["--size", str(SIDE), "--device", "cpu", "--only", "rendering"]
+    two, one = tmp_path / "two", tmp_path / "one"
+    done = train([sys.executable, *TORCHRUN, "-m", "trainer", *said, "--out", str(two)])
+    assert done.returncode == 0, done.stderr[-3000:]
+    parts = [two / "progress" / f"results-{rank:03d}.jsonl" for rank in (0, 1)]
+    lines = [part.read_bytes().splitlines() for part in parts]
+    assert abs(len(lines[0]) - len(lines[1])) <= 1 and len(lines[0]) + len(lines[1]) == 14
+    # What one of them has lost is done again by a single process, and nothing else.
+    parts[1].unlink()
+    shutil.copytree(two, one)
+    assert train([sys.executable, "-m", "trainer", *said, "--out", str(one)]).returncode == 0
+    assert len((one / "progress" / parts[0].name).read_bytes().splitlines()) == 14
+    first, second = (
+        json.loads((folder / "report.json").read_text("utf-8")) for folder in (two, one)
+    )
+    assert first["subjects"] == second["subjects"] and first["results"] == second["results"]
 
 
 def test_a_batch_that_cannot_be_divided_and_too_many_processes(

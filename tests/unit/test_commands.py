@@ -16,8 +16,9 @@ from app.commands import command_line, open_editor
 from app.commands.command_line import parse, run
 from app.commands.face_options import face_parameters
 from app.commands.name_suggestions import find_name
-from app.commands.picture_options import read_background, read_view, view_camera
+from app.commands.picture_options import read_background, read_view
 from pegasus_runtime import Avatar, InvalidInput
+from pegasus_runtime.export.turntable import view_camera
 from tests.factories import published_avatar
 
 

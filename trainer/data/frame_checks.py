@@ -27,13 +27,20 @@ def check_frames(folder: Path, image_size: int, cache: PictureCache) -> SubjectR
         InvalidInput: the parameters file is missing or damaged, or no frame can be read.
     """
     subject = read_subject(folder, image_size, 1.0)
+    check_pictures(subject, cache)
+    return subject
+
+
+def check_pictures(subject: SubjectRecord, cache: PictureCache) -> None:
+    """Look at the pictures of a subject's frames, and leave out those that are bad."""
     head, reasons, num_full = HeadInView(), {}, 0
     for record, decoded in _decode_all(subject.frames, cache):
         try:
             pictures = decoded.result()
             subject.sides.add(pictures.stored_side)
-            head.check(record, pictures)
-            num_full += bool((pictures.mask > 127).mean() > _FULL)
+            if pictures.has_matte:
+                head.check(record, pictures)
+                num_full += bool((pictures.mask > 127).mean() > _FULL)
         except ValueError as error:
             reasons[record.name] = str(error)
     subject.leave_out(reasons)
@@ -42,7 +49,6 @@ def check_frames(folder: Path, image_size: int, cache: PictureCache) -> SubjectR
             f"{subject.name}: the masks of {num_full} frames cover the whole picture, so that all "
             "of it is learned as the person."
         )
-    return subject
 
 
 def _decode_all(

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pegasus_runtime.memory import free_memory_bytes
 from trainer.data.capture_folder import FrameRecord
 from trainer.data.image_file import Bytes, PictureFile
@@ -37,16 +39,19 @@ class Pictures:
     """(H, W) class of each pixel"""
     stored_side: int = 0
     """of the picture before it was resized"""
+    has_matte: bool = True
+    """False where there is none, and the mask is everything"""
 
 
 class PictureCache:
     """The pictures used last, as many as fit; more are decoded when they are asked for."""
 
-    def __init__(self, size: int, max_gb: float = 0.0) -> None:
+    def __init__(self, size: int, max_gb: float = 0.0, needs_matte: bool = True) -> None:
         """
         Args:
             size: side to which pictures are resized.
             max_gb: memory for all processes of this machine; 0 for half of what is free.
+            needs_matte: whether a frame without a matte is bad.
         """
         room = max_gb * 2**30 or (free_memory_bytes() or _ASSUMED_FREE) * _SHARE_OF_FREE_MEMORY
         self.room = room / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -54,7 +59,7 @@ class PictureCache:
         self.max_frames = max(int(self.room / (size**2 * BYTES_PER_PIXEL)), 2)
         self.num_ahead = min(self.max_frames, 2 * (os.cpu_count() or 1))
         """frames that may be decoded before the first of them is looked at"""
-        self._size = size
+        self._size, self._needs_matte = size, needs_matte
         self._kept: OrderedDict[tuple[str, str], Future[Pictures]] = OrderedDict()
         self._threads = ThreadPoolExecutor(thread_name_prefix="pictures")
 
@@ -65,17 +70,24 @@ class PictureCache:
         """
         key = record.subject, record.name
         if key not in self._kept:
-            self._kept[key] = self._threads.submit(decode_frame, record.files, self._size)
+            self._kept[key] = self._threads.submit(
+                decode_frame, record.files, self._size, self._needs_matte
+            )
         self._kept.move_to_end(key)
         if len(self._kept) > self.max_frames:
             self._kept.popitem(last=False)
         return self._kept[key]
 
 
-def decode_frame(files: Mapping[str, Path], size: int) -> Pictures:
+def decode_frame(files: Mapping[str, Path], size: int, needs_matte: bool = True) -> Pictures:
     """All pictures of a frame.
 
     A picture whose matte is in its alpha needs no mask.
+
+    Args:
+        files: by kind.
+        size: side to which pictures are resized.
+        needs_matte: whether a frame without a matte is bad.
 
     Raises:
         ValueError: one of them is gone or cannot be used.
@@ -83,8 +95,11 @@ def decode_frame(files: Mapping[str, Path], size: int) -> Pictures:
     read = {kind: PictureFile.read(path) for kind, path in files.items()}
     image, mask = read["image"], read.get("mask")
     matte = mask.matte(size) if mask else image.alpha(size)
+    has_matte = matte is not None
     if matte is None:
-        raise ValueError(f"mask/{files['image'].stem}.png is missing")
+        if needs_matte:
+            raise ValueError(f"mask/{files['image'].stem}.png is missing")
+        matte = np.full((size, size), 255, np.uint8)
     if not matte.any():
         raise ValueError(f"{(mask or image).label} shows nothing: its matte is black")
     part_mask, normals, parts = map(read.get, ("mask_object", "normal_rendering", "semantic"))
@@ -95,4 +110,5 @@ def decode_frame(files: Mapping[str, Path], size: int) -> Pictures:
         normals=normals.colour(size) if normals else None,
         parts=parts.classes(size) if parts else None,
         stored_side=image.side,
+        has_matte=has_matte,
     )

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
+from pegasus_runtime.frame import Frame
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.parameters import Parameters
 from pegasus_runtime.session import Session
 from trainer.config.training import LossConfig
+from trainer.data.capture_folder import FrameRecord
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.images import Pictures
 from trainer.data.pairs import worn_by
 from trainer.engine.lpips import (
     MIN_SIDE,
@@ -40,9 +44,9 @@ class Score:
 
     psnr_frame: float
     """dB over the whole frame"""
-    psnr_head: float
-    """dB over the pixels of the head's mask"""
-    mask_iou: float
+    psnr_head: float | None
+    """dB over the pixels of the head's mask, where there is one"""
+    mask_iou: float | None
     ssim: float
     """structural similarity over the whole frame, 1 for the same picture"""
     l1: float
@@ -110,39 +114,59 @@ def score_frame(
     distance: PerceptualDistance | None = None,
 ) -> Score:
     """Render a frame as the editor would and compare."""
-    params = frame_parameters(capture, frame)
-    picture = session.render(params, frame.record.camera, ("rgb", "alpha"))
-    targets = make_targets(frame.pictures, (), LossConfig(), torch.device("cpu"))
-    rgb, alpha = torch.from_numpy(picture["rgb"]), torch.from_numpy(picture["alpha"])
+    name = frame.record.subject
+    worn = () if name == capture.source else worn_by(name)
+    params = frame_parameters(frame.record, capture.shape.numpy(), worn)
+    pictures = frame.pictures
+    drawn = session.render(params, frame.record.camera, ("rgb", "alpha"))
+    score = score_picture(drawn, pictures, distance)
+    if params.attributes and pictures.part_mask is not None:
+        score.outside = change_outside(session, params, frame.record, pictures, drawn)
+    return score
+
+
+def score_picture(
+    drawn: Frame, pictures: Pictures, distance: PerceptualDistance | None = None
+) -> Score:
+    """Compare a rendered frame's colour and alpha with the pictures that were taken.
+
+    What looks at the mask stays empty where there is none.
+    """
+    targets = make_targets(pictures, (), LossConfig(), torch.device("cpu"))
+    rgb, alpha = torch.from_numpy(drawn["rgb"]), torch.from_numpy(drawn["alpha"])
     error = (rgb - targets.rgb).square()
     inside = targets.mask[:, :, 0] > 0.5
-    covered = alpha[:, :, 0] > 0.5
-    union = (inside | covered).sum().clamp_min(1)
+    masked = pictures.has_matte
     return Score(
         psnr_frame=_psnr(error.mean()),
-        psnr_head=_psnr(error[inside].mean()),
-        mask_iou=float((inside & covered).sum() / union),
+        psnr_head=_psnr(error[inside].mean()) if masked else None,
+        mask_iou=overlap(inside, alpha[:, :, 0] > 0.5) if masked else None,
         ssim=float(structural_similarity(rgb, targets.rgb)),
         l1=float((rgb - targets.rgb).abs().mean()),
         lpips=distance(rgb, targets.rgb) if distance and min(rgb.shape[:2]) >= MIN_SIDE else None,
-        outside=_change_outside(session, frame, params, rgb, inside) if params.attributes else None,
     )
 
 
-def _change_outside(
-    session: Session, frame: TrainingFrame, params: Parameters, worn: Tensor, inside: Tensor
+def overlap(first: Tensor, second: Tensor) -> float:
+    """Intersection over union of two areas (H, W); 1 where both are empty."""
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 1.0
+
+
+def change_outside(
+    session: Session, params: Parameters, record: FrameRecord, pictures: Pictures, drawn: Frame
 ) -> float | None:
-    """`Score.outside` of a frame, given its picture (H, W, 3) and the head's mask (H, W)."""
-    region = frame.pictures.part_mask
-    if region is None:
-        return None
+    """`Score.outside` of a frame that was drawn with these parameters; None where no pixel of the
+    head lies outside of the attribute's region."""
     import cv2
 
+    region = pictures.part_mask
+    assert region is not None
     side = 2 * round(_BORDER * region.shape[0]) + 1
     near = cv2.dilate(region, np.ones((side, side), np.uint8)) > 0
-    outside = inside & ~torch.from_numpy(near)
-    plain = session.render(replace(params, attributes={}), frame.record.camera, ("rgb",))["rgb"]
-    change = (worn - torch.from_numpy(plain)).abs().mean(dim=2)[outside]
+    outside = (pictures.mask > 127) & ~near
+    plain = session.render(replace(params, attributes={}), record.camera, ("rgb",))["rgb"]
+    change = np.abs(drawn["rgb"] - plain).mean(axis=2)[outside]
     return float(change.mean() * 255) if len(change) else None
 
 
@@ -166,14 +190,15 @@ def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
     return (light * structure).mean()
 
 
-def frame_parameters(capture: Capture, frame: TrainingFrame) -> Parameters:
-    """The parameters with which a frame was taken."""
-    name = frame.record.subject
+def frame_parameters(
+    record: FrameRecord, shape: npt.NDArray[np.float32], worn: Sequence[str]
+) -> Parameters:
+    """The parameters with which a frame was taken, of a person of that shape (100,)."""
     return Parameters(
-        expression=frame.record.expression,
-        pose=frame.record.pose,
-        shape=capture.shape.numpy(),
-        attributes={} if name == capture.source else {category_of(n): n for n in worn_by(name)},
+        expression=record.expression,
+        pose=record.pose,
+        shape=shape,
+        attributes={category_of(name): name for name in worn},
     )
 
 

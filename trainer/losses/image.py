@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -53,12 +55,22 @@ def make_targets(
     if part_mask is not None and config.region_share:
         weights = _favour(part_mask, config.region_share, weights)
     return Targets(
-        rgb=rgb * mask + 1 - mask,
+        rgb=_over_white(rgb, mask),
         mask=mask,
         part_mask=part_mask,
         normal=unit(pictures.normals),
         pixel_weights=weights,
     )
+
+
+def composite_target(pictures: Pictures) -> npt.NDArray[np.float32]:
+    """(H, W, 3) 0..1, a frame's picture over white by its matte."""
+    rgb, mask = (torch.from_numpy(each).float() / 255 for each in (pictures.image, pictures.mask))
+    return np.asarray(_over_white(rgb, mask[:, :, None]).numpy())
+
+
+def _over_white(rgb: Tensor, mask: Tensor) -> Tensor:
+    return rgb * mask + 1 - mask
 
 
 def _part_weights(

@@ -1,0 +1,1 @@
+"""What can be asked of a finished avatar, as numbers and one page."""
