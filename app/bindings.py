@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QDialog
 
 from app.controllers.editor import Editor
 from app.main_window import MainWindow
-from app.rendering.request import Picture, Pixels, on_host
+from app.rendering.request import Picture, Pixels, middle_square, on_host
 from app.state.app_dirs import home_folder
 from app.state.controls import Gaze, attribute_title, readable
 from app.state.export_settings import ExportSettings
@@ -125,7 +125,7 @@ class Bindings:
             self._export_avatar = avatar
         # What was filled in before is still there.
         if latest is not None and not self.export_dialog.is_running:
-            square = _middle_square(on_host(latest.pixels))
+            square = middle_square(on_host(latest.pixels))
             self.export_dialog.set_preview(over(square, self.editor.document.display.backdrop()))
         self.export_dialog.open()
 
@@ -284,14 +284,6 @@ class Bindings:
     @staticmethod
     def _is_open(dialog: QDialog) -> bool:
         return dialog.isVisible()
-
-
-def _middle_square(pixels: Pixels) -> Pixels:
-    """The middle square of a picture, as the film will show it."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
 
 
 def _speed(seconds: float) -> str:

@@ -138,10 +138,7 @@ class AvatarLoader:
             source: of two that are asked for, the later one wins.
             avatar: the file that a project shall take as its avatar, whatever it names.
         """
-        self._newest += 1
-        self.num_opening += 1
-        number = self._newest
-        job = self._activity.start(f"Opening {Path(source).name}")
+        number, job = self._begin(f"Opening {Path(source).name}")
         run_in_background(
             "open",
             lambda: self._load(source, avatar),
@@ -152,10 +149,7 @@ class AvatarLoader:
 
     def reload(self, source: str) -> None:
         """Take a newer state of the avatar that is open, from a file that was written anew."""
-        self._newest += 1
-        self.num_opening += 1
-        number = self._newest
-        job = self._activity.start(f"Opening {Path(source).name}")
+        number, job = self._begin(f"Opening {Path(source).name}")
         run_in_background(
             "reload",
             lambda: self._load_avatar(source),
@@ -171,10 +165,7 @@ class AvatarLoader:
             recovery: its journal, which is this process's now.
             accepted: the file to take as its avatar, whatever the journal names.
         """
-        self._newest += 1
-        self.num_opening += 1
-        number = self._newest
-        job = self._activity.start(f"Restoring {recovery.title}")
+        number, job = self._begin(f"Restoring {recovery.title}")
 
         def work() -> tuple[Avatar, Restored]:
             avatar = self._loader(recovery.avatar_source(accepted))
@@ -187,6 +178,11 @@ class AvatarLoader:
             lambda error: self._failed(job, recovery.title, error, partial(self.recover, recovery)),
             self._dispatch,
         )
+
+    def _begin(self, title: str) -> tuple[int, Job]:
+        self._newest += 1
+        self.num_opening += 1
+        return self._newest, self._activity.start(title)
 
     def _load(self, source: str, accepted: Path | None) -> _Loaded:
         if not is_project(source):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.rendering.request import Pixels
+from app.rendering.request import Pixels, middle_square
 from app.state.app_dirs import cache_folder
 from app.state.display import Display
 from pegasus_runtime.files import replace_file
@@ -28,10 +28,7 @@ def keep_picture(path: Path, pixels: Pixels, display: Display) -> None:
     """Keep the middle of a picture (H, W, 4), premultiplied, over the displayed background."""
     import cv2
 
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
+    square = middle_square(pixels)
     small = cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     behind = display.backdrop().rows((SIDE, SIDE), 0, SIDE) * (255 - small[..., 3:])
     colour = np.clip(small[..., :3] + behind, 0, 255).astype(np.uint8)

@@ -16,6 +16,14 @@ def on_host(pixels: AnyPixels) -> Pixels:
     return pixels if isinstance(pixels, np.ndarray) else pixels.cpu().numpy()
 
 
+def middle_square(pixels: Pixels) -> Pixels:
+    """The middle of a picture, as wide as high."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
 @dataclass(frozen=True)
 class RenderRequest:
     """One picture of the document as it was."""

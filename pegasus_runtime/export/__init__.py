@@ -5,8 +5,9 @@ Names are loaded on first use, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pegasus_runtime.lazy_names import lazy_names
 
 _HOME = {
     "FILM_FORMATS": "film",
@@ -28,12 +29,4 @@ if TYPE_CHECKING:
     from pegasus_runtime.export.image import write_image
     from pegasus_runtime.export.turntable import Turntable, export_turntable
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.head.mesh_normals import vertex_normals
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import Openings
 
@@ -163,7 +164,7 @@ class _Finder:
         lips = self._marks[list(_OUTER_LIPS)]
         middle = lips.mean(axis=0) - (0, 0, _MOUTH_BEHIND)
         towards = middle - self._places
-        inwards = (_vertex_normals(self._places, self._faces) * towards).sum(axis=1) > 0
+        inwards = (vertex_normals(self._places, self._faces) * towards).sum(axis=1) > 0
         near = np.linalg.norm(towards, axis=1) < _MOUTH_REACH
         return np.asarray(inwards & near & (self._places[:, 2] < lips[:, 2].max()))
 
@@ -212,16 +213,6 @@ class _Finder:
     def _scalp(self) -> Mask:
         edge = np.interp(self._places[:, 2], _HAIRLINE_DEPTH, _HAIRLINE_HEIGHT)
         return np.asarray(self._places[:, 1] > edge)
-
-
-def _vertex_normals(places: FloatArray, faces: npt.NDArray[np.int64]) -> FloatArray:
-    """Normals (V, 3) of vertices, of any length."""
-    corners = places[faces]
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(places)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], flat)
-    return normals
 
 
 def _inside(points: FloatArray, outline: FloatArray) -> Mask:

@@ -5,8 +5,9 @@ Nothing heavy is imported until one of the names below is first used.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from pegasus_runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from pegasus_runtime.raster.api import (
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
     from pegasus_runtime.raster.engine import available_engines, choose_engine, missing_engines
     from pegasus_runtime.raster.fragments import Fragments
     from pegasus_runtime.raster.surfels import blend, largest_weights
-
-__all__ = [
-    "Fragments",
-    "available_engines",
-    "blend",
-    "choose_engine",
-    "composite",
-    "largest_weights",
-    "missing_engines",
-    "rasterize",
-    "render_features",
-    "render_points",
-    "visible_points",
-]
 
 _MODULES = {
     "Fragments": "fragments",
@@ -47,14 +34,6 @@ _MODULES = {
     "render_points": "api",
     "visible_points": "api",
 }
+__all__ = sorted(_MODULES)
 
-
-def __getattr__(name: str) -> object:
-    """Import the module of a public name when it is first asked for (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -13,12 +13,13 @@ import torch
 from pegasus_runtime.avatar.seen_sides import BACK_NOT_FILMED, SeenSides
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.head import Head, load_free_head, pose_head
+from pegasus_runtime.head.mesh_normals import vertex_normals
 from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.attributes import rest_corners
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.frame_sampler import seen_yaw_deg
 from trainer.data.images import Pictures
-from trainer.init.hair_cap import HairCap, find_hair, vertex_normals
+from trainer.init.hair_cap import HairCap, find_hair
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.surfel_sampling import sample_triangles
@@ -56,7 +57,7 @@ def _frame(head: Head, pose: np.ndarray, has_hair: bool) -> TrainingFrame:
     vertices = pose_head(head, torch.zeros(100), none, torch.from_numpy(pose)).vertices
     scalp = require_parts(head).on("scalp")
     if has_hair:
-        normals = vertex_normals(vertices[head.faces], head.faces, len(vertices))
+        normals = torch.from_numpy(vertex_normals(vertices.numpy(), head.faces.numpy()))
         vertices = vertices + THICK * scalp[:, None] * normals
     label = torch.where(scalp[head.faces].all(dim=1) & torch.tensor(has_hair), HAIR, 0).numpy()
     flat = camera.project(vertices).numpy()

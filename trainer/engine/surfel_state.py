@@ -24,6 +24,7 @@ from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, new_networks
 from trainer.engine.tracking import Tracking
 from trainer.engine.train_state import TrainContext, TrainState
+from trainer.init.carried_surfels import facing_camera
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
@@ -118,7 +119,8 @@ class SurfelState(TrainState):
         config = self._context.config.losses
         worn = self._worn(frame)
         posed, camera = self._pose(frame, worn)
-        facing = self._facing(posed, camera)
+        with torch.no_grad():
+            facing = facing_camera(camera, posed.points, posed.normals)
         probe = _Probe(
             self._cloud.sets(worn),
             torch.zeros(len(posed.points), _PROBES, device=self.device, requires_grad=True),
@@ -312,15 +314,6 @@ class SurfelState(TrainState):
         states = self._cloud.states(expression, feature)
         posed = self._cloud.pose(worn, vertices, self._head.faces, states)
         return posed, (rotation, translation, intrinsics)
-
-    @staticmethod
-    @torch.no_grad()
-    def _facing(posed: PosedSurfels, camera: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """(N,) cosines to the camera."""
-        rotation, translation, _ = camera
-        away: Tensor = -(rotation @ translation) - posed.points
-        facing: Tensor = (posed.normals * away).sum(dim=1) / away.norm(dim=1)
-        return facing
 
     def _row_of(self, frame: TrainingFrame) -> int | None:
         """Where a frame's tracking is kept; None of those that are not learned from."""

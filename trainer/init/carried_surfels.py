@@ -31,9 +31,15 @@ class CarriedSurfels:
         return points, apply_rows(frames, self._local_normals), record.camera.project(points)
 
 
-def facing_camera(frame: TrainingFrame, points: Tensor, normals: Tensor) -> Tensor:
-    """(N,) cosines between normals (N, 3) at points (N, 3) and the way to the camera."""
-    centre = torch.from_numpy(frame.record.camera.centre)
-    away = torch.nn.functional.normalize(centre - points, dim=1)
+def facing_camera(camera: tuple[Tensor, Tensor, Tensor], points: Tensor, normals: Tensor) -> Tensor:
+    """(N,) cosines between normals (N, 3) at points (N, 3) and the way to the camera.
+
+    Args:
+        camera: as `Camera.tensors`.
+        points: in the world.
+        normals: of length one.
+    """
+    rotation, translation, _ = camera
+    away = torch.nn.functional.normalize(-(rotation @ translation) - points, dim=1)
     facing: Tensor = (normals * away).sum(dim=1)
     return facing

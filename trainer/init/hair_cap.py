@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.head import Head, pose_head
+from pegasus_runtime.head.mesh_normals import vertex_normals
 from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.binding import triangle_frames
 from pegasus_runtime.surfels.surfels import Surfels, new_surfels
@@ -93,7 +94,8 @@ class HairCap:
         area = covered * flat.norm(dim=1) / 2
         triangle, weights = sample_triangles(area, count, generator)
         of_corner = head.faces[triangle]
-        normals = vertex_normals(corners, head.faces, head.num_vertices)[of_corner]
+        vertices = torch.zeros(head.num_vertices, 3).index_put((head.faces,), corners)
+        normals = _normals(vertices, head.faces)[of_corner]
         normal = torch.nn.functional.normalize((normals * weights[:, :, None]).sum(dim=1), dim=1)
         level, is_outer = torch.rand(2, count, generator=generator)
         outer, inner = _OUTER + (1 - _OUTER) * level, _INNER + (_OUTER - _INNER) * level
@@ -133,8 +135,8 @@ class _Views:
         record = frame.record
         expression, pose = torch.from_numpy(record.expression), torch.from_numpy(record.pose)
         vertices = pose_head(self._head, capture.shape, expression, pose).vertices
-        normals = vertex_normals(vertices[self._head.faces], self._head.faces, len(vertices))
-        facing = facing_camera(frame, vertices, normals)
+        normals = _normals(vertices, self._head.faces)
+        facing = facing_camera(frame.record.camera.tensors, vertices, normals)
         if frame.pictures.parts is not None:
             shown, inside = sample_image(
                 torch.from_numpy(frame.pictures.parts).long(), record.camera.project(vertices)
@@ -173,11 +175,8 @@ class _Views:
         return reach.nanquantile(_MASK_QUANTILE, dim=0).nan_to_num(_DEFAULT), known
 
 
-def vertex_normals(corners: Tensor, faces: Tensor, count: int) -> Tensor:
-    """Unit normals (V, 3) of vertices, by the areas of their triangles' corners (F, 3, 3)."""
-    flat = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = torch.zeros(count, 3).index_add(0, faces.reshape(-1), flat.repeat_interleave(3, dim=0))
-    return torch.nn.functional.normalize(total, dim=1)
+def _normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    return torch.from_numpy(vertex_normals(vertices.numpy(), faces.numpy()))
 
 
 def _fill(head: Head, values: Tensor, known: Tensor, wanted: Tensor) -> Tensor:

@@ -269,7 +269,7 @@ def attribute_region(head: Head, capture: Capture, source: Surfels, name: str) -
     carried = CarriedSurfels(head, capture, source)
     for frame in spread_views(capture.training[name], _NUM_VIEWS):
         points, normals, projected = carried.to(frame)
-        facing = facing_camera(frame, points, normals) > 0
+        facing = facing_camera(frame.record.camera.tensors, points, normals) > 0
         pictures = frame.pictures
         shown = pictures.mask < 128
         if pictures.part_mask is not None:

@@ -27,6 +27,6 @@ def seen_sides(head: Head, capture: Capture, surfels: Surfels) -> SeenSides | No
     carried = CarriedSurfels(head, capture, surfels)
     for frame in spread_views(frames, _NUM_VIEWS):
         points, normals, _ = carried.to(frame)
-        faced |= facing_camera(frame, points, normals) > _FACES
+        faced |= facing_camera(frame.record.camera.tensors, points, normals) > _FACES
     share = 1 - float(faced.float().mean()) if len(surfels) else 0.0
     return SeenSides(seen_yaw_range_deg(frames), share)

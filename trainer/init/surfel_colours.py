@@ -67,7 +67,7 @@ def colour_surfels(
     total, weight = torch.zeros(len(surfels), 3), torch.zeros(len(surfels), 1)
     for frame in spread_views(frames, _NUM_VIEWS):
         points, normals, projected = carried.to(frame)
-        facing = facing_camera(frame, points, normals)
+        facing = facing_camera(frame.record.camera.tensors, points, normals)
         front, visible = sample_image(depth_of(frame.record.camera, points), projected)
         visible &= (facing > _MIN_FACING) & (projected[:, 2] < front + _DEPTH_TOLERANCE)
         on_head, _ = sample_image(torch.from_numpy(frame.pictures.mask), projected)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from pegasus_runtime.assets import file_sha256
 from pegasus_runtime.documents import require_file
 from pegasus_runtime.errors import InvalidInput
@@ -79,6 +81,13 @@ class FrameSource(Protocol):
 
     def estimated_count(self, selection: Selection) -> int:
         """How many frames a selection has, 0 where nobody knows."""
+
+
+def spread(numbers: list[int], most: int) -> list[int]:
+    """At most so many of them, evenly from the first to the last."""
+    if len(numbers) <= most:
+        return numbers
+    return [numbers[int(k)] for k in np.linspace(0, len(numbers) - 1, most)]
 
 
 def open_source(path: Path) -> FrameSource:

@@ -17,6 +17,7 @@ from trainer.preprocess.crop import read_picture, save_picture
 from trainer.preprocess.estimators import Bytes, FloatArray
 from trainer.preprocess.fit_step import FittedHead
 from trainer.preprocess.frame_filter import FAR_OFF, NO_FACE, read_reasons
+from trainer.preprocess.frames import spread
 from trainer.preprocess.steps import Fraction, Options, Workspace
 from trainer.synthetic.dataset_writer import parameters_document
 
@@ -70,8 +71,8 @@ class LayoutStep:
 def _contact_sheet(work: Workspace, count: int, reasons: dict[int, str]) -> Bytes:
     """Frames spread over the take as they are learned, those left out with the reason in red."""
     room = _COLUMNS * _ROWS
-    left_out = _spread(sorted(reasons), room // 3)
-    kept = _spread([n for n in range(1, count + 1) if n not in reasons], room - len(left_out))
+    left_out = spread(sorted(reasons), room // 3)
+    kept = spread([n for n in range(1, count + 1) if n not in reasons], room - len(left_out))
     tiles = []
     for number in sorted({*kept, *left_out}):
         picture = read_picture(work.folder / "image", number).astype(np.float32)
@@ -89,7 +90,7 @@ def _mesh_page(work: Workspace, fit: FittedHead, reasons: dict[int, str]) -> Byt
         n for n in range(1, len(fit.cameras) + 1) if reasons.get(n) not in (NO_FACE, FAR_OFF)
     ]
     tiles = []
-    for number in _spread(numbers, _MESH_COLUMNS * _MESH_ROWS):
+    for number in spread(numbers, _MESH_COLUMNS * _MESH_ROWS):
         picture = read_picture(work.folder / CROPS, number)
         drawn = draw_mesh(picture, head, fit.vertices(head, number))
         tiles.append(_tile(drawn, _MESH_TILE, str(number), number in reasons))
@@ -113,12 +114,6 @@ def draw_mesh(picture: Bytes, head: Head, places: FloatArray) -> Bytes:
     fixed = np.round(lines * 16).astype(np.int32)
     cv2.polylines(drawn, list(fixed), True, _MESH, 1, cv2.LINE_AA, 4)
     return np.asarray(cv2.addWeighted(picture, 0.62, drawn, 0.38, 0))
-
-
-def _spread(numbers: list[int], count: int) -> list[int]:
-    if len(numbers) <= count:
-        return numbers
-    return [numbers[int(k)] for k in np.linspace(0, len(numbers) - 1, count)]
 
 
 def _tile(picture: Bytes, side: int, text: str, is_bad: bool) -> Bytes:

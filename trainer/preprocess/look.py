@@ -21,7 +21,7 @@ from trainer.preprocess.frame_filter import (
     share_outside,
     upright_face,
 )
-from trainer.preprocess.frames import FrameSource, Selection, open_source
+from trainer.preprocess.frames import FrameSource, Selection, open_source, spread
 
 NUM_SHOWN = 8
 """More say more of the video and take longer to look at; fewer may not show what is wrong."""
@@ -237,18 +237,12 @@ def _shown(seen: list[_Seen], reasons: dict[int, str]) -> tuple[LookedAt, ...]:
     numbers = range(1, len(seen) + 1)
     good = [n for n in numbers if n not in reasons]
     room = max(NUM_SHOWN // 3, NUM_SHOWN - len(good))
-    left_out = _spread([n for n in numbers if n in reasons], room)
-    kept = _spread(good, NUM_SHOWN - len(left_out))
+    left_out = spread([n for n in numbers if n in reasons], room)
+    kept = spread(good, NUM_SHOWN - len(left_out))
     return tuple(
         LookedAt(seen[n - 1].time_s, _tile(seen[n - 1]), reasons.get(n, ""))
         for n in sorted({*left_out, *kept})
     )
-
-
-def _spread(numbers: list[int], most: int) -> list[int]:
-    if len(numbers) <= most:
-        return numbers
-    return [numbers[int(k)] for k in np.linspace(0, len(numbers) - 1, most)]
 
 
 def _inside(centre: float, side: float, length: int) -> float:

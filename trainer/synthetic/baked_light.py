@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from pegasus_runtime.head.mesh_normals import vertex_normals
 from trainer.synthetic.frame_sampling import FrameParameters, still_frame_parameters
-from trainer.synthetic.gl_renderer import FloatArray, posed_vertices, vertex_normals
+from trainer.synthetic.gl_renderer import FloatArray, posed_vertices
 from trainer.synthetic.person import Person
 
 _SIDE = 320

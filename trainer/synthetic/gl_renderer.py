@@ -13,6 +13,7 @@ import torch
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import pose_head
+from pegasus_runtime.head.mesh_normals import vertex_normals
 from pegasus_runtime.head.parts import WORN_PARTS
 from trainer.synthetic.attributes import appearance_of
 from trainer.synthetic.frame_sampling import FrameParameters
@@ -188,17 +189,6 @@ def posed_vertices(person: Person, frame_parameters: FrameParameters) -> FloatAr
     with torch.inference_mode():
         posed = pose_head(person.head, *(torch.from_numpy(value) for value in parameters))
     return np.asarray(posed.vertices.numpy(), np.float32)
-
-
-def vertex_normals(vertices: FloatArray, faces: npt.NDArray[np.int64]) -> FloatArray:
-    """Area-weighted unit normals (V, 3)."""
-    corners = vertices[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    flat, count = faces.ravel(), len(vertices)
-    total = [np.bincount(flat, np.repeat(across[:, axis], 3), count) for axis in range(3)]
-    normals = np.stack(total, axis=1)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.asarray(normals / np.maximum(length, 1e-12), np.float32)
 
 
 def clip_matrix(camera: Camera) -> FloatArray:

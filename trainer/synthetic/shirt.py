@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.head.mesh_normals import vertex_normals
 from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, grid_faces
 
 NECKLINE = (-0.50, -0.47)
@@ -54,7 +55,7 @@ def t_shirt(points: FloatArray, body: IndexArray, weights: FloatArray) -> Shirt:
     """
     used, faces = np.unique(body, return_inverse=True)
     faces = faces.reshape(body.shape)
-    cloth = points[used] + _LOOSE * _normals(points[used], faces)
+    cloth = points[used] + _LOOSE * vertex_normals(points[used], faces)
     band, nearest = _collar(cloth)
     band_faces = grid_faces(len(_BAND), _COLUMNS)[:, ::-1] + len(cloth)
     return Shirt(
@@ -76,15 +77,6 @@ def bare_neck(points: FloatArray, body: IndexArray) -> npt.NDArray[np.bool_]:
     corners = points[body]
     above = corners[..., 1] - (NECKLINE[0] + NECKLINE[1] * corners[..., 2])
     return np.asarray(above.max(axis=1) > -0.05)
-
-
-def _normals(points: FloatArray, faces: IndexArray) -> FloatArray:
-    corners = points[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.zeros_like(points)
-    for corner in range(3):
-        np.add.at(total, faces[:, corner], across)
-    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9))
 
 
 def _collar(cloth: FloatArray) -> tuple[FloatArray, IndexArray]:
