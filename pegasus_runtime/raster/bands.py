@@ -12,10 +12,12 @@ MAX_NUMBERS = 16 * 2**20
 bands' edges more often"""
 
 
-def row_bands(image_size: tuple[int, int], num_channels: int) -> Iterator[tuple[int, int]]:
-    """First and end row of every band of a picture (H, W)."""
+def row_bands(
+    image_size: tuple[int, int], numbers_per_pixel: int, most: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """First and end row of every band of a picture (H, W) that has no more numbers than that."""
     height, width = image_size
-    step = max(1, MAX_NUMBERS // max(1, width * num_channels))
+    step = max(1, (most or MAX_NUMBERS) // max(1, width * numbers_per_pixel))
     for first in range(0, height, step):
         yield first, min(first + step, height)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 
+from pegasus_runtime.raster.bands import row_bands
 from pegasus_runtime.raster.pixel_grid import pixel_centres
 from pegasus_runtime.raster.torch_surfels import blend, largest_weights
 
@@ -57,13 +58,12 @@ def find_nearest(
         return index
     # The squared distance is compared in float32 as everywhere else: the radius too.
     radius2 = (torch.tensor(radius).to(points) ** 2).item()
-    rows_per_chunk = max(1, _PAIRS_PER_CHUNK // (len(x) * len(order)))
-    for first in range(0, len(y), rows_per_chunk):
-        rows = y[first : first + rows_per_chunk]
+    for first, end in row_bands((len(y), len(x)), len(order), _PAIRS_PER_CHUNK):
+        rows = y[first:end]
         delta_x2 = (x[:, None] - points[order, 0]) ** 2
         delta_y2 = (rows[:, None] - points[order, 1]) ** 2
         covers = delta_x2[None, :, :] + delta_y2[:, None, :] < radius2
-        index[first : first + rows_per_chunk] = _first_covering(covers, order, num_kept)
+        index[first:end] = _first_covering(covers, order, num_kept)
     return index
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import torch
 
+from pegasus_runtime.raster.bands import row_bands
+
 LARGEST_ALPHA = 0.99
 """of one surfel in one pixel: something always passes, so that gradients reach what is behind;
 nearer to 1 less does, less lets surfaces shine through"""
@@ -51,7 +53,7 @@ def blend(
     drawn = _sort(points, conics, opacities, image_size)
     values = features[drawn.order]
     images, alphas = [], []
-    for rows in _row_chunks(image_size, len(values)):
+    for rows in row_bands(image_size, len(values), _PAIRS_PER_CHUNK):
         weight = _weights(drawn, rows, image_size[1])
         images.append(torch.einsum("nhw,nc->hwc", weight, values))
         alphas.append(weight.sum(dim=0))
@@ -68,7 +70,7 @@ def largest_weights(
     """What every surfel weighs in the pixel where it weighs most, (N,); see `engine.Engine`."""
     drawn = _sort(points, conics, opacities, image_size)
     largest = torch.zeros_like(opacities)
-    for rows in _row_chunks(image_size, len(drawn.order)):
+    for rows in row_bands(image_size, len(drawn.order), _PAIRS_PER_CHUNK):
         weight = _weights(drawn, rows, image_size[1]).amax(dim=(1, 2))
         largest[drawn.order] = torch.maximum(largest[drawn.order], weight)
     return largest
@@ -111,12 +113,6 @@ def centres_in_pixels(
     pixels_per_unit = 0.5 * min(image_size)
     column = 0.5 * (width - 1) - pixels_per_unit * points[:, 0]
     return column, 0.5 * (height - 1) - pixels_per_unit * points[:, 1]
-
-
-def _row_chunks(image_size: tuple[int, int], num_drawn: int) -> list[tuple[int, int]]:
-    height, width = image_size
-    step = max(1, _PAIRS_PER_CHUNK // max(1, width * num_drawn))
-    return [(first, min(first + step, height)) for first in range(0, height, step)]
 
 
 def _weights(drawn: _Drawn, rows: tuple[int, int], width: int) -> torch.Tensor:
