@@ -20,10 +20,10 @@ from trainer.commands import (
     preprocess,
     synthesize,
     train,
+    transfer,
 )
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_LATER = ("transfer",)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -105,15 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (
-        capture, preprocess, synthesize, train, evaluate, describe, preflight, export_checkpoint
+        capture, preprocess, synthesize, train, transfer, evaluate, describe, preflight,
+        export_checkpoint,
     ):  # fmt: skip
         command.add_parser(commands)
-    for name in _LATER:
-        later = commands.add_parser(name, help="not part of this version yet")
-        later.add_argument("rest", nargs=argparse.REMAINDER)
-        later.set_defaults(run=_refuse)
     return parser
-
-
-def _refuse(options: argparse.Namespace) -> int:
-    raise InvalidInput(f"{options.command} is not part of this version yet; see CHANGELOG.md.")

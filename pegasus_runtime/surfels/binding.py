@@ -46,6 +46,13 @@ def place_on_triangles(
     return foot + (frames @ offset[:, :, None])[:, :, 0], frames
 
 
+def axis_angles(rotations: Tensor) -> Tensor:
+    """Axis-angle vectors (N, 3) of rotations (N, 3, 3)."""
+    from scipy.spatial.transform import Rotation
+
+    return torch.from_numpy(Rotation.from_matrix(rotations.numpy()).as_rotvec()).float()
+
+
 @dataclass(frozen=True, eq=False)
 class Binding:
     """Where points sit on a head: triangle, barycentric weights and offset in its frame."""

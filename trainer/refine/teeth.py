@@ -17,6 +17,7 @@ from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.surfels.attributes import Attribute, Wardrobe
 from pegasus_runtime.surfels.binding import (
     Binding,
+    axis_angles,
     bind_points,
     place_on_triangles,
     triangle_frames,
@@ -108,12 +109,6 @@ def _rebound(surfels: Surfels, bound: Binding, turn: Tensor) -> Surfels:
         triangle=bound.triangle,
         barycentric=bound.barycentric,
         offset=bound.offset,
-        rotation=_axis_angle(turn @ rotation_matrices(surfels.rotation)),
+        rotation=axis_angles(turn @ rotation_matrices(surfels.rotation)),
         offset_states=(turn[:, None] @ surfels.offset_states[..., None])[..., 0],
     )
-
-
-def _axis_angle(rotations: Tensor) -> Tensor:
-    from scipy.spatial.transform import Rotation
-
-    return torch.from_numpy(Rotation.from_matrix(rotations.numpy()).as_rotvec()).float()

@@ -1,0 +1,242 @@
+"""Attributes of one avatar on another person's: they fit, they can be worn, and what cannot be is
+refused in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import pegasus_runtime as pr
+from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.surfels.attributes import Attribute, Wardrobe, rest_corners, rest_surfels
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.parts import with_guessed_parts
+from pegasus_runtime.surfels.surfels import Surfels
+from tests.factories import other_head, published_avatar, surfel_avatar
+from trainer.cli import main
+from trainer.transfer.looks import is_part
+from trainer.transfer.request import TRANSFERABLE
+from trainer.transfer.transfer import transfer
+
+NAMES = ("hair_a", "hat_b", "eyeglasses_c", "nose_d", "mouth_e", "eyes_f", "ears_g", "eyebrows_h")
+
+
+def _avatar(attributes: tuple[str, ...], name: str, shape: float = 0.0) -> SurfelAvatar:
+    """One whose head is so many deviations from the average in some directions."""
+    avatar = surfel_avatar(attributes, 4000)
+    shapes = torch.zeros(100)
+    shapes[:4] = shape
+    wardrobe = replace(avatar.wardrobe, rest_corners=rest_corners(avatar.head, shapes))
+    wardrobe = with_guessed_parts(wardrobe, avatar.head)
+    # Nothing of the person becomes what is worn.
+    regions = [wardrobe.source.part[a.region] for a in wardrobe.attributes]
+    wardrobe = wardrobe.with_parts(wardrobe.everything.part, regions)
+    return replace(avatar, wardrobe=wardrobe, name=name, shape=shapes)
+
+
+@pytest.fixture(scope="module")
+def personal() -> SurfelAvatar:
+    return _avatar(NAMES, "anna")
+
+
+@pytest.fixture(scope="module")
+def target() -> SurfelAvatar:
+    return _avatar(("hair_z",), "bert", 1.5)
+
+
+def _attribute(avatar: SurfelAvatar, name: str) -> Attribute:
+    return next(a for a in avatar.wardrobe.attributes if a.name == name)
+
+
+def _points(avatar: SurfelAvatar, surfels: Surfels) -> Tensor:
+    return rest_surfels(surfels, avatar.wardrobe.rest_corners)[0]
+
+
+def test_all_categories_at_once_are_worn_saved_and_undone(
+    personal: SurfelAvatar, target: SurfelAvatar, tmp_path: Path
+) -> None:
+    assert {name.partition("_")[0] for name in NAMES} == set(TRANSFERABLE)
+    transfer(personal, target, NAMES).save(tmp_path / "new.avatar")
+    made = pr.load_avatar(tmp_path / "new.avatar")
+    assert isinstance(made, SurfelAvatar)
+    assert made.attribute_names == ("hair_z", *NAMES) and made.name == "bert"
+    assert made.provenance["transferred"] == dict.fromkeys(NAMES, "anna")
+    session, camera = pr.Session(made, "cpu"), made.default_camera((64, 64))
+    plain = session.render(made.neutral(), camera)["rgb"]
+    before = pr.Session(target, "cpu").render(target.neutral(), camera)["rgb"]
+    assert abs(plain - before).max() < 0.02, "the person is as before"
+    for name in NAMES:
+        category = name.partition("_")[0]
+        for strength in (0.5, 1.0, 1.5):
+            params = replace(made.neutral(), attributes={category: (name, strength)})
+            worn = session.render(params, camera)["rgb"]
+            assert abs(worn - plain).max() > 0.01, name
+        code = made.codes.compose({category: (name, 0.5)})
+        latent = replace(made.neutral(), latent=code.numpy())
+        assert made.strengths(latent) == pytest.approx({name: 0.5}, abs=1e-3)
+
+
+def test_on_the_same_person_everything_lies_where_it_lay(personal: SurfelAvatar) -> None:
+    bare = replace(
+        personal,
+        wardrobe=Wardrobe(personal.wardrobe.source, (), personal.wardrobe.rest_corners),
+        codes=_avatar((), "x").codes,
+    )
+    made = transfer(personal, bare, ("hat_b", "eyeglasses_c", "nose_d"))
+    for name in ("hat_b", "eyeglasses_c"):
+        old, new = _attribute(personal, name).own, _attribute(made, name).own
+        where, there = _points(personal, old), _points(made, new)
+        apart, nearest = torch.cdist(there, where).min(dim=1)
+        assert len(new) > 50 and apart.median() < 1e-3 and apart.max() < 0.1, name
+        change = (old.colour.sigmoid()[nearest] - new.colour.sigmoid()).abs()
+        assert change.median() < 0.02 and change.quantile(0.9) < 0.1
+    moved = _moved(made, "nose_d")
+    assert moved[_on(made, ["nose"])].mean() > 5 * moved[_on(made, ["scalp", "neck"])].mean()
+
+
+def _moved(avatar: SurfelAvatar, name: str) -> Tensor:
+    dressed = avatar.wardrobe.dressed({name: 1.0})
+    everything = avatar.wardrobe.everything
+    moved = _points(avatar, dressed) - _points(avatar, everything)
+    return moved[: len(avatar.wardrobe.source)].norm(dim=1)
+
+
+def _on(avatar: SurfelAvatar, names: list[str]) -> Tensor:
+    return is_part(avatar.wardrobe.source.part, names)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"), [("hat_b", 2e-3), ("hair_a", 2e-3), ("eyeglasses_c", 8e-3)]
+)
+def test_what_is_worn_neither_floats_nor_sinks(
+    personal: SurfelAvatar, target: SurfelAvatar, name: str, tolerance: float
+) -> None:
+    made = transfer(personal, target, (name,))
+    old, new = _attribute(personal, name).own, _attribute(made, name).own
+    new = new.chosen((~is_part(new.part, ["scalp"])).nonzero()[:, 0])
+    before, after = (_heights(personal, surfels) for surfels in (old, new))
+    assert (before.median() - after.median()).abs() < tolerance
+    assert (before.quantile(0.1) - after.quantile(0.1)).abs() < 2 * tolerance
+
+
+def _heights(avatar: SurfelAvatar, surfels: Surfels) -> Tensor:
+    """How far surfels on the scalp and the brow stand off the triangles that they ride on."""
+    above = require_parts(avatar.head).on("scalp", "skin")[avatar.head.faces].all(dim=1)
+    above &= avatar.wardrobe.rest_corners[:, :, 1].min(dim=1).values > 0
+    return surfels.offset[above[surfels.triangle], 2]
+
+
+def test_hair_goes_for_hair_and_skin_is_below(personal: SurfelAvatar, target: SurfelAvatar) -> None:
+    made = transfer(personal, target, ("hair_a",))
+    dressed = made.wardrobe.dressed({"hair_a": 1.0})
+    source = torch.arange(len(made.wardrobe.source))
+    assert dressed.opacity[source][_on(made, ["hair"])].max() < -7
+    assert (dressed.opacity[source] - made.wardrobe.source.opacity)[_on(made, ["nose"])].max() == 0
+    skin = is_part(_attribute(made, "hair_a").own.part, ["scalp"])
+    assert skin.sum() > 500
+    colours = _attribute(made, "hair_a").own.colour[skin].sigmoid()
+    assert colours.std(dim=0).max() < 0.12, "skin is smooth, the source's colours are chance"
+
+
+def test_heads_that_differ_are_laid_over_one_another(personal: SurfelAvatar) -> None:
+    head = other_head()
+    larger = _avatar((), "carl")
+    wardrobe = replace(larger.wardrobe, rest_corners=rest_corners(head, larger.shape))
+    larger = replace(larger, head=replace(head, sha256="0" * 64), wardrobe=wardrobe)
+    made = transfer(personal, larger, ("hat_b", "nose_d"))
+    where = _points(personal, _attribute(personal, "hat_b").own)
+    there = _points(made, _attribute(made, "hat_b").own)
+    apart = torch.cdist(there, 1.01 * where).min(dim=1).values
+    assert apart.median() < 0.02
+    assert _moved(made, "nose_d")[_on(made, ["nose"])].mean() > 0
+    blank = replace(larger, head=replace(larger.head, landmarks=None))
+    with pytest.raises(pr.InvalidInput, match="no landmarks") as refusal:
+        transfer(personal, blank, ("hat_b",))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture
+def files(personal: SurfelAvatar, target: SurfelAvatar, tmp_path: Path) -> Path:
+    personal.save(tmp_path / "p.avatar")
+    replace(target, name="bert").save(tmp_path / "t.avatar")
+    published_avatar(["hair_a"], every=99).save(tmp_path / "old.avatar")
+    (tmp_path / "there.avatar").write_bytes(b"somebody's")
+    (tmp_path / "cut.avatar").write_bytes((tmp_path / "t.avatar").read_bytes()[:5000])
+    return tmp_path
+
+
+BAD = [
+    ("--attribute hair_aa", "has no attribute 'hair_aa'; did you mean hair_a"),
+    ("--attribute hair_a --attribute hair_z", "has no attribute 'hair_z'"),
+    ("", "name at least one"),
+    ("--attribute hair_a --out new/x.avatar", "new"),
+    ("--attribute hair_a --out there.avatar", "is there already"),
+    ("--attribute hair_a --out p.avatar --replace", "is the avatar .*itself"),
+    ("--attribute hair_a --out .", "folder"),
+    ("--attribute hair_a --target nobody.avatar", "nobody.avatar"),
+    ("--attribute hair_a --target cut.avatar", "cut.avatar"),
+    ("--attribute hair_a --target old.avatar", "published model"),
+    ("--attribute hair_a --avatar old.avatar", "published model"),
+    ("--attribute hair_a --name a/b", "name"),
+    ("--avatar t.avatar --attribute hair_z", "has hair_z already; give --replace"),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), BAD)
+def test_mistakes_are_told_in_one_line(
+    files: Path, words: str, says: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(files)
+    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    usual = {"--avatar": "p.avatar", "--target": "t.avatar", "--out": "new.avatar"}
+    given = [w for name, value in usual.items() if name not in words for w in (name, value)]
+    assert main(["transfer", *given, *words.split()]) == 2
+    said = capsys.readouterr().err
+    assert re.search(says, said) and said.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+
+
+def test_two_of_a_category_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    surfel_avatar(("hair_a", "hair_b"), 300).save(tmp_path / "p.avatar")
+    surfel_avatar((), 300).save(tmp_path / "t.avatar")
+    given = ["--avatar", "p.avatar", "--target", "t.avatar", "--out", "n.avatar"]
+    given = [w if w.startswith("-") else str(tmp_path / w) for w in given]
+    assert main(["transfer", *given, "--attribute", "hair_a", "--attribute", "hair_b"]) == 2
+    assert "hair_a and hair_b are both hair" in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_programs_what_would_be(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--avatar", str(files / "p.avatar"), "--target", str(files / "t.avatar")]
+    assert main(["transfer", *given, "--dry-run"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["problems"] == [] and told["seconds"] > 0
+    assert [row["name"] for row in told["attributes"]] == list(NAMES)
+    assert all(row["transferable"] for row in told["attributes"])
+    wrong = [*given, "--attribute", "hat_c", "--out", str(files / "there.avatar"), "--dry-run"]
+    assert main(["transfer", *wrong]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["problems"]) == 2 and "did you mean hat_b" in told["problems"][0]
+    assert main(["transfer", "--avatar", "no.avatar", "--target", "demo", "--dry-run"]) == 0
+    assert "no.avatar" in json.loads(capsys.readouterr().out)["problems"][0]
+
+
+def test_replaced_attributes_and_files_take_the_place_of_the_old(files: Path) -> None:
+    given = ["--avatar", str(files / "p.avatar"), "--target", str(files / "t.avatar")]
+    out = files / "there.avatar"
+    words = ["transfer", *given, "--attribute", "hat_b", "--out", str(out), "--replace"]
+    assert main([*words, "--name", "new one"]) == 0
+    assert pr.load_avatar(out).name == "new one"
+    again = ["transfer", "--avatar", str(files / "p.avatar"), "--target", str(out)]
+    words = [*again, "--attribute", "hat_b", "--out", str(files / "n.avatar")]
+    assert main(words) == 2
+    assert main([*words, "--replace"]) == 0
+    assert pr.load_avatar(files / "n.avatar").attribute_names == ("hair_z", "hat_b")

@@ -1,0 +1,1 @@
+"""Attributes of one avatar put onto another person's, without training."""

@@ -1,0 +1,170 @@
+"""What an attribute changes of a face, carried over to another face.
+
+Each surfel of the target moves as the nearest ones of the other person do, of the same part. How
+much darker, lighter or redder one becomes is carried over, not its colour: a nose's shade fits any
+skin. An iris takes the attribute's own colour, and so do lips where the attribute has painted them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head.parts import WORN_PARTS, require_parts
+from pegasus_runtime.model.latent import category_of
+from pegasus_runtime.surfels.attributes import Attribute
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.parts import triangle_parts
+from trainer.transfer.correspondence import Correspondence
+from trainer.transfer.looks import Look, is_part, logit_of, look_of
+from trainer.transfer.replaced import Change
+from trainer.transfer.worn import dressed_source
+
+ZONES = {
+    "nose": ("nose",), "mouth": ("lips", "mouth", "teeth", "tongue"), "ears": ("ears",),
+    "eyes": ("eyes", "eyelids"), "eyebrows": ("eyebrows",),
+}  # fmt: skip
+"""category → parts of the head that it is about"""
+_ZONE = 0.12
+"""in units of the head, around those parts, where a difference fades; more carries over what the
+training changed elsewhere by chance, less cuts off a wide nose"""
+_ALIKE = (
+    ("eyes",), ("eyelids",), ("lips",), ("teeth",), ("tongue",), ("mouth",),
+    ("skin", "nose", "ears", "eyebrows", "neck", "scalp", *WORN_PARTS),
+)  # fmt: skip
+"""Parts whose surfels take after one another; a lid never after the eye behind it."""
+_NEIGHBOURS = 6
+"""that are mixed: one is ragged, many are blurred"""
+_PAINTED = (0.02, 0.07)
+"""Mean change of an attribute's lips from which on they are painted, none to all: less takes the
+source person's lips along, more leaves lips unpainted."""
+_DARKEST = 0.03
+"""of colours that are divided; less makes sparks of black"""
+_MOST = 4.0
+"""times as bright or dark as a surfel may become"""
+
+
+def carry_difference(
+    personal: SurfelAvatar,
+    target: SurfelAvatar,
+    attribute: Attribute,
+    across: Correspondence,
+    look: Look,
+    change: Change,
+) -> None:
+    """Add what an attribute changes of a face to the change of the target's.
+
+    Args:
+        personal: the avatar that has the attribute.
+        target: the avatar that gets it.
+        attribute: one of a category of `ZONES`.
+        across: from the first to the second.
+        look: of the target's surfels.
+        change: of the target's surfels.
+    """
+    category = category_of(attribute.name)
+    worn, plain = _looks(personal, attribute)
+    near = _Nearest(personal, target, across, worn, look, category)
+    if not len(near.rows):
+        return
+    rows, weight = near.rows, near.weight[:, None]
+    surfels, before = worn.surfels, plain.surfels
+    moved = near.mean(worn.points - plain.points)
+    offset = (look.frames[rows].transpose(1, 2) @ moved[:, :, None])[:, :, 0]
+    change.values["offset"][rows] += weight * offset
+    change.values["log_radius"][rows] += weight * near.mean(surfels.log_radius - before.log_radius)
+    change.values["opacity"][rows] += near.weight * near.mean(surfels.opacity - before.opacity)
+    ratio = near.mean(worn.colour).clamp_min(_DARKEST) / near.mean(plain.colour).clamp_min(_DARKEST)
+    colour = look.colour[rows] * ratio.clamp(1 / _MOST, _MOST)
+    own = near.weight * _takes_colour(category, worn, plain, look, rows)
+    colour = torch.lerp(colour, near.mean(worn.colour), own[:, None])
+    logits = logit_of(colour, look.light[rows]) - look.surfels.colour[rows]
+    change.values["colour"][rows] += weight * logits
+
+
+def _looks(personal: SurfelAvatar, attribute: Attribute) -> tuple[Look, Look]:
+    """The person with and without the attribute."""
+    worn = look_of(personal, dressed_source(personal, attribute))
+    return worn, look_of(personal, personal.wardrobe.source)
+
+
+def _takes_colour(category: str, worn: Look, plain: Look, look: Look, rows: Tensor) -> Tensor:
+    """(K,) in 0..1, how much of the attribute's own colour each of the target's surfels takes."""
+    if category == "eyes":
+        return look.on(["eyes"])[rows].float()
+    if category != "mouth":
+        return torch.zeros(len(rows))
+    lips = worn.on(["lips"]) & plain.on(["lips"])
+    if not bool(lips.any()):
+        return torch.zeros(len(rows))
+    painted = (worn.colour[lips] - plain.colour[lips]).mean(dim=0).abs().max()
+    low, high = _PAINTED
+    return look.on(["lips"])[rows] * ((painted - low) / (high - low)).clamp(0, 1)
+
+
+class _Nearest:
+    """For each of the target's surfels in an attribute's zone, the other's nearest ones."""
+
+    rows: Tensor
+    """(K,) of the target's surfels"""
+    weight: Tensor
+    """(K,) in 0..1, how much of the difference is theirs"""
+
+    def __init__(
+        self,
+        personal: SurfelAvatar,
+        target: SurfelAvatar,
+        across: Correspondence,
+        worn: Look,
+        look: Look,
+        category: str,
+    ) -> None:
+        from scipy.spatial import cKDTree
+
+        weight = _zone(target, look, category)
+        theirs = triangle_parts(target.head)[look.surfels.triangle]
+        ours = triangle_parts(personal.head)[worn.surfels.triangle]
+        corners = target.wardrobe.rest_corners
+        triangle, barycentric = across.feet(worn.surfels.triangle, worn.surfels.barycentric)
+        feet = (corners[triangle] * barycentric[:, :, None]).sum(dim=1)
+        is_head = worn.is_seen & ~worn.on(WORN_PARTS)
+        may = ~look.on(WORN_PARTS) & (weight > 0)
+        index, share, rows = [], [], []
+        for names in _ALIKE:
+            among = (is_head & is_part(ours, names)).nonzero()[:, 0]
+            wanted = (may & is_part(theirs, names)).nonzero()[:, 0]
+            if not len(among) or not len(wanted):
+                continue
+            count = min(_NEIGHBOURS, len(among))
+            tree = cKDTree(feet[among].numpy())
+            apart, found = tree.query(look.feet[wanted].numpy(), k=list(range(1, count + 1)))
+            near = torch.from_numpy(1 / (np.asarray(apart) + 2e-3)).float()
+            share.append(torch.nn.functional.pad(near, (0, _NEIGHBOURS - count)))
+            chosen = among[torch.from_numpy(np.asarray(found))]
+            index.append(torch.nn.functional.pad(chosen, (0, _NEIGHBOURS - count)))
+            rows.append(wanted)
+        none = torch.zeros(0, dtype=torch.long)
+        self.rows = torch.cat([none, *rows])
+        self.weight = weight[self.rows]
+        self._index = torch.cat([none.view(0, _NEIGHBOURS), *index])
+        near = torch.cat([torch.zeros(0, _NEIGHBOURS), *share])
+        self._share = near / near.sum(dim=1, keepdim=True)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """What the other person's surfels have (N, …), at the target's (K, …)."""
+        share = self._share.view(*self._share.shape, *[1] * (values.ndim - 1))
+        return (values[self._index] * share).sum(dim=1)
+
+
+def _zone(target: SurfelAvatar, look: Look, category: str) -> Tensor:
+    """(N,) in 0..1, how much each surfel of a person is of the parts that a category is about."""
+    from scipy.spatial import cKDTree
+
+    inside = require_parts(target.head).on(*ZONES[category])[target.head.faces].any(dim=1)
+    centres = target.wardrobe.rest_corners[inside].mean(dim=1)
+    if not len(centres):
+        return torch.zeros(len(look.feet))
+    apart, _ = cKDTree(centres.numpy()).query(look.feet.numpy())
+    away = torch.from_numpy(np.asarray(apart)).float()
+    return ((_ZONE - away) / (0.4 * _ZONE)).clamp(0, 1)

@@ -1,0 +1,134 @@
+"""How a dressed person looks at rest: places, axes and colours of all surfels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.head import pose_head
+from pegasus_runtime.head.parts import PART_NAMES
+from pegasus_runtime.head.skinning import rotation_matrices
+from pegasus_runtime.raster.surfels import largest_weights
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.binding import place_on_triangles
+from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
+from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
+
+HEAD_SKIN = ("skin", "nose", "ears", "neck")
+"""parts whose colour is that of a person's skin"""
+_OPAQUE = 0.0
+"""Logit from which a surfel tells the colour of a part."""
+_USUAL = 0.7
+"""Share of the skin's surfels that are not far from its median colour; more lets hair and shade at
+its edges colour what lies under the hair, less a blush or a beard."""
+_VIEW_SIDE, _VIEW_DISTANCE, _YAW_STEP_DEG, _PITCHES_DEG = 320, 5.5, 45, (-25, 10, 55)
+"""Views in which is looked what is seen: more take longer, fewer miss the crown."""
+_SEEN = 0.05
+"""Weight in a pixel from which a surfel is seen; less takes what shines through."""
+DARKEST, BRIGHTEST = 0.01, 0.985
+"""of an albedo: beyond, logits are so large that half a difference is no half way"""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Surfels at rest, lit as they were in the training pictures."""
+
+    surfels: Surfels
+    points: Tensor
+    """(N, 3)"""
+    feet: Tensor
+    """(N, 3) where each is bound"""
+    frames: Tensor
+    """(N, 3, 3) of the triangles"""
+    axes: Tensor
+    """(N, 3, 3) of the surfels"""
+    colour: Tensor
+    """(N, 3) albedo times light"""
+    light: Tensor
+    """(N, 1)"""
+
+    def on(self, names: Sequence[str]) -> Tensor:
+        """(N,) bool, which surfels show one of the parts."""
+        return is_part(self.surfels.part, names)
+
+    @property
+    def is_seen(self) -> Tensor:
+        """(N,) bool, which are more there than not."""
+        return self.surfels.opacity > _OPAQUE
+
+
+@torch.no_grad()
+def look_of(avatar: SurfelAvatar, surfels: Surfels) -> Look:
+    """The look of some surfels of an avatar."""
+    corners = avatar.wardrobe.rest_corners
+    points, frames = place_on_triangles(
+        corners, surfels.triangle, surfels.barycentric, surfels.offset
+    )
+    feet = (corners[surfels.triangle] * surfels.barycentric[:, :, None]).sum(dim=1)
+    axes = frames @ rotation_matrices(surfels.rotation)
+    light = avatar.light(axes[:, :, 2])
+    colour = (torch.sigmoid(surfels.colour) * light).clamp(0, 1)
+    return Look(surfels, points, feet, frames, axes, colour, light)
+
+
+def is_part(part: Tensor, names: Sequence[str]) -> Tensor:
+    """(N,) bool, which of the parts (N,) are among some names."""
+    return torch.isin(part, torch.tensor([PART_NAMES.index(name) for name in names]).byte())
+
+
+def logit_of(colour: Tensor, light: Tensor) -> Tensor:
+    """Logits (N, 3) of the albedo that has a colour (N, 3) under a light (N, 1)."""
+    return torch.logit((colour / light.clamp_min(1e-3)).clamp(DARKEST, BRIGHTEST))
+
+
+@torch.no_grad()
+def seen_surfels(avatar: SurfelAvatar, surfels: Surfels) -> Tensor:
+    """(N,) bool, which of all that is there at once is seen from any side."""
+    none = torch.zeros(50), torch.zeros(15)
+    vertices = pose_head(avatar.head, avatar.shape, *none).vertices
+    posed = pose_surfels(surfels, vertices, avatar.head.faces, torch.zeros(NUM_STATES))
+    middle, size = posed.points.median(dim=0).values, (_VIEW_SIDE, _VIEW_SIDE)
+    seen = torch.zeros(len(surfels), dtype=torch.bool)
+    for pitch in _PITCHES_DEG:
+        for yaw in range(0, 360, _YAW_STEP_DEG):
+            camera = Camera.orbit(middle.numpy(), _VIEW_DISTANCE, yaw, pitch, image_size=size)
+            points, conics = project_surfels(posed, camera.tensors, size)
+            weights = largest_weights(
+                points, conics=conics, opacities=posed.opacity, image_size=size
+            )
+            seen |= weights > _SEEN
+    return seen
+
+
+class SkinColour:
+    """The colour of a person's skin anywhere on the head, also where hair covers it."""
+
+    def __init__(self, look: Look, count: int = 48) -> None:
+        from scipy.spatial import cKDTree
+
+        known = look.is_seen & look.on(HEAD_SKIN)
+        if int(known.sum()) < count:
+            known = look.is_seen
+        colours = look.colour[known]
+        self.usual = colours.median(dim=0).values
+        away = (colours - self.usual).abs().sum(dim=1)
+        kept = away <= away.quantile(_USUAL)
+        self._colours = colours[kept]
+        self._count = min(count, len(self._colours))
+        self._tree = cKDTree(look.feet[known][kept].numpy())
+
+    def at(self, feet: Tensor) -> Tensor:
+        """(N, 3) at places (N, 3) on the head: the mean of the nearest skin that was seen."""
+        if not len(feet):
+            return torch.zeros(0, 3)
+        ranks = list(range(1, self._count + 1))
+        apart, index = (np.asarray(each) for each in self._tree.query(feet.numpy(), k=ranks))
+        weights = torch.from_numpy(1 / (apart + 0.02)).float()[:, :, None]
+        near = self._colours[torch.from_numpy(index)]
+        mean: Tensor = (near * weights).sum(dim=1) / weights.sum(dim=1)
+        return mean
