@@ -45,6 +45,8 @@ def test_a_pair_is_two_attributes_of_different_categories(name: str, expected: b
 def test_the_capture_draws_pairs_and_no_others() -> None:
     config = load_config(CaptureConfig, PRESET)
     assert len(config.subjects) == 4 and set(config.subjects) <= set(PAIRS)
+    # Of the person on whom the demo avatar is judged.
+    assert config.person == load_config(CaptureConfig, PRESET.with_name("demo_capture.yaml")).person
     assert config.num_frames("hat_cap+hair_bob") == 10
     for wrong in ("hat_cap+hat_beanie", "hat_cap+hair_mohawk", "source+hat_cap", "hat_cap+hat_cap"):
         with pytest.raises(InvalidInput, match=r"NAME\+NAME of two categories"):

@@ -13,10 +13,10 @@ void main() {
     float gloss = 0.0;
     vec2 sky = open_sky;
     if (face_kind.x == teeth_part && style == 9) {
-        albedo = to_linear(texture(cloth, place).rgb) * vec3(1.25, 1.2, 1.1);
+        albedo = to_linear(texture(cloth, place).rgb) * vec3(1.55, 1.40, 1.20);
         albedo *= mix(0.35, 1.0, smoothstep(0.26, 0.385, rest_position.z));
         gloss = 0.12;
-        sky = max(sky, vec2(0.55));
+        sky = max(sky, vec2(0.62));
     } else if (face_kind.x == teeth_part) {
         albedo = vec3(0.80, 0.76, 0.66) * mix(0.55, 1.0, smoothstep(0.30, 0.385, rest_position.z));
         gloss = 0.10;
