@@ -97,7 +97,7 @@ def choose(scan: Scan, options: Options, name: str) -> Choice:
     shown = [(take, track) for take in considered for track in take.tracks]
     if not shown:
         where = f"in take {options.take}" if options.take else "in it"
-        like = " (what looks like one moves as none does)" if len(scan.score) else ""
+        like = " (what looks like one is no person's)" if len(scan.score) else ""
         raise InvalidInput(
             f"{name}: no face was found {where}{like}; film a person from the front, whose face is "
             "at least a tenth of the picture."
