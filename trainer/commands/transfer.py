@@ -74,6 +74,7 @@ def _write(request: Any, name: str | None) -> int:
 
     from pegasus_runtime.errors import InvalidInput
     from pegasus_runtime.names import check_name
+    from pegasus_runtime.progress import is_progress_wanted, progress_line
     from trainer.transfer.request import check, read_both
     from trainer.transfer.transfer import transfer
 
@@ -90,8 +91,12 @@ def _write(request: Any, name: str | None) -> int:
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def tell(words: str, share: float) -> None:
+        if is_progress_wanted():
+            print(progress_line(words, share, None), file=sys.stderr, flush=True)
+
     with console.status("carrying over"):
-        made = transfer(personal, target, request.attributes, say)
+        made = transfer(personal, target, request.attributes, say, tell)
     if name is not None:
         made = replace(made, name=name)
     made.save(request.out)

@@ -33,6 +33,7 @@ def transfer(
     target: SurfelAvatar,
     names: Sequence[str],
     say: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str, float], None] = lambda _, __: None,
 ) -> SurfelAvatar:
     """The target's avatar with attributes of the personal one, which may be worn from then on.
 
@@ -41,6 +42,7 @@ def transfer(
         target: the person who gets them.
         names: of the attributes, CATEGORY_NAME; one that the target has is replaced.
         say: takes a line for each attribute.
+        on_progress: takes which one is at work, and the share that is done.
 
     Raises:
         InvalidInput: the heads differ and cannot be laid over one another.
@@ -51,7 +53,8 @@ def transfer(
     look = look_of(target, target.wardrobe.source)
     skin = SkinColour(look)
     given = []
-    for name in names:
+    for index, name in enumerate(names):
+        on_progress(name, index / len(names))
         attribute, change = known[name], Change(target.wardrobe.source)
         category = category_of(name)
         own = carried(personal, target, attribute, across)
