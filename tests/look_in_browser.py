@@ -69,11 +69,16 @@ def main() -> None:
     def done(answer: str) -> None:
         found = json.loads(answer) | {"console": page.said, "asked": asked.urls}
         print(json.dumps(found))
-        view.resize(width, min(found["height"], 15000) if height == 0 else height)
         QTimer.singleShot(1500, save)
 
     def save() -> None:
-        view.grab().save(picture)
+        shown = view.grab().toImage()
+        step = max(height // 100, 1)
+        colours = {shown.pixel(width // 2, y) for y in range(0, shown.height(), step)}
+        if len(colours) < 2:  # not painted yet
+            QTimer.singleShot(500, save)
+            return
+        shown.save(picture)
         app.quit()
 
     page.loadFinished.connect(lambda _: page.runJavaScript(_ASK, done))

@@ -56,10 +56,11 @@ def _resource(name: str) -> str:
 
 def _facts(report: Report) -> str:
     facts = report.facts
+    compared = f"Compared with {facts['frames']:,} frames of {escape(str(facts['data']))} at "
+    drawn = f"{compared if facts['frames'] else 'Drawn at '}{facts['size']}²"
     return (
         f"<p>{escape(str(facts['avatar_file']))}, {facts['num_points']:,} points, "
-        f"{len(facts['attributes'])} attributes, {escape(str(facts['head']))}. Compared with "
-        f"{facts['frames']:,} frames of {escape(str(facts['data']))} at {facts['size']}², "
+        f"{len(facts['attributes'])} attributes, {escape(str(facts['head']))}. {drawn}, "
         f"{escape(str(facts['date']))}.</p>"
     )
 
