@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -20,16 +21,16 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("skin", "hair", "background")
 
 
-def _write_labelled(folder: Path, count: int) -> Path:
+def write_labelled(folder: Path, count: int, names: Sequence[str] = NAMES) -> Path:
     """A capture of one person, whose upper third is hair by its part pictures."""
     subject = write_small_capture(folder, {"source": count}) / "source"
     (subject / "semantic").mkdir()
-    (subject / "semantic_names.json").write_text(json.dumps(NAMES), "utf-8")
+    (subject / "semantic_names.json").write_text(json.dumps(names), "utf-8")
     for path in (subject / "mask").iterdir():
         inside = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
         rows = np.flatnonzero(inside.any(axis=1))
-        parts = np.where(inside, NAMES.index("skin"), NAMES.index("background"))
-        parts[: rows[0] + len(rows) // 3][inside[: rows[0] + len(rows) // 3]] = NAMES.index("hair")
+        parts = np.where(inside, names.index("skin"), names.index("background"))
+        parts[: rows[0] + len(rows) // 3][inside[: rows[0] + len(rows) // 3]] = names.index("hair")
         cv2.imwrite(str(subject / "semantic" / path.name), parts.astype(np.uint8))
     return folder
 
@@ -41,8 +42,8 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(os.name == "nt", reason="killed in POSIX's way")
 def test_a_synthesis_that_is_killed_goes_on_and_can_be_trained_from(tmp_path: Path) -> None:
-    _write_labelled(tmp_path / "me", 5)
-    _write_labelled(tmp_path / "people" / "ann", 4)
+    write_labelled(tmp_path / "me", 5)
+    write_labelled(tmp_path / "people" / "ann", 4)
     out = tmp_path / "out"
     asked = [
         "synthesize", "--source", str(tmp_path / "me"), "--database", str(tmp_path / "people"),

@@ -147,7 +147,8 @@ def make_database(
             partial.write_text(json.dumps(made_with, indent=1) + "\n", "utf-8")
     for line in (*made.failures, *made.notes):
         say(line)
-    say(f"{len(made.attributes)} attributes are learned, in {made.folder}")
+    count = len(made.attributes)
+    say(f"{count} {'attribute is' if count == 1 else 'attributes are'} learned, in {made.folder}")
 
 
 def _make_captures(
