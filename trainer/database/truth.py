@@ -7,7 +7,6 @@ person can be drawn with what another one lends.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +39,7 @@ _INSIDE = 128
 
 @dataclass(frozen=True)
 class Compared:
-    """One attribute against its truth; means over frames."""
+    """One attribute against its truth; means over the frames in which it is seen in either."""
 
     name: str
     frames: int
@@ -49,7 +48,7 @@ class Compared:
     iou: float
     """of the masks"""
     psnr_object: float
-    """dB where the attribute is seen in either; nan where it is nowhere"""
+    """dB where the attribute is seen in either"""
     iou_object: float
     """of where the attribute is seen"""
 
@@ -127,14 +126,16 @@ def _compare(made: Path, folder: Path, size: int) -> Compared:
     share = DataConfig().max_bad_share
     truth = {frame.name: frame for frame in read_subject(folder, size, share).frames}
     frames = read_subject(made, size, share).frames
-    scores = [_score(frame, truth[frame.name], size) for frame in frames if frame.name in truth]
-    if not scores:
+    known = [frame for frame in frames if frame.name in truth]
+    if not known:
         raise InvalidInput(f"{folder}: has none of the frames of {made}; remove it.")
-    with warnings.catch_warnings():
-        # Of an attribute that is nowhere seen.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        psnr, iou, inner, inner_iou = np.nanmean(np.array(scores), axis=0)
-    return Compared(made.name, len(scores), float(psnr), float(iou), float(inner), float(inner_iou))
+    scores = [_score(frame, truth[frame.name], size) for frame in known]
+    # From behind a nose is the same as any other, and would be counted as perfect.
+    seen = np.array([score for score in scores if np.isfinite(score).all()]).reshape(-1, 4)
+    if not len(seen):
+        return Compared(made.name, 0, *[float("nan")] * 4)
+    psnr, iou, inner, inner_iou = (float(value) for value in seen.mean(axis=0))
+    return Compared(made.name, len(seen), psnr, iou, inner, inner_iou)
 
 
 def _score(made: FrameRecord, true: FrameRecord, size: int) -> tuple[float, float, float, float]:
@@ -176,7 +177,7 @@ def table(compared: Sequence[Compared]) -> str:
             f"{each.psnr_object:7.2f} {each.iou_object:7.3f}"
         )
     categories: dict[str, list[Compared]] = {}
-    for each in compared:
+    for each in (one for one in compared if one.frames):
         categories.setdefault(each.name.partition("_")[0], []).append(each)
     means = [
         (np.mean([c.psnr for c in group]), np.mean([c.iou for c in group]))
