@@ -28,6 +28,11 @@ _FEWEST = 12
 """Surfels of a part: fewer are stray votes."""
 _FEWEST_TO_MATCH = 60
 """of the source's own part, to match its mean colour rather than that of all skin"""
+_SKIN_OF = {"nose": ("nose",), "ears": ("ears",), "mouth": ("lips",), "eyes": ("eyelids",)}
+"""category → its parts whose mean colour becomes that of the source's own"""
+_NEAR_HAIR = 0.05
+"""In units of the head, how far from hair what is called skin may have its colour; less leaves a
+fringe, more repaints cheeks."""
 _LEAST_HAIR = 0.15
 """Of a brow's surfel: less brings the other person's skin along, more loses thin brows."""
 _DARKEST = 0.2
@@ -79,7 +84,9 @@ def lend(source: SourcePerson, person: SurfelAvatar, category: str) -> LentPart:
     new = theirs.chosen(parts_of(theirs, *PARTS_OF[category]).nonzero()[:, 0])
     if len(new) < _FEWEST:
         raise InvalidInput(f"{category}: {person.name}'s avatar has none; give clearer frames.")
-    new = _matched(source, person, new, category)
+    is_skin = category in SHAPED_BY or category == "eyebrows"
+    if is_skin:
+        new = _matched(source, person, new, category)
     own = source.avatar.wardrobe.source
     gone = _gone(source, new, category)
     head, weights = source.avatar.head, torch.zeros(source.avatar.head.num_vertices)
@@ -96,7 +103,8 @@ def lend(source: SourcePerson, person: SurfelAvatar, category: str) -> LentPart:
         after=(
             Layer(rest, states, light),
             Layer(source.underlay, states, light),
-            Layer(new, person.states, person.light, is_marked=True),
+            # Hair, hats and glasses stay in the light that they were filmed in.
+            Layer(new, person.states, light if is_skin else person.light, is_marked=True),
         ),
         head=head,
         weights=weights,
@@ -112,7 +120,7 @@ def _gone(source: SourcePerson, new: Surfels, category: str) -> Tensor:
         scalp = require_parts(avatar.head).on("scalp")[avatar.head.faces[own.triangle]].all(dim=1)
         # What was seen between hairs has something of their colour.
         gone |= scalp & ~parts_of(own, "ears", "glasses")
-        gone |= unlike_skin(avatar, source.skin)
+        gone |= _fringe(source, parts_of(own, "hair"))
     if category == "hat":
         corners = avatar.wardrobe.rest_corners
         opaque = new.chosen((torch.sigmoid(new.opacity) > _OPAQUE).nonzero()[:, 0])
@@ -124,28 +132,41 @@ def _gone(source: SourcePerson, new: Surfels, category: str) -> Tensor:
     return gone
 
 
+def _fringe(source: SourcePerson, is_hair: Tensor) -> Tensor:
+    """(N,) bool, what is called skin, has another colour, and lies beside hair."""
+    from scipy.spatial import cKDTree
+
+    found = unlike_skin(source.avatar, source.skin)
+    if not bool(is_hair.any()):
+        return torch.zeros_like(found)
+    wardrobe = source.avatar.wardrobe
+    points, _ = rest_surfels(wardrobe.source, wardrobe.rest_corners)
+    away, _ = cKDTree(points[is_hair].numpy()).query(points.numpy())
+    return found & (torch.from_numpy(away) < _NEAR_HAIR)
+
+
 def _matched(source: SourcePerson, person: SurfelAvatar, new: Surfels, category: str) -> Surfels:
-    """The part in colours that go with the source's skin; hair, hats and glasses keep theirs."""
-    if category not in SHAPED_BY and category != "eyebrows":
-        return new
-    light = person.light(rest_surfels(new, person.wardrobe.rest_corners)[1])
+    """A part of skin in albedos that go with the source's light and skin."""
+    own = source.avatar
     albedo = torch.sigmoid(new.colour)
-    skin_here = at_surfels(source.avatar.head, source.skin, new) * source.avatar.light(
-        rest_surfels(new, source.avatar.wardrobe.rest_corners)[1]
-    )
+    # Albedo and light are known up to a factor, which each avatar has put elsewhere.
+    theirs = person.light(rest_surfels(new, person.wardrobe.rest_corners)[1]).mean()
+    mine = own.light(rest_surfels(new, own.wardrobe.rest_corners)[1]).mean()
+    plain = albedo * theirs / mine.clamp_min(0.02)
+    skin = at_surfels(own.head, source.skin, new)
     if category == "eyebrows":
-        skin = at_surfels(person.head, skin_colours(person), new)
-        share = _hair_share(albedo, skin)
-        hair = _darkest(albedo)
-        mixed = share[:, None] * hair + (1 - share[:, None]) * skin_here / light
+        share = _hair_share(albedo, at_surfels(person.head, skin_colours(person), new))
+        hair = _darkest(plain)
         kept = (share > _LEAST_HAIR).nonzero()[:, 0]
+        mixed = share[:, None] * hair + (1 - share[:, None]) * skin
         return replace(new, colour=_logit(mixed)).chosen(kept)
-    ratio = _skin_ratio(source.avatar, person, PARTS_OF[category][0], category)
-    is_skin = ~parts_of(new, "eyes", "teeth", "tongue", "mouth")
-    changed = torch.where(is_skin[:, None], albedo * ratio, albedo)
+    changed = plain
+    for name in _SKIN_OF[category]:
+        ratio = _albedo_ratio(own, person, name)
+        changed = torch.where(parts_of(new, name)[:, None], albedo * ratio, changed)
     if category in ("nose", "ears"):
-        inside = _inside(source.avatar.head, category, new)[:, None]
-        changed = inside * changed + (1 - inside) * skin_here / light
+        inside = _inside(own.head, category, new)[:, None]
+        changed = inside * changed + (1 - inside) * skin
     return replace(new, colour=_logit(changed))
 
 
@@ -163,25 +184,18 @@ def _darkest(albedo: Tensor) -> Tensor:
     return dark
 
 
-def _skin_ratio(own: SurfelAvatar, other: SurfelAvatar, part: str, category: str) -> Tensor:
-    """(3,) by which another's skin is multiplied to be like one's own."""
-    names = (part,) if category in ("nose", "ears") else ("skin",)
-    enough = all(
-        int(parts_of(a.wardrobe.source, *names).sum()) >= _FEWEST_TO_MATCH for a in (own, other)
-    )
-    mine, theirs = (_mean_lit(a, names if enough else ("skin",)) for a in (own, other))
+def _albedo_ratio(own: SurfelAvatar, other: SurfelAvatar, part: str) -> Tensor:
+    """(3,) by which another's albedos of a part are multiplied to be like one's own.
+
+    A dark lip on dark skin has no counterpart on light skin but a lip of that person.
+    """
+    found = [(a.wardrobe.source, parts_of(a.wardrobe.source, part)) for a in (own, other)]
+    if any(int(of.sum()) < _FEWEST_TO_MATCH for _, of in found):
+        found = [(a.wardrobe.source, parts_of(a.wardrobe.source, "skin")) for a in (own, other)]
+    if not all(bool(of.any()) for _, of in found):
+        return torch.ones(3)
+    mine, theirs = (torch.sigmoid(s.colour[of]).median(dim=0).values for s, of in found)
     return mine / theirs.clamp_min(0.02)
-
-
-def _mean_lit(avatar: SurfelAvatar, names: tuple[str, ...]) -> Tensor:
-    surfels = avatar.wardrobe.source
-    chosen = surfels.chosen(parts_of(surfels, *names).nonzero()[:, 0])
-    if not len(chosen):
-        return torch.full((3,), 0.5)
-    _, normals = rest_surfels(chosen, avatar.wardrobe.rest_corners)
-    lit = torch.sigmoid(chosen.colour) * avatar.light(normals)
-    median: Tensor = lit.median(dim=0).values
-    return median
 
 
 def _inside(head: Head, category: str, surfels: Surfels) -> Tensor:
