@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from pegasus_runtime.errors import InvalidInput
-from pegasus_runtime.files import expanded
+from pegasus_runtime.files import expanded, suggested_name
 
 _NAME = "pegasus-editor"
 _replaced: dict[Path, tempfile.TemporaryDirectory[str]] = {}
@@ -58,6 +58,15 @@ def typed_path(text: str) -> Path:
         return expanded(text)
     except InvalidInput:
         return Path(text)
+
+
+def free_file(folder: Path, words: str, suffix: str) -> Path:
+    """A file of a folder that is named after words and is not there yet."""
+    stem = suggested_name(words)
+    file, number = folder / f"{stem}{suffix}", 2
+    while file.exists():
+        file, number = folder / f"{stem}-{number}{suffix}", number + 1
+    return file
 
 
 def _made(name: str, usual: Callable[[], Path]) -> Path:

@@ -23,13 +23,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.state.app_dirs import typed_path
+from app.state.app_dirs import free_file, typed_path
 from app.widgets.browse_row import BrowseRow, ProblemLabel
 from app.widgets.discard_question import may_discard
 from app.widgets.job_dialog import JobDialog
 from app.widgets.start_screen import RecentFile, recent_icon
 from app.widgets.tab_order import follow_layout
-from pegasus_runtime.files import suggested_name
 
 AVATAR_FILTER = "Avatars (*.avatar)"
 _PERSON, _ATTRIBUTE = QSize(96, 96), QSize(56, 56)
@@ -290,11 +289,7 @@ def _heading(text: str, buddy: QWidget) -> QLabel:
 def _free_file(target: Path, names: Sequence[str]) -> Path:
     """Beside the target and named after both."""
     what = "-".join(names) if 0 < len(names) <= _MOST_NAMED else "dressed"
-    stem = suggested_name(f"{target.stem}-{what}")
-    file, number = target.with_name(f"{stem}.avatar"), 2
-    while file.exists():
-        file, number = target.with_name(f"{stem}-{number}.avatar"), number + 1
-    return file
+    return free_file(target.parent, f"{target.stem}-{what}", ".avatar")
 
 
 def _is_same(one: Path, other: Path) -> bool:
