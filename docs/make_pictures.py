@@ -2,12 +2,16 @@
 
 Run it from the repository: ``python docs/make_pictures.py``; on Linux without a display put
 ``.ci/with-display`` before it. Look at what it made, at full size, before it is committed.
+``python docs/make_pictures.py fit`` makes the picture of a fitted head alone. It needs the picture
+that scikit-image brings along (``pip install scikit-image``): Eileen Collins, NASA, public domain.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -18,8 +22,16 @@ import pegasus_runtime as pr
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.export.display import passes_for, to_picture
 from pegasus_runtime.export.turntable import export_turntable
+from pegasus_runtime.head import load_free_head
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.session import Session
+from trainer.preprocess.crop import FOLDER as CROPS
+from trainer.preprocess.crop import read_picture
+from trainer.preprocess.fit_step import FittedHead
+from trainer.preprocess.frames import open_source
+from trainer.preprocess.layout import draw_mesh
+from trainer.preprocess.steps import Options, Workspace
+from trainer.preprocess.video import preprocess_video
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -29,12 +41,17 @@ _STEPS = 6
 _FILM_SIDE, _FILM_FRAMES, _FILM_FPS = 256, 36, 12
 """An animated picture of more of them is above 3 MB."""
 _MOST_BYTES = 3_000_000
+_PAN_FRAMES, _PAN_SIDE, _PAN_PX, _FIT_TILE = 9, 400, 112, 320
+"""Frames that a camera sees while it moves so far over a picture, their side, and a tile's."""
 
 Picture = npt.NDArray[np.uint8]
 
 
 def main() -> int:
     IMAGES.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["fit"]:
+        _save_fit(IMAGES / "fitted_head.jpg")
+        return 0
     window = IMAGES / "window.png"
     subprocess.run([sys.executable, ROOT / "main.py", "demo", "--screenshot", window], check=True)
     session = Session(pr.load_avatar("demo"), device="cpu")
@@ -50,6 +67,36 @@ def main() -> int:
         print(f"{film}: {film.stat().st_size} bytes are too many for a page", file=sys.stderr)
         return 1
     return 0
+
+
+def _save_fit(path: Path) -> None:
+    """A picture that a camera pans over, as a video whose head is fitted, with the fit drawn."""
+    package = importlib.util.find_spec("skimage")
+    if package is None or not package.submodule_search_locations:
+        raise SystemExit("scikit-image is not installed, whose picture this is made of")
+    found = Path(package.submodule_search_locations[0]) / "data" / "astronaut.png"
+    whole = cv2.imread(str(found))
+    with tempfile.TemporaryDirectory() as folder:
+        frames = Path(folder) / "astronaut"
+        frames.mkdir()
+        for number in range(_PAN_FRAMES):
+            left = round(_PAN_PX * number / (_PAN_FRAMES - 1))
+            part = whole[:_PAN_SIDE, left : left + _PAN_SIDE]
+            cv2.imwrite(str(frames / f"{number}.png"), part)
+        summary = preprocess_video(frames, Path(folder) / "capture", Options(), _tell)
+        work = Workspace(open_source(frames), summary.folder, Options())
+        fit, head, tiles = FittedHead.read(work), load_free_head(), []
+        for number in np.linspace(1, _PAN_FRAMES, 3).astype(int):
+            picture = read_picture(summary.folder / CROPS, int(number))
+            drawn = draw_mesh(picture, head, fit.vertices(head, int(number)))
+            tiles.append(cv2.resize(drawn, (_FIT_TILE, _FIT_TILE), interpolation=cv2.INTER_AREA))
+        strip = np.hstack(tiles)[..., ::-1]
+        cv2.imwrite(str(path), strip, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+def _tell(step: str, share: float) -> None:
+    print(f"{step} {share:.0%}", end="\r", flush=True)
 
 
 def _attributes(session: Session) -> Picture:
