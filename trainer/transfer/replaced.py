@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.head.parts import PART_NAMES, require_parts
+from pegasus_runtime.head.parts import PART_NAMES, WORN_PARTS, require_parts
 from pegasus_runtime.surfels.attributes import CHANGED, Difference, outside_shell
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import triangle_frames
+from pegasus_runtime.surfels.parts import triangle_parts
 from pegasus_runtime.surfels.surfels import Surfels, new_surfels
 from trainer.init.surfel_sampling import sample_triangles
 from trainer.transfer.looks import HEAD_SKIN, Look, SkinColour, logit_of
@@ -30,6 +31,10 @@ _BARE = ("skin", "scalp", "ears", "neck")
 _UNDER = 0.03
 """in units of the head, below a hat: hair so near to it goes as well; less lets strands through,
 more bares the neck below its rim"""
+_BEFORE, _OPPOSITE, _MIRRORED, _UNLIKE = 0.07, 0.03, 4, 0.25
+"""In units of the head: how far from a place hair that covers it is bound, and how near a place of
+the other side has to be; how many places are mixed, and how unlike a colour is that is replaced.
+Less leaves dark eyes where a fringe was, more evens out a mole."""
 _HAIRLINE = 0.05
 """in units of the head, beside hair that goes: skin so near has its colour; less leaves a dark rim,
 more smooths a forehead"""
@@ -81,6 +86,7 @@ def without_hair(look: Look, target: SurfelAvatar, skin: SkinColour, change: Cha
     beside = look.on([*HEAD_SKIN, "scalp"]) & _near(look.points, look.points[hair], _HAIRLINE)
     beside |= look.on(["scalp"])
     change.colour(look, beside, skin.at(look.feet[beside]))
+    _mirror_covered(look, hair, triangle_parts(target.head)[look.surfels.triangle], change)
     left = look.points[~hair & look.is_seen]
     found = _sampled(target)
     corners = target.wardrobe.rest_corners
@@ -93,6 +99,35 @@ def without_hair(look: Look, target: SurfelAvatar, skin: SkinColour, change: Cha
     with torch.no_grad():
         light = target.light(triangle_frames(corners[found.triangle])[:, :, 2])
     return replace(found, colour=logit_of(skin.at(feet), light))
+
+
+def _mirror_covered(look: Look, hair: Tensor, part: Tensor, change: Change) -> None:
+    """Colour what hair covers on one side of a face, and nobody has seen, like the other side.
+
+    Args:
+        look: of the person's surfels.
+        hair: (N,) bool, which of them are hair.
+        part: (N,) of the head on which each rides.
+        change: to which is added.
+    """
+    from scipy.spatial import cKDTree
+
+    face = look.is_seen & ~look.on(WORN_PARTS)
+    covered = face & _near(look.feet, look.feet[hair], _BEFORE)
+    across = look.feet * torch.tensor([-1.0, 1.0, 1.0])
+    for each in part[covered].unique():
+        clean, here = face & ~covered & (part == each), covered & (part == each)
+        if int(clean.sum()) < _MIRRORED:
+            continue
+        tree = cKDTree(look.feet[clean].numpy())
+        ranks = list(range(1, _MIRRORED + 1))
+        apart, index = (np.asarray(found) for found in tree.query(across[here].numpy(), k=ranks))
+        colour = look.colour[clean][torch.from_numpy(index)].mean(dim=1)
+        differs = (colour - look.colour[here]).norm(dim=1) > _UNLIKE
+        wrong = here.nonzero()[:, 0][differs & (torch.from_numpy(apart)[:, 0] < _OPPOSITE)]
+        chosen = torch.zeros_like(here)
+        chosen[wrong] = True
+        change.colour(look, chosen, colour[chosen[here]])
 
 
 def hide_under(look: Look, shell: Tensor, change: Change) -> None:
