@@ -26,6 +26,7 @@ from trainer.data.frame_checks import check_frames
 from trainer.data.images import PictureCache, Pictures
 from trainer.data.pairs import worn_by
 
+_NAMES_FILE = "semantic_names.json"
 _MOST_CLASSES = 256
 """that a picture of bytes can tell apart"""
 
@@ -182,15 +183,28 @@ def _summarise(
         shape=torch.from_numpy(source.shape),
         mean_expression=expressions.mean(dim=0),
         variance_expression=expressions.var(dim=0, unbiased=False),
-        part_names=_part_names(source.folder),
+        part_names=_common_part_names(source.folder, [s.folder for s in subjects]),
         bad={f"{s.name}/{name}": reason for s in subjects for name, reason in s.bad.items()},
         num_skipped=sum(subject.skipped for subject in subjects),
         notes=tuple(note for subject in subjects for note in subject.notes),
     )
 
 
+def _common_part_names(source: Path, folders: list[Path]) -> tuple[str, ...]:
+    """The longest list of all subjects; a shorter one has to be its beginning."""
+    tables = {folder: _part_names(folder) for folder in (source, *folders)}
+    longest = max(tables.values(), key=len)
+    for folder, names in tables.items():
+        if names != longest[: len(names)]:
+            raise InvalidInput(
+                f"{folder / _NAMES_FILE}: names other parts, or in another order, than the other "
+                "subjects of the capture; make their part pictures with one program."
+            )
+    return longest
+
+
 def _part_names(folder: Path) -> tuple[str, ...]:
-    path = folder / "semantic_names.json"
+    path = folder / _NAMES_FILE
     if not path.is_file():
         return ()
     names = read_json(path, list)

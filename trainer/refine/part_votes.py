@@ -48,9 +48,9 @@ def with_parts(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
 
 
 def _columns(capture: Capture) -> Tensor:
-    """(C,) index into `PART_NAMES` of the classes of the part pictures, -1 for other names."""
+    """(256,) index into `PART_NAMES` of each value of part pictures, -1 for none of them."""
     known = [PART_NAMES.index(n) if n in PART_NAMES else -1 for n in capture.part_names]
-    return torch.tensor(known, dtype=torch.long)
+    return torch.tensor([*known, *[-1] * (256 - len(known))], dtype=torch.long)
 
 
 def _voted(head: Head, capture: Capture, wardrobe: Wardrobe, name: str, table: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def _voted(head: Head, capture: Capture, wardrobe: Wardrobe, name: str, table: T
         capture: with the part pictures.
         wardrobe: with a guess, which is kept where no picture shows the part.
         name: of the attribute, "" for none.
-        table: (C,) of `_columns`.
+        table: (256,) of `_columns`.
     """
     index = torch.cat([
         torch.arange(len(wardrobe.source)), torch.tensor(wardrobe.ranges.get(name, ())).long()
