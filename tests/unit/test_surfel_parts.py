@@ -21,6 +21,7 @@ from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.parts import with_guessed_parts
 from tests.factories import surfel_avatar
 from trainer.data.dataset import Capture
+from trainer.refine.misplaced_surfels import without_misplaced
 from trainer.refine.part_votes import with_parts
 
 SIDE = 128
@@ -112,6 +113,24 @@ def test_without_part_pictures_parts_are_guessed(avatar: SurfelAvatar) -> None:
     found = with_parts(avatar.wardrobe, avatar.head, _capture((), None))
     guess = with_guessed_parts(avatar.wardrobe, avatar.head)
     assert torch.equal(found.everything.part, guess.everything.part)
+
+
+def test_skin_among_the_surfels_of_hair_is_left_out(avatar: SurfelAvatar) -> None:
+    """Of a third of them; where most are something else, part pictures do not know the hair."""
+    wardrobe = avatar.wardrobe
+    count = wardrobe.num_surfels
+    part = torch.full((count,), PART_NAMES.index("hair"), dtype=torch.uint8)
+    part[torch.arange(count) % 3 == 0] = PART_NAMES.index("skin")
+    found = wardrobe.with_parts(part, [None] * len(wardrobe.attributes))
+    left = without_misplaced(found, _capture(("hair", "skin", "hat"), None))
+    by_name = {attribute.name: attribute for attribute in found.attributes}
+    for attribute in left.attributes:
+        before = by_name[attribute.name].own.part
+        is_hair = attribute.name.startswith("hair_")
+        right = before[before == PART_NAMES.index("hair")] if is_hair else before
+        assert torch.equal(attribute.own.part, right)
+    assert any(name.startswith("hair_") and len(a.own) for name, a in by_name.items())
+    assert without_misplaced(found, _capture((), None)).num_surfels == count
 
 
 def _capture(names: tuple[str, ...], labels: np.ndarray | None) -> Capture:

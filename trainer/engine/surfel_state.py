@@ -29,6 +29,7 @@ from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
+from trainer.refine.misplaced_surfels import without_misplaced
 from trainer.refine.outliers import without_outliers
 from trainer.refine.part_votes import with_parts
 from trainer.refine.teeth import on_teeth
@@ -279,6 +280,7 @@ class SurfelState(TrainState):
         wardrobe = on_teeth(wardrobe, self._context.head, capture)
         wardrobe = without_outliers(wardrobe, self._context.head, capture)
         wardrobe = with_parts(wardrobe, self._context.head, capture)
+        wardrobe = without_misplaced(wardrobe, capture)
         seen = seen_sides(self._context.head, capture, wardrobe.source)
         return SurfelAvatar(
             name=self._context.config.name,
