@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -44,6 +45,9 @@ def test_the_avatar_of_a_film_has_a_face_and_blinks(avatar: pr.Avatar) -> None:
     red, green, blue = skin.reshape(-1, 3).mean(axis=0)
     assert red > green > blue > 0.2, "skin"
     changed = np.abs(opened - closed).mean(axis=2) > 0.08
+    # Fourteen frames do not hold the outline's own pixels still.
+    behind = ((opened > 0.9).all(axis=2) | (closed > 0.9).all(axis=2)).astype(np.uint8)
+    changed &= cv2.dilate(behind, np.ones((7, 7), np.uint8)) == 0
     rows, columns = np.nonzero(changed)
     assert len(rows) > 30, "lids close"
     assert 0.25 * SIDE < rows.mean() < 0.6 * SIDE
