@@ -232,7 +232,7 @@ def test_everything_is_described() -> None:
     presets = {preset["name"]: preset for preset in described["presets"]}
     assert list(presets) == [
         "personal_avatar", "single_person", "database_avatar", "transfer_target", "published",
-        "video_quick", "video_good", "video_best",
+        "video_quick", "video_good", "video_best", "people_quick", "people_good", "people_best",
     ]  # fmt: skip
     assert presets["transfer_target"]["values"] == presets["single_person"]["values"]
     for preset in presets.values():
