@@ -170,7 +170,7 @@ def test_undo_brings_the_worn_tile_back(qtbot, window):
 def test_thumbnails_come_and_are_found_again_on_disk(qtbot, window, tmp_path):
     qtbot.waitUntil(lambda: window.editor.thumbnails.num_pending == 0, timeout=30_000)
     sections = window.attributes.sections.values()
-    assert all(t.has_image() for section in sections for t in section.gallery.tiles.values())
+    assert all(t.image for section in sections for t in section.gallery.tiles.values())
     kept = list((tmp_path / "home" / "cache" / "thumbnails").rglob("*.png"))
     # Four attributes, and the source as the nose's pictures and as hair and hats show it.
     assert len(kept) == 6
