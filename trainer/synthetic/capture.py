@@ -91,6 +91,9 @@ def _claim(config: CaptureConfig, out: Path) -> list[str]:
     """Make or check the folder; the subjects still to be drawn."""
     settings = {k: v for k, v in asdict(config).items() if k not in _UNSEEN}
     settings["drawn_with"] = "paint" if assets_for(config) is None else "assets"
+    # As it is read back, and as captures were written before people wore anything.
+    worn = settings["person"].pop("wears")
+    settings["person"] |= {"wears": list(worn)} if worn else {}
     if out.exists() and not out.is_dir():
         raise InvalidInput(f"{out}: is a file; choose another folder for the capture.")
     note = out / SETTINGS_FILE
