@@ -42,6 +42,9 @@ with."""
 _NEAR_LINE = 0.25
 """How far from the line between a thing's colour and the skin's mixtures of the two may lie, for
 what is not hair: shaded or shining skin is off it."""
+_PUREST = 0.75
+"""Of how far the purest of glasses are from the skin's colour: less takes a mixture for the rim's
+colour, more a shadow."""
 _FEWEST = 50
 """surfels that a thing's colour is told by"""
 
@@ -115,7 +118,12 @@ def _chosen_and_cleaned(look: Look, part: str, may: Tensor, personal: SurfelAvat
 
     shown = look.on([part])
     skin = SkinColour(look_of(personal, personal.wardrobe.source)).at(look.feet)
-    sure = shown & ((look.colour - skin).norm(dim=1) > _STRANGE)
+    away = (look.colour - skin).norm(dim=1)
+    # Thin rims are mixed with skin in most of their surfels: the purest tell their colour.
+    purest = (
+        _PUREST * float(away[shown].quantile(0.9)) if part == "glasses" and shown.any() else 0.0
+    )
+    sure = shown & (away > max(_STRANGE, purest))
     if int(sure.sum()) < _FEWEST:
         return _part_of(look, shown)
     tree, known = cKDTree(look.points[sure].numpy()), look.colour[sure]
@@ -125,13 +133,13 @@ def _chosen_and_cleaned(look: Look, part: str, may: Tensor, personal: SurfelAvat
     left = _left_of(look.colour, around, skin, _ALIKE if part == "hair" else _NEAR_LINE)
     beside = may & (torch.from_numpy(np.asarray(found))[:, 0] < _BESIDE)
     surfels, is_mixed = look.surfels, left < _FAIR
+    alike = (look.colour - around).norm(dim=1) < _ALIKE
     if part == "glasses":
         # Their rims are thinner than surfels: as much is left of one as was of the rim.
-        is_thing, is_mixed = (shown | beside) & (left > _FAIR), left < 1
+        is_thing, is_mixed = (shown | beside) & (left > _FAIR) & (alike | (left < 1)), left < 1
         thinned = torch.logit(torch.sigmoid(surfels.opacity) * left.clamp_min(_FAIR))
         surfels = replace(surfels, opacity=torch.where(is_mixed, thinned, surfels.opacity))
     else:
-        alike = (look.colour - around).norm(dim=1) < _ALIKE
         is_thing = shown | (beside & alike & (left == 1))
     colour = torch.where(is_mixed[:, None], around, look.colour)
     return _part_of(replace(look, surfels=surfels, colour=colour), is_thing)
