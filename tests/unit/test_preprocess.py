@@ -119,8 +119,10 @@ def test_what_is_done_stays_and_what_it_depends_on_is_seen(film: Path, tmp_path:
         make(other, out)
 
 
-def links(folder: Path, kind: str) -> set[int]:
-    return {path.stat().st_ino for path in (folder / kind).iterdir()}
+def links(folder: Path, kind: str) -> set[tuple[int, int]]:
+    # A file system gives the number of a file that is gone to the next one.
+    found = [path.stat() for path in (folder / kind).iterdir()]
+    return {(file.st_ino, file.st_mtime_ns) for file in found}
 
 
 def test_more_frames_of_the_same_video_take_over_what_was_made(film: Path, tmp_path: Path) -> None:

@@ -29,9 +29,6 @@ from trainer.synthetic.textures import garment_texture, read_texture, skin_textu
 
 cv2 = pytest.importorskip("cv2")
 SHARED = Path(__file__).resolve().parents[3] / "shared"
-COLLECTION = pytest.mark.skipif(
-    not (SHARED / "people").is_dir(), reason="needs the human assets in ../shared/people"
-)
 
 
 def write_garment(folder: Path, name: str, **changes: str) -> Path:
@@ -85,6 +82,8 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HumanAssets:
 
 @pytest.fixture
 def collection(monkeypatch: pytest.MonkeyPatch) -> HumanAssets:
+    if not (SHARED / "people").is_dir():
+        pytest.skip("needs the human assets in ../shared/people")
     monkeypatch.setenv("PEGASUS_ASSETS", str(SHARED))
     found = find_human_assets()
     assert found is not None
@@ -227,7 +226,6 @@ def test_twelve_people_are_twelve() -> None:
     assert len({(look.skin, look.hair, look.eyebrows) for look in people.values()}) == len(people)
 
 
-@COLLECTION
 def test_every_preset_and_attribute_names_assets_that_are_there(collection: HumanAssets) -> None:
     for name in people_presets():
         look = choose_look(collection, name, 7)
@@ -288,7 +286,6 @@ def test_pictures_masks_and_parts_agree(collection: HumanAssets) -> None:
     assert np.median(np.abs(lengths - 1)) < 0.03
 
 
-@COLLECTION
 @pytest.mark.parametrize(
     ("attribute", "parts"),
     [
