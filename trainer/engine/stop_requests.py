@@ -45,6 +45,7 @@ class StopRequests:
         """Also look for requests in a run folder, unless a supervisor passes them on."""
         self._asked, self._is_preparing = threading.Event(), True
         self._before: dict[int, Any] = {}
+        self._asked_by: list[int] = []
         self._folder = None if is_supervised() else folder
         if self._folder:
             forget_request(self._folder)
@@ -79,10 +80,18 @@ class StopRequests:
         self._take(lambda handler: handler in (signal.SIG_DFL, signal.default_int_handler))
 
     def give_back(self) -> None:
-        """Leave all signals to who had them."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        """Leave all signals to who had them, who is told of those that came meanwhile.
+
+        A training that is part of something larger may have come to its end all the same.
+        """
+        before = dict(self._before)
         self._before.clear()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in self._asked_by:
+            whole = getattr(before.get(number), "__self__", None)
+            if isinstance(whole, StopRequests):
+                whole._on_signal(number, None)
 
     def _take(self, wanted: Any) -> None:
         for name in (*_ASKS, *_ASKS_WITH_HANDLER):
@@ -104,6 +113,7 @@ class StopRequests:
             with suppress(OSError):
                 os.write(2, _NOTICE)
         _signals.append(number)
+        self._asked_by.append(number)
         self._asked.set()
 
 
