@@ -26,7 +26,24 @@ from trainer.data.frame_names import frame_name, list_pictures, pictures_of
 from trainer.data.pairs import is_pair
 from trainer.data.tracking_outliers import wild_expressions
 
-PARAMETERS_FILE = "flame_params.json"
+PARAMETERS_FILE, PART_NAMES_FILE = "flame_params.json", "semantic_names.json"
+_MOST_CLASSES = 256
+"""that a picture of bytes can tell apart"""
+
+
+def read_part_names(folder: Path) -> tuple[str, ...]:
+    """The names of the classes of a subject's part pictures; none without the list.
+
+    Raises:
+        InvalidInput: the list cannot be read.
+    """
+    path = folder / PART_NAMES_FILE
+    if not path.is_file():
+        return ()
+    names = read_json(path, list)
+    if len(names) > _MOST_CLASSES or not all(isinstance(name, str) for name in names):
+        raise InvalidInput(f"{path}: expected a list of {_MOST_CLASSES} part names at most.")
+    return tuple(names)
 
 
 def subject_folders(folder: Path) -> list[Path]:

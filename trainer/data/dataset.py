@@ -10,25 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.model.latent import CATEGORIES, category_of
 from trainer.config.training import DataConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
+    PART_NAMES_FILE,
     FrameRecord,
     SubjectRecord,
     check_bad_share,
     learned_folders,
     pair_folders,
+    read_part_names,
 )
 from trainer.data.frame_checks import check_frames
 from trainer.data.images import PictureCache, Pictures
 from trainer.data.pairs import worn_by
-
-_NAMES_FILE = "semantic_names.json"
-_MOST_CLASSES = 256
-"""that a picture of bytes can tell apart"""
 
 
 @dataclass(eq=False)
@@ -192,22 +189,12 @@ def _summarise(
 
 def _common_part_names(source: Path, folders: list[Path]) -> tuple[str, ...]:
     """The longest list of all subjects; a shorter one has to be its beginning."""
-    tables = {folder: _part_names(folder) for folder in (source, *folders)}
+    tables = {folder: read_part_names(folder) for folder in (source, *folders)}
     longest = max(tables.values(), key=len)
     for folder, names in tables.items():
         if names != longest[: len(names)]:
             raise InvalidInput(
-                f"{folder / _NAMES_FILE}: names other parts, or in another order, than the other "
-                "subjects of the capture; make their part pictures with one program."
+                f"{folder / PART_NAMES_FILE}: names other parts, or in another order, than the "
+                "other subjects of the capture; make their part pictures with one program."
             )
     return longest
-
-
-def _part_names(folder: Path) -> tuple[str, ...]:
-    path = folder / _NAMES_FILE
-    if not path.is_file():
-        return ()
-    names = read_json(path, list)
-    if len(names) > _MOST_CLASSES or not all(isinstance(name, str) for name in names):
-        raise InvalidInput(f"{path}: expected a list of {_MOST_CLASSES} part names at most.")
-    return tuple(names)

@@ -13,7 +13,7 @@ from pegasus_runtime.errors import InvalidInput, one_line
 from trainer.config.data import DataConfig
 from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
-from trainer.data.capture_folder import FrameRecord, read_subject
+from trainer.data.capture_folder import FrameRecord, read_part_names, read_subject
 from trainer.data.image_file import PictureFile
 from trainer.data.machine_check import estimate_seconds
 from trainer.data.preflight_report import Report
@@ -31,7 +31,6 @@ from trainer.database.people import (
     Person,
     find_people,
     find_source,
-    part_names,
 )
 from trainer.database.plan import plan_of
 from trainer.engine.people_database import person_of, synthesis_settings, videos_in
@@ -220,7 +219,7 @@ def _pictures(person: Person) -> dict[str, str]:
     """What each category of a person looks like, in a frame that faces the camera."""
     data = DataConfig()
     frames = read_subject(person.folder, data.image_size, data.max_bad_share).frames
-    names = part_names(person.folder)
+    names = read_part_names(person.folder)
     labelled = [frame for frame in frames if "semantic" in frame.files]
     some = labelled[:: max(len(labelled) // _TRIED_FRAMES, 1)]
     try:

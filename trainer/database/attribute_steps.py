@@ -18,12 +18,18 @@ from pegasus_runtime.files import replace_file
 from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.head.skinning import rotation_matrices
 from trainer.config.data import DataConfig
-from trainer.data.capture_folder import PARAMETERS_FILE, FrameRecord, SubjectRecord, read_subject
+from trainer.data.capture_folder import (
+    PARAMETERS_FILE,
+    PART_NAMES_FILE,
+    FrameRecord,
+    SubjectRecord,
+    read_part_names,
+    read_subject,
+)
 from trainer.data.images import Pictures, decode_frame
 from trainer.database.avatar_step import avatar_digest, load_person
 from trainer.database.composite import BACKGROUND, compose
 from trainer.database.lent_part import SourcePerson, lend
-from trainer.database.people import NAMES_FILE, part_names
 from trainer.database.plan import SynthesisSettings
 from trainer.preprocess.crop import save_picture
 from trainer.preprocess.steps import Fraction
@@ -81,7 +87,7 @@ class AttributeWork:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Of the classes of its part pictures: the source's, and what those do not have."""
-        own = part_names(self.source)
+        own = read_part_names(self.source)
         return own + tuple(name for name in (*PART_NAMES, BACKGROUND) if name not in own)
 
 
@@ -132,7 +138,7 @@ class LayoutStep:
     """Writes parameters, names and what is left out; the folder is a subject from then on."""
 
     name, version, after, cost = "layout", 1, ("composites",), 0.02
-    outputs, frames_apart = ("skip.json", NAMES_FILE, PARAMETERS_FILE), None
+    outputs, frames_apart = ("skip.json", PART_NAMES_FILE, PARAMETERS_FILE), None
 
     def settings(self, options: SynthesisSettings) -> dict[str, Any]:
         """None of its own."""
@@ -144,7 +150,7 @@ class LayoutStep:
         frames = [_entry(frame) for frame in work.frames]
         contents: dict[str, Any] = {
             "skip.json": work.skipped,
-            NAMES_FILE: list(work.names),
+            PART_NAMES_FILE: list(work.names),
             PARAMETERS_FILE: {
                 "frames": frames,
                 "shape_params": shape,
@@ -204,6 +210,6 @@ def source_files(source: Path) -> Iterator[Path]:
         folder = source / kind
         if folder.is_dir():
             yield from sorted(path for path in folder.iterdir() if path.is_file())
-    for name in ("skip.json", NAMES_FILE, PARAMETERS_FILE):
+    for name in ("skip.json", PART_NAMES_FILE, PARAMETERS_FILE):
         if (source / name).is_file():
             yield source / name

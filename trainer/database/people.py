@@ -10,17 +10,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import InvalidInput, one_line, quoted
 from pegasus_runtime.names import check_name
 from trainer.config.data import DataConfig
-from trainer.data.capture_folder import PARAMETERS_FILE, SubjectRecord, read_subject
+from trainer.data.capture_folder import (
+    PARAMETERS_FILE,
+    PART_NAMES_FILE,
+    SubjectRecord,
+    read_part_names,
+    read_subject,
+)
 from trainer.data.image_file import PictureFile
 from trainer.data.pairs import worn_by
 
 SOURCE = DataConfig().source
 """the subject of a capture that is its person without attributes"""
-NAMES_FILE = "semantic_names.json"
 PARTS_OF: dict[str, tuple[str, ...]] = {
     "hair": ("hair",),
     "hat": ("hat",),
@@ -201,11 +205,11 @@ def part_shares(record: SubjectRecord) -> dict[str, npt.NDArray[np.float64]]:
     """
     folder = record.folder
     labelled = [frame for frame in record.frames if "semantic" in frame.files]
-    names = part_names(folder)
+    names = read_part_names(folder)
     if not labelled or not names:
         raise InvalidInput(
-            f"{folder}: has no part pictures (semantic/ and {NAMES_FILE}), by which attributes "
-            "are told; make them with preprocess."
+            f"{folder}: has no part pictures (semantic/ and {PART_NAMES_FILE}), by which "
+            "attributes are told; make them with preprocess."
         )
     count = min(_SAMPLED_FRAMES, len(labelled))
     chosen = [labelled[i] for i in np.linspace(0, len(labelled) - 1, count).astype(int)]
@@ -219,21 +223,6 @@ def part_shares(record: SubjectRecord) -> dict[str, npt.NDArray[np.float64]]:
     shown = [index for index, name in enumerate(names) if name not in ("background", "clothes")]
     total = np.maximum(counts[:, shown].sum(axis=1), 1)
     return {name: counts[:, index] / total for index, name in enumerate(names)}
-
-
-def part_names(folder: Path) -> tuple[str, ...]:
-    """The classes' names of a subject's part pictures; none without the list.
-
-    Raises:
-        InvalidInput: the list cannot be read.
-    """
-    path = folder / NAMES_FILE
-    if not path.is_file():
-        return ()
-    names = read_json(path, list)
-    if not all(isinstance(name, str) for name in names):
-        raise InvalidInput(f"{path}: expected a list of part names.")
-    return tuple(names)
 
 
 def _why_not(category: str, shares: dict[str, npt.NDArray[np.float64]]) -> str:

@@ -19,11 +19,11 @@ from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_folder
 from trainer.config.data import DataConfig
 from trainer.config.loading import build
-from trainer.data.capture_folder import PARAMETERS_FILE, FrameRecord, read_subject
+from trainer.data.capture_folder import PARAMETERS_FILE, PART_NAMES_FILE, FrameRecord, read_subject
 from trainer.data.images import decode_frame
 from trainer.database.attribute_steps import source_files
 from trainer.database.composite import BACKGROUND
-from trainer.database.people import NAMES_FILE, SOURCE
+from trainer.database.people import SOURCE
 from trainer.database.plan import Plan
 from trainer.preprocess.linked_files import link
 from trainer.synthetic.capture import SETTINGS_FILE
@@ -119,7 +119,7 @@ def _draw(made: Path, folder: Path, config: CaptureConfig, subject: str, size: i
         for name in ("skip.json", PARAMETERS_FILE):
             link(made / name, partial / name)
         names = [*person_for(config, subject).part_names, BACKGROUND]
-        (partial / NAMES_FILE).write_text(json.dumps(names) + "\n", "utf-8")
+        (partial / PART_NAMES_FILE).write_text(json.dumps(names) + "\n", "utf-8")
 
 
 def _compare(made: Path, folder: Path, size: int) -> Compared:

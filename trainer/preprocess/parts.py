@@ -11,6 +11,7 @@ import numpy as np
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head import Head, load_free_head
 from pegasus_runtime.head.parts import WORN_PARTS, require_parts
+from trainer.data.capture_folder import PART_NAMES_FILE
 from trainer.preprocess import landmark_groups as groups
 from trainer.preprocess.arrays import Array
 from trainer.preprocess.crop import FOLDER as CROPS
@@ -24,7 +25,6 @@ from trainer.preprocess.model_files import PARSING_NAMES, find_asset
 from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser, asset_digest
 from trainer.preprocess.steps import Fraction, Options, Workspace
 
-NAMES_FILE = "semantic_names.json"
 _RIM_PX, _HAIR_RIM_PX = 3, 2
 """of 512, by which mattes are taken in: there a picture shows something of what is behind; fewer
 leave background in the rim, more take colour off the person"""
@@ -105,7 +105,7 @@ class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
     name, version, after, cost = "parts", 4, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
-    outputs = ("image/", "mask/", "semantic/", NAMES_FILE)
+    outputs = ("image/", "mask/", "semantic/", PART_NAMES_FILE)
     frames_apart = None
 
     def settings(self, options: Options) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class PartsStep:
         """See `Step`."""
         head = load_free_head()
         names = part_names(head)
-        with replace_file(work.folder / NAMES_FILE) as partial:
+        with replace_file(work.folder / PART_NAMES_FILE) as partial:
             partial.write_text(json.dumps(names, indent=1) + "\n", "utf-8")
         maker = _PartsMaker(work, head)
         missing: set[int] = set()

@@ -11,6 +11,7 @@ import numpy as np
 
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
+from trainer.data.capture_folder import PART_NAMES_FILE
 from trainer.synthetic.frame_sampling import FrameParameters
 from trainer.synthetic.gl_renderer import RenderedFrame
 from trainer.synthetic.person import Person
@@ -76,7 +77,7 @@ def write_parameters(folder: Path, person: Person, frames: list[FrameParameters]
     (folder / "flame_params.json").write_text(json.dumps(document))
     (folder / "skip.json").write_text("{}\n")
     names = [*person.part_names, "background"]
-    (folder / "semantic_names.json").write_text(json.dumps(names, indent=1) + "\n")
+    (folder / PART_NAMES_FILE).write_text(json.dumps(names, indent=1) + "\n")
 
 
 def parameters_document(shape: Any, frames: Sequence[TrackedFrame]) -> dict[str, Any]:
