@@ -20,7 +20,10 @@ ATTRIBUTES = ("hair_curly", "hair_long", "hat_beanie", "nose_wide")
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's is read, and no run is left in their home."""
     monkeypatch.setenv("PEGASUS_HOME", str(tmp_path / "home"))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
 
 
 @pytest.fixture(autouse=True)

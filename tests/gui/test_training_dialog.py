@@ -44,9 +44,8 @@ def capture(tmp_path_factory) -> Path:
 
 
 @pytest.fixture()
-def dialog(qtbot, window, monkeypatch, tmp_path, qapp):
+def dialog(qtbot, window, qapp):
     """The dialog with its settings."""
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     window.training.new.trigger()
     qtbot.waitUntil(lambda: window.training.dialog is not None, timeout=30_000)
     return window.training.dialog

@@ -44,9 +44,8 @@ def film(tmp_path_factory) -> Path:
 
 
 @pytest.fixture()
-def dialog(qtbot, window, monkeypatch, tmp_path):
+def dialog(qtbot, window, tmp_path):
     """The dialog, on a machine whose camera is a file that is not there."""
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     window.training.camera_source = str(tmp_path / "no camera")
     window.training.new_video.trigger()
     qtbot.waitUntil(lambda: window.training.dialog is not None, timeout=60_000)
@@ -346,9 +345,8 @@ def test_what_was_recorded_is_the_video(qtbot, window, dialog, film) -> None:
 
 
 def test_a_video_that_is_dropped_on_the_window_opens_the_dialog(
-    qtbot, window, film, monkeypatch, tmp_path
+    qtbot, window, film, tmp_path
 ) -> None:
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     window.training.camera_source = str(tmp_path / "no camera")
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(film))])
