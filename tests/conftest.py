@@ -44,6 +44,20 @@ def fuzz_seeds(request: pytest.FixtureRequest) -> range:
     return range(request.config.getoption("--fuzz-seeds"))
 
 
+@pytest.fixture
+def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A SLURM that takes every job and starts none."""
+    pytest.importorskip("submitit")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "srun"):
+        program = folder / name
+        program.write_text("#!/bin/sh\necho Submitted batch job 123\n", "utf-8")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder / "sbatch"
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder of reference numbers, which lies beside the repository where it is available."""

@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -20,8 +22,22 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.queued_job import (
+    BEGUN,
+    ENDED,
+    LOGS_FOLDER,
+    QUEUED,
+    WAITING,
+    QueuedJob,
+    forget_job,
+    note_job,
+    note_status,
+    read_job,
+)
+from pegasus_runtime.run_request import ask, forget_request, read_request
 
 if TYPE_CHECKING:
+    from submitit import AutoExecutor
     from submitit.helpers import DelayedSubmission
 
 _INTERRUPTED = 130
@@ -35,19 +51,51 @@ _KEY = re.compile(r"[a-z_]+")
 class TrainingJob:
     """What one task of the job does; submitit stores it as a file and loads it on the machine."""
 
-    def __init__(self, main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> None:
-        """Call ``main``, the command line, with the arguments of ``python -m trainer``."""
+    def __init__(
+        self,
+        main: Callable[[Sequence[str]], int],
+        arguments: Sequence[str],
+        run_dir: Path | None = None,
+    ) -> None:
+        """Call ``main``, the command line, with the arguments of ``python -m trainer``.
+
+        In ``run_dir``, the folder of a training, it notes what it is doing.
+        """
         self._main = main
         self._arguments = list(arguments)
+        self._run_dir = run_dir
+        self._is_requeued = False
 
     def __call__(self) -> int:
         """Train to the end; a job whose training fails has failed too."""
         from submitit.helpers import TorchDistributedEnvironment
 
+        task = TorchDistributedEnvironment()
+        task.export(set_cuda_visible_devices=False, overwrite=True)
+        self._is_requeued = False
+        run_dir = self._run_dir if task.rank == 0 else None
+        if run_dir:
+            note_status(run_dir, BEGUN)
+        try:
+            code = self._train()
+        except BaseException as error:
+            # submitit leaves with SystemExit when the queue has taken the job back.
+            if run_dir and not (self._is_requeued and isinstance(error, SystemExit)):
+                note_status(run_dir, ENDED)
+            raise
+        if run_dir:
+            note_status(run_dir, ENDED)
+        return code
+
+    def _train(self) -> int:
         from trainer.engine.stop_requests import was_interrupted
 
-        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        os.environ[QUEUED] = "1"
         number, requeue = _requeue_of_submitit()
+        asked = read_request(self._run_dir) if self._run_dir else ""
+        if asked:
+            print(f"not begun: {asked} was asked for while it waited", file=sys.stderr)
+            raise SystemExit(_INTERRUPTED)
         if requeue:
             signal.signal(signal.SIGTERM, requeue)
         code = self._main(self._arguments)
@@ -63,6 +111,9 @@ class TrainingJob:
         """Asked for by submitit when the job has to leave its machines."""
         from submitit.helpers import DelayedSubmission
 
+        self._is_requeued = True
+        if self._run_dir:
+            note_status(self._run_dir, WAITING)
         return DelayedSubmission(self)
 
 
@@ -85,7 +136,8 @@ def submit(
     Args:
         main: what the job calls with the arguments, the trainer's command line.
         arguments: of ``python -m trainer``, without those for SLURM.
-        run_dir: its log and the job's file go into ``slurm`` below it.
+        run_dir: its log and the job's files go into ``slurm`` below it. What was asked of an
+            earlier training there is forgotten.
         options: ``key=value`` as submitit names them: partition, nodes, gpus_per_node,
             tasks_per_node, timeout_min, slurm_account … Each GPU has a task, unless they say else.
 
@@ -93,7 +145,24 @@ def submit(
         InvalidInput: submitit is not installed, there is no SLURM here, or it does not take the
             options.
     """
-    (number,) = submit_array(main, [arguments], run_dir, options)
+    executor = _executor(run_dir, options)
+    earlier, asked = read_job(run_dir), read_request(run_dir)
+    forget_request(run_dir)
+    # Before it is handed in: it may begin at once, and then says so there.
+    note_job(run_dir, QueuedJob(tuple(options)))
+    try:
+        (number,) = _hand_in(executor, [TrainingJob(main, arguments, run_dir)])
+    except InvalidInput:
+        # It is as it was before.
+        if earlier:
+            note_job(run_dir, earlier)
+        else:
+            forget_job(run_dir)
+        if asked:
+            ask(run_dir, asked)
+        raise
+    now = read_job(run_dir) or QueuedJob(tuple(options))
+    note_job(run_dir, replace(now, number=number))
     return number
 
 
@@ -114,6 +183,10 @@ def submit_array(
     Raises:
         InvalidInput: as `submit`.
     """
+    return _hand_in(_executor(folder, options), [TrainingJob(main, call) for call in calls])
+
+
+def _executor(folder: Path, options: Sequence[str]) -> AutoExecutor:
     try:
         import submitit
     except ImportError:
@@ -121,22 +194,31 @@ def submit_array(
             "submitit is not installed: pip install 'pegasus-editor[slurm]', or use torchrun."
         ) from None
     settings = _parse(options)
-    logs = folder / "slurm"
+    logs = folder / LOGS_FOLDER
     try:
         logs.mkdir(parents=True, exist_ok=True)
         executor = submitit.AutoExecutor(logs, cluster=settings.pop("cluster", "slurm"))
         settings.setdefault("tasks_per_node", settings.get("gpus_per_node", 1))
         executor.update_parameters(name=folder.name, **settings)
-        if len(calls) == 1:
-            jobs = [executor.submit(TrainingJob(main, calls[0]))]
-        else:
-            with executor.batch():
-                jobs = [executor.submit(TrainingJob(main, call)) for call in calls]
     except OSError as error:
         raise InvalidInput(f"{logs}: cannot be written ({error.strerror}).") from None
     except Exception as error:
         raise InvalidInput(f"SLURM: {' '.join(str(error).split())}") from None
-    return [str(job.job_id) for job in jobs]
+    return executor
+
+
+def _hand_in(executor: AutoExecutor, jobs: Sequence[TrainingJob]) -> list[str]:
+    try:
+        if len(jobs) == 1:
+            handed = [executor.submit(jobs[0])]
+        else:
+            with executor.batch():
+                handed = [executor.submit(job) for job in jobs]
+    except OSError as error:
+        raise InvalidInput(f"{executor.folder}: cannot be written ({error.strerror}).") from None
+    except Exception as error:
+        raise InvalidInput(f"SLURM: {' '.join(str(error).split())}") from None
+    return [str(job.job_id) for job in handed]
 
 
 def _parse(options: Sequence[str]) -> dict[str, Any]:

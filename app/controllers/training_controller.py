@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from app.runs.presets import Description, read_description
 from app.runs.run import Run
 from app.runs.run_list import RunList
 from app.runs.settings import Setting
-from app.runs.slurm import SlurmJob, submit_run
+from app.runs.slurm import SlurmJob, resubmit_run, submit_run
 from app.state.jobs import Activity
 from app.state.signal import Signal
+from pegasus_runtime.queued_job import read_job
 
 _TIMEOUT_S = 120
 """Less gives up where PyTorch comes from a slow disk, more leaves a hung program unnoticed."""
@@ -105,22 +107,21 @@ class TrainingController:
 
     def submit(self, folder: Path, config_text: str, job: SlurmJob) -> None:
         """Hand a training to SLURM."""
+        self._submit(folder, lambda: submit_run(folder, config_text, job))
 
+    def _submit(self, folder: Path, work: Callable[[], str]) -> None:
         def done(number: str) -> None:
             self._activity.log(f"Training handed to SLURM as job {number}")
             self.submitted.emit(self.runs.add(folder), number)
 
-        run_in_background(
-            "submit",
-            lambda: submit_run(folder, config_text, job),
-            done,
-            self._failed,
-            self._dispatch,
-        )
+        run_in_background("submit", work, done, self._failed, self._dispatch)
 
     def resume(self, run: Run) -> None:
-        """Go on with a run."""
-        self._launch(run.folder, lambda: resume_run(run))
+        """Go on with a run, on this machine or in the queue where it was."""
+        if read_job(run.folder):
+            self._submit(run.folder, lambda: resubmit_run(run))
+        else:
+            self._launch(run.folder, lambda: resume_run(run))
 
     def export(self, run: Run) -> None:
         """Make an avatar of the newest checkpoint, or take the finished one."""

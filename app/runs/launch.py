@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from app.runs.run import Run, Status
 from app.runs.supervisor import PROCESS_FILE, send
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
+from pegasus_runtime.queued_job import ENDED, WAITING, QueuedJob, note_status, read_job
 from pegasus_runtime.run_lock import find_owner
 from pegasus_runtime.run_request import KILL, PAUSE, STOP, ask, forget_request
 
@@ -22,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 """where the trainer can be imported from"""
 _LAUNCH_S = 15.0
 """Less gives up on slow disks, more holds the window up when nothing starts."""
+_CANCEL_S = 10.0
+"""Less gives up on a busy cluster, more holds the window up for one that is down."""
 _guards: list[subprocess.Popen[str]] = []
 """started by this process, which has to take note of their ends"""
 
@@ -106,8 +110,11 @@ def resume_run(run: Run, num_gpus: int | None = None) -> None:
 
 
 def refuse_second_start(run: Run) -> None:
-    """Raises InvalidInput when a training is writing into the folder, whoever started it."""
-    if run.state().status is not Status.RUNNING:
+    """Raises InvalidInput when a training writes into the folder, or waits to, whoever began it."""
+    state = run.state()
+    if state.status is Status.WAITING:
+        raise InvalidInput(f"{run.folder}: a training waits {state.detail}; stop it first.")
+    if state.status is not Status.RUNNING:
         return
     owner, facts = find_owner(run.folder), run.process_facts()
     pid = facts.process.pid if facts else 0
@@ -136,6 +143,10 @@ def stop_now(run: Run) -> None:
 
 def _request(run: Run, wanted: str) -> None:
     ask(run.folder, wanted)
+    job = read_job(run.folder)
+    if job and job.status == WAITING:
+        _take_out_of_queue(run.folder, job)
+        return
     facts, owner = run.process_facts(), find_owner(run.folder)
     if facts and facts.process.is_alive:
         if not facts.guard.is_alive:
@@ -143,6 +154,20 @@ def _request(run: Run, wanted: str) -> None:
     elif owner and owner.process.is_here and wanted == KILL:
         # Started in a terminal: it looks for requests between steps, and may hang in one.
         send(owner.process.pid, wanted)
+
+
+def _take_out_of_queue(folder: Path, job: QueuedJob) -> None:
+    """Where SLURM is not here, a job that waits ends when it begins."""
+    cancel = shutil.which("scancel")
+    if cancel is None or not job.number.isdigit():
+        return
+    with suppress(OSError, subprocess.TimeoutExpired):
+        # Only while it waits: one that has begun meanwhile saves first.
+        command = [cancel, "--state=PENDING", job.number]
+        done = subprocess.run(command, capture_output=True, timeout=_CANCEL_S, check=False)
+        now = read_job(folder)
+        if done.returncode == 0 and now is not None and now.status == WAITING:
+            note_status(folder, ENDED)
 
 
 def _launch(run: Run, num_gpus: int) -> None:

@@ -13,6 +13,7 @@ from app.runs.supervisor import LOG_FILE, PROCESS_FILE
 from pegasus_runtime.documents import parse_json, read_json, read_yaml
 from pegasus_runtime.errors import InvalidInput, one_line
 from pegasus_runtime.process_identity import ProcessIdentity
+from pegasus_runtime.queued_job import ENDED, WAITING, read_job
 from pegasus_runtime.run_lock import Owner, find_owner
 from pegasus_runtime.run_request import KILL, PAUSE, STOP, read_request
 
@@ -94,6 +95,8 @@ class Run:
     def state(self) -> State:
         """What it is doing now."""
         facts, owner = self.process_facts(), find_owner(self.folder)
+        if owner is None and (queued := self._in_queue()):
+            return queued
         if facts is None:
             return self._by_lock(owner, "")
         if not facts.process.is_here and facts.exit_code is None:
@@ -214,17 +217,28 @@ class Run:
             words = where or f"started in a terminal{here}, process {owner.process.pid}"
             told = ", ".join(filter(None, (words, _being_asked(self.request()))))
             return State(Status.RUNNING, one_line(told), True)
+        job, asked = read_job(self.folder), self.request()
+        has_begun = (self.folder / EVENTS_FILE).exists()
         if self.avatar() is not None:
             return State(Status.FINISHED, where)
-        if not (self.folder / EVENTS_FILE).exists():
-            job = self._slurm_job()
-            return State(Status.WAITING, job) if job else State(Status.FOUND, where)
         if failure := self.failure():
             return State(Status.FAILED, failure)
-        asked = self.request()
-        if asked in (PAUSE, STOP, KILL):
+        if asked in (PAUSE, STOP, KILL) and (has_begun or job):
             return self._ended(_STOPPED_BY_CTRL_C, asked)
-        return State(Status.INTERRUPTED, where or "writes no more")
+        if has_begun:
+            return State(Status.INTERRUPTED, where or "writes no more")
+        if job is None:
+            return State(Status.FOUND, where)
+        words = f"SLURM's job {job.number} has written nothing; its log is in slurm"
+        return State(Status.FAILED if job.status == ENDED else Status.INTERRUPTED, words)
+
+    def _in_queue(self) -> State | None:
+        """For whom it waits, if a queue has it: started here it would run twice."""
+        job = read_job(self.folder)
+        if job is None or job.status != WAITING:
+            return None
+        words = (f"for SLURM, as job {job.number}", _when_begun(self.request()))
+        return State(Status.WAITING, ", ".join(filter(None, words)), True)
 
     def _count(self, key: str) -> int:
         """A setting that is a number from 1; 0 while it is unknown."""
@@ -243,12 +257,6 @@ class Run:
         """Whether it goes on from somewhere; the data that it makes are kept all the time."""
         return self.checkpoint() is not None or self.makes_its_data
 
-    def _slurm_job(self) -> str:
-        """For whom it waits, if it was handed to SLURM: resumed here it would run twice."""
-        jobs = (self.folder / "slurm").glob("*_submitted.pkl")
-        numbers = [path.name.partition("_")[0] for path in jobs]
-        return f"for SLURM, as job {max(numbers)}" if numbers else ""
-
     def _wrote_since(self, moment: float) -> bool:
         with suppress(OSError):
             return (self.folder / EVENTS_FILE).stat().st_mtime > moment
@@ -259,6 +267,12 @@ class Run:
             avatar = self.avatar()
             return avatar is not None and avatar.stat().st_mtime > moment
         return False
+
+
+def _when_begun(asked: str) -> str:
+    """What a training that waits in a queue does about a request."""
+    words = {PAUSE: "pauses when it begins", STOP: "stops when it begins"}
+    return words.get(asked, "ends when it begins" if asked else "")
 
 
 def _being_asked(asked: str) -> str:

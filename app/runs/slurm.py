@@ -6,13 +6,16 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.runs.launch import ROOT, command_of, make_run
+from app.runs.launch import ROOT, command_of, make_run, refuse_second_start
+from app.runs.run import Run
 from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.queued_job import read_job
 
 _TIMEOUT_S = 120
 """Less gives up on a busy cluster, more waits longer for one that is down."""
@@ -70,7 +73,7 @@ def submit_run(folder: Path, config_text: str, job: SlurmJob) -> str:
     Raises:
         InvalidInput: the folder holds a run already, or SLURM does not take the job.
     """
-    options = [word for option in job.options() for word in ("--slurm", option)]
+    options = _words(job.options())
     run = make_run(folder, config_text)
     try:
         return _submit([*command_of(run.folder), *options])
@@ -79,6 +82,28 @@ def submit_run(folder: Path, config_text: str, job: SlurmJob) -> str:
         with suppress(OSError):
             (run.folder / "config.yaml").unlink()
         raise
+
+
+def resubmit_run(run: Run) -> str:
+    """Hand a training that was paused or broken off to SLURM again, as before; the job's number.
+
+    Raises:
+        InvalidInput: it runs or waits, SLURM is not here, or does not take the job.
+    """
+    refuse_second_start(run)
+    job = read_job(run.folder)
+    if job is None or not (run.folder / "config.yaml").is_file():
+        raise InvalidInput(f"{run.folder}: no job of SLURM was made of it; start it anew.")
+    if not is_slurm_here():
+        raise InvalidInput(
+            f"{run.folder}: was handed to SLURM, which is not on this machine; resume it where "
+            f"sbatch is, or here with: python -m trainer train --out {run.folder}"
+        )
+    return _submit([*command_of(run.folder), *_words(job.options)])
+
+
+def _words(options: Iterable[str]) -> list[str]:
+    return [word for option in options for word in ("--slurm", option)]
 
 
 def _submit(command: list[str]) -> str:

@@ -270,19 +270,6 @@ def test_a_kind_brings_its_values_and_leaves_what_was_typed(qtbot, dialog, tmp_p
     assert rows.begin.isVisible() and rows.begin.text() == "a.avatar"
 
 
-@pytest.fixture()
-def sbatch(tmp_path, monkeypatch) -> Path:
-    """A SLURM that takes every job and starts none."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("sbatch", "srun"):
-        program = folder / name
-        program.write_text("#!/bin/sh\necho Submitted batch job 123\n", "utf-8")
-        program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    return folder / "sbatch"
-
-
 @pytest.mark.slow
 def test_a_training_is_handed_to_slurm(qtbot, window, sbatch, dialog, capture):
     assert dialog.submit.isVisible()

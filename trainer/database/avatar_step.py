@@ -15,7 +15,7 @@ from pegasus_runtime.avatar_file import load_avatar
 from pegasus_runtime.documents import parse_json
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.run_lock import find_owner, hold
-from pegasus_runtime.run_request import STOP, ask
+from pegasus_runtime.run_request import STOP, ask, forget_request
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from trainer.data.frame_names import PICTURE_KINDS
 from trainer.database.plan import SynthesisSettings
@@ -161,6 +161,8 @@ class _Follower:
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> None:
+        # That which stopped an earlier try.
+        forget_request(self._run)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pegasus_runtime.queued_job import QUEUED
 from pegasus_runtime.run_request import (
     KILL,
     PAUSE,
@@ -47,7 +48,8 @@ class StopRequests:
         self._before: dict[int, Any] = {}
         self._asked_by: list[int] = []
         self._folder = None if is_supervised() else folder
-        if self._folder:
+        if self._folder and QUEUED not in os.environ:
+            # What waited in a queue was asked meanwhile, and it counts.
             forget_request(self._folder)
 
     @property

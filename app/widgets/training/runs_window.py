@@ -119,7 +119,7 @@ class RunsWindow(QDialog):
         run_shown = self.run
         state = run_shown.state() if run_shown else None
         running = state is not None and state.status is Status.RUNNING
-        told = running and state is not None and state.can_be_told
+        told = state is not None and state.can_be_told
         asked = run_shown.request() if run_shown else ""
         for name in ("pause", "stop"):
             self.buttons[name].setEnabled(told and not asked)
