@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,11 @@ from trainer.data.images import Pictures
 from trainer.database.bare_skin import parts_of, skin_colours, skin_underlay
 from trainer.database.composite import BACKGROUND, compose
 from trainer.database.lent_part import SourcePerson, lend
-from trainer.database.plan import SynthesisSettings, plan_synthesis
+from trainer.database.people import Person, find_source
+from trainer.database.plan import SynthesisSettings, plan_of, plan_synthesis
+from trainer.database.truth import compare_with_truth, score, table
+from trainer.synthetic.capture import SETTINGS_FILE, capture
+from trainer.synthetic.config import CaptureConfig, PersonConfig
 
 SIDE = 96
 NAMES = (*PART_NAMES, BACKGROUND)
@@ -162,3 +168,44 @@ def test_a_database_never_lies_in_what_it_is_made_of(tmp_path: Path, place: str)
     (tmp_path / "notes" / "letter.txt").write_text("mine")
     with pytest.raises(InvalidInput, match="choose"):
         plan_synthesis(tmp_path / "me", tmp_path / "people", tmp_path / place, SynthesisSettings())
+
+
+def test_what_an_attribute_changes_is_scored_apart_from_what_it_leaves() -> None:
+    plain = frame_from(0.0)[1]
+    worn = np.zeros((SIDE, SIDE), np.uint8)
+    worn[10:30, 10:30] = 255
+    true = replace(plain, image=plain.image.copy(), part_mask=worn)
+    true.image[20:30, 10:30] += 40
+    half = replace(true, image=true.image.copy())
+    half.image[20:30, 10:30] -= 20
+    head, _, own, _, changed, untouched = score(half, true, plain)
+    assert changed == pytest.approx(-20 * np.log10(20 / 255))
+    assert untouched == pytest.approx(-20 * np.log10(40 / 255))
+    assert head > own > changed, "most of the head, and half of the part, is as it was"
+    assert np.isnan(score(plain, plain, plain)[2:]).all()
+
+
+def test_the_truth_is_drawn_as_the_person_was(tmp_path: Path) -> None:
+    """Nothing put on is as good as untouched, and the same outside what changes."""
+    person = PersonConfig(made_of="painted")
+    capture(
+        CaptureConfig(
+            image_size=64, num_source_frames=3, num_processes=1, subjects=("source",), person=person
+        ),
+        tmp_path / "me",
+        lambda _, __: None,
+    )
+    lender = CaptureConfig(person=replace(person, wears=("hat_cap",)))
+    (tmp_path / "people" / "ann").mkdir(parents=True)
+    (tmp_path / "people" / SETTINGS_FILE).write_text(json.dumps(asdict(lender)), "utf-8")
+    shutil.copytree(tmp_path / "me" / "source", tmp_path / "out" / "hat_ann")
+    ann = Person("ann", tmp_path / "people" / "ann", 3, ("hat",))
+    plan = plan_of(find_source(tmp_path / "me"), [ann], [], SynthesisSettings(("hat",), size=32))
+    (found,) = compare_with_truth(plan, tmp_path / "out", tmp_path / "truth")
+    assert found.name == "hat_ann" and found.frames == 3
+    assert found.psnr_changed == found.psnr_untouched < found.psnr < 40
+    for path in (tmp_path / "me" / "source" / "image").iterdir():
+        drawn = cv2.imread(str(tmp_path / "truth" / "hat_ann" / "image" / path.name))
+        np.testing.assert_array_equal(drawn[-8:], cv2.imread(str(path))[-8:])
+    lines = table([found]).splitlines()
+    assert f"{found.psnr_changed:10.2f}" in lines[1] and "mean of 1 categories" in lines[2]

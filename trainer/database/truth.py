@@ -7,8 +7,8 @@ person can be drawn with what another one lends.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from pegasus_runtime.files import replace_folder
 from trainer.config.data import DataConfig
 from trainer.config.loading import build
 from trainer.data.capture_folder import PARAMETERS_FILE, PART_NAMES_FILE, FrameRecord, read_subject
-from trainer.data.images import decode_frame
+from trainer.data.images import Pictures, decode_frame
 from trainer.database.attribute_steps import source_files
 from trainer.database.composite import BACKGROUND
 from trainer.database.people import SOURCE
@@ -35,6 +35,9 @@ from trainer.synthetic.lending import is_lent
 
 _INSIDE = 128
 """of 255, of a mask"""
+_CHANGED = 6
+"""Grey levels by which the truth differs from the person without the attribute where it counts as
+changed; less takes in rounding, more leaves out the shade of a nose"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class Compared:
     """dB where the attribute is seen in either"""
     iou_object: float
     """of where the attribute is seen"""
+    psnr_changed: float
+    """dB where the attribute changes the true picture, wherever that is"""
+    psnr_untouched: float
+    """dB of the person's own frames there, with nothing put on: what a composite has to be above"""
 
 
 def compare_with_truth(plan: Plan, out: Path, folder: Path) -> list[Compared]:
@@ -69,13 +76,16 @@ def compare_with_truth(plan: Plan, out: Path, folder: Path) -> list[Compared]:
     if config is None:
         raise InvalidInput(f"{plan.source.folder}: is no made-up person, and has no truth.")
     people = {person.name: person for person in plan.people}
+    share = DataConfig().max_bad_share
+    frames = read_subject(plan.source.folder, plan.settings.size, share).frames
+    plain = {frame.name: frame for frame in frames}
     found = []
     for each in plan.attributes:
         lender = capture_settings(people[each.person].folder)
         subject = "" if lender is None else true_subject(each.category, lender)
         if subject and (out / each.name / PARAMETERS_FILE).is_file():
-            _draw(out / each.name, folder / each.name, config, subject, plan.settings.size)
-            found.append(_compare(out / each.name, folder / each.name, plan.settings.size))
+            _draw(out / each.name, folder / each.name, config, subject)
+            found.append(_compare(out / each.name, folder / each.name, plain, plan.settings.size))
     if found:
         for path in source_files(plan.source.folder):
             link(path, folder / SOURCE / path.relative_to(plan.source.folder))
@@ -101,13 +111,13 @@ def capture_settings(subject: Path) -> CaptureConfig | None:
     return build(CaptureConfig, content)
 
 
-def _draw(made: Path, folder: Path, config: CaptureConfig, subject: str, size: int) -> None:
-    """The true pictures of all frames of an attribute."""
+def _draw(made: Path, folder: Path, config: CaptureConfig, subject: str) -> None:
+    """The true pictures of all frames of an attribute, as large as the person's own."""
     if (folder / PARAMETERS_FILE).is_file():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
+    size = config.image_size
     frames = read_subject(made, size, DataConfig().max_bad_share).frames
-    config = replace(config, image_size=size)
     with (
         renderer_for(config, subject, size) as renderer,
         replace_folder(folder, OWN_NAMES) as partial,
@@ -122,33 +132,46 @@ def _draw(made: Path, folder: Path, config: CaptureConfig, subject: str, size: i
         (partial / PART_NAMES_FILE).write_text(json.dumps(names) + "\n", "utf-8")
 
 
-def _compare(made: Path, folder: Path, size: int) -> Compared:
+def _compare(made: Path, folder: Path, plain: Mapping[str, FrameRecord], size: int) -> Compared:
     share = DataConfig().max_bad_share
     truth = {frame.name: frame for frame in read_subject(folder, size, share).frames}
     frames = read_subject(made, size, share).frames
-    known = [frame for frame in frames if frame.name in truth]
+    known = [frame for frame in frames if frame.name in truth and frame.name in plain]
     if not known:
         raise InvalidInput(f"{folder}: has none of the frames of {made}; remove it.")
-    scores = [_score(frame, truth[frame.name], size) for frame in known]
-    # From behind a nose is the same as any other, and would be counted as perfect.
-    seen = np.array([score for score in scores if np.isfinite(score).all()]).reshape(-1, 4)
-    if not len(seen):
-        return Compared(made.name, 0, *[float("nan")] * 4)
-    psnr, iou, inner, inner_iou = (float(value) for value in seen.mean(axis=0))
-    return Compared(made.name, len(seen), psnr, iou, inner, inner_iou)
-
-
-def _score(made: FrameRecord, true: FrameRecord, size: int) -> tuple[float, float, float, float]:
-    mine, truth = decode_frame(made.files, size), decode_frame(true.files, size)
-    head = truth.mask > _INSIDE
-    objects = [
-        np.zeros_like(head) if p.part_mask is None else p.part_mask > _INSIDE for p in (mine, truth)
+    scores = [
+        score(*(decode_frame(f.files, size) for f in (frame, truth[frame.name], plain[frame.name])))
+        for frame in known
     ]
+    values = np.array(scores).reshape(-1, 6)
+    # From behind a nose is the same as any other, and would be counted as perfect.
+    seen = values[np.isfinite(values[:, :4]).all(axis=1)]
+    changed = seen[np.isfinite(seen).all(axis=1), 4:]
+    means = [of.mean(axis=0) if len(of) else np.full(of.shape[1], np.nan) for of in (seen, changed)]
+    return Compared(made.name, len(seen), *map(float, [*means[0][:4], *means[1]]))
+
+
+def score(made: Pictures, true: Pictures, plain: Pictures) -> tuple[float, ...]:
+    """The numbers of `Compared` for one frame, NaN where the attribute is not seen.
+
+    Args:
+        made: the composite.
+        true: the person drawn with the attribute.
+        plain: the person without it.
+    """
+    head = true.mask > _INSIDE
+    objects = [
+        np.zeros_like(head) if p.part_mask is None else p.part_mask > _INSIDE for p in (made, true)
+    ]
+    levels = np.abs(true.image.astype(np.int16) - plain.image).max(axis=2)
+    changed = levels > _CHANGED
     return (
-        _psnr(mine.image, truth.image, head),
-        _iou(mine.mask > _INSIDE, head),
-        _psnr(mine.image, truth.image, objects[0] | objects[1]),
+        _psnr(made.image, true.image, head),
+        _iou(made.mask > _INSIDE, head),
+        _psnr(made.image, true.image, objects[0] | objects[1]),
         _iou(objects[0], objects[1]),
+        _psnr(made.image, true.image, changed),
+        _psnr(plain.image, true.image, changed),
     )
 
 
@@ -169,21 +192,27 @@ def _iou(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
 def table(compared: Sequence[Compared]) -> str:
     """Lines for people, with the mean over categories at the end."""
     lines = [
-        f"{'attribute':24} {'frames':>6} {'PSNR dB':>8} {'IoU':>6} {'own dB':>7} {'own IoU':>7}"
+        f"{'attribute':24} {'frames':>6} {'head dB':>8} {'IoU':>6} {'own dB':>7} {'own IoU':>7} "
+        f"{'changed dB':>10} {'untouched dB':>12}"
     ]
-    for each in compared:
-        lines.append(
-            f"{each.name:24} {each.frames:6} {each.psnr:8.2f} {each.iou:6.3f} "
-            f"{each.psnr_object:7.2f} {each.iou_object:7.3f}"
-        )
+    lines += [f"{each.name:24} {each.frames:6} {_numbers(each)}" for each in compared]
     categories: dict[str, list[Compared]] = {}
     for each in (one for one in compared if one.frames):
         categories.setdefault(each.name.partition("_")[0], []).append(each)
-    means = [
-        (np.mean([c.psnr for c in group]), np.mean([c.iou for c in group]))
-        for group in categories.values()
-    ]
+    means = [np.mean([astuple(c)[1:] for c in group], axis=0) for group in categories.values()]
     if means:
-        psnr, iou = np.mean(means, axis=0)
-        lines.append(f"{f'mean of {len(means)} categories':31} {psnr:8.2f} {iou:6.3f}")
+        name = f"mean of {len(means)} categories"
+        mean = Compared(name, 0, *(float(value) for value in np.mean(means, axis=0)[1:]))
+        lines.append(f"{name:31} {_numbers(mean)}")
+    lines.append(
+        "head: inside the true mask; own: where the part is seen; changed: where it changes the "
+        "true picture,\nuntouched: the same of frames with nothing put on."
+    )
     return "\n".join(lines)
+
+
+def _numbers(each: Compared) -> str:
+    return (
+        f"{each.psnr:8.2f} {each.iou:6.3f} {each.psnr_object:7.2f} {each.iou_object:7.3f} "
+        f"{each.psnr_changed:10.2f} {each.psnr_untouched:12.2f}"
+    )
