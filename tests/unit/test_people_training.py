@@ -7,13 +7,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pegasus_runtime.errors import InvalidInput
+from tests.onnx_file import write_pixel_network
+from tests.talking_demo import filmed_demo
 from tests.unit.test_database_people import write_person
+from tests.videos import write_video
 from trainer.config.data import DataConfig
 from trainer.config.training import TrainingConfig
 from trainer.data.preflight import preflight
+from trainer.data.preflight_report import Report
 from trainer.database.people import SOURCE
 from trainer.engine.event_log import EVENTS_FILE
 from trainer.engine.people_database import (
@@ -25,6 +30,7 @@ from trainer.engine.people_database import (
     with_database,
 )
 from trainer.engine.preparation import part_of, preparing
+from trainer.preprocess.onnx_networks import PARSING_CLASSES
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +64,32 @@ def test_the_look_is_a_table_with_costs(folders: Path, tmp_path: Path) -> None:
     few = preflight(config_of(folders, attributes=("hat_ben",)), tmp_path / "run")
     assert few.facts["Attributes"] == "1 of 1 people" and few.seconds < report.seconds
     assert len(few.attributes) == len(report.attributes)
+
+
+def test_hats_in_videos_are_found_by_a_network(folders, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PEGASUS_ASSETS", str(tmp_path / "assets"))
+    (tmp_path / "assets").mkdir()
+    people = tmp_path / "people"
+    people.mkdir()
+    write_video(people / "ann.mkv", filmed_demo(14)[:8], rate=25)
+    config = config_of(folders, people=str(people))
+    reasons = _reasons(preflight(config, tmp_path / "run"))
+    assert "needs bisenet.onnx" in reasons["hat"] and "asset folder" in reasons["eyeglasses"]
+    assert not any(reasons[c] for c in ("hair", "nose", "ears", "mouth"))
+    # It takes what is greenish for background, and all of the person for a hat.
+    weights = np.zeros((len(PARSING_CLASSES), 3))
+    weights[PARSING_CLASSES.index("background")] = (-1, 1.5, 0)
+    weights[PARSING_CLASSES.index("hat")] = (1, -1.5, 0)
+    write_pixel_network(tmp_path / "assets" / "bisenet.onnx", weights)
+    report = preflight(config, tmp_path / "run")
+    reasons = _reasons(report)
+    assert not reasons["hat"] and reasons["hair"] == "is under a hat"
+    assert "0%" in reasons["eyeglasses"]
+    assert all(a["picture"] for a in report.attributes if not a["reason"])
+
+
+def _reasons(report: Report) -> dict[str, str]:
+    return {a["category"]: a["reason"] for a in report.attributes}
 
 
 def _mixed(folders: Path, tmp_path: Path) -> dict[str, object]:

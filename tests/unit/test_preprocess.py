@@ -77,7 +77,7 @@ def test_a_video_becomes_a_subject_that_trainings_read(film: Path, tmp_path: Pat
     assert track.present.all() and track.landmarks.shape == (COUNT, 478, 3)
     nose = crop.to_picture(track.landmarks)[3, 4, :2].astype(int)
     assert mask[nose[1], nose[0]] == 255 and mask[2, 2] == 0
-    assert names[parts[nose[1], nose[0]]] == "skin" and names[parts[2, 2]] == "background"
+    assert names[parts[nose[1], nose[0]]] == "nose" and names[parts[2, 2]] == "background"
     seen = {names[k] for k in np.unique(parts)}
     assert {"skin", "lips", "eyes", "eyebrows", "hair", "background"} <= seen
     for name in ("contact_sheet.png", "mesh_over_frames.png"):

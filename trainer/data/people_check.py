@@ -31,12 +31,15 @@ from trainer.database.people import (
     Person,
     find_people,
     find_source,
+    hide_hair,
+    why_not,
 )
 from trainer.database.plan import plan_of
 from trainer.engine.people_database import person_of, synthesis_settings, videos_in
 from trainer.engine.video_capture import has_capture
 from trainer.preprocess.estimators import Bytes
 from trainer.preprocess.look import Look, look
+from trainer.preprocess.model_files import PARSING_NAMES
 from trainer.preprocess.video import subject_name
 
 _SIDE, _TILE = 256, 96
@@ -48,8 +51,8 @@ _LEAST_TILE = 0.34
 """of the picture: an eyebrow alone is known by nobody"""
 _TRIED_FRAMES = 8
 """of which the one with most of the eyes is shown: more find one that looks straight ahead"""
-_SEEN_ON_EVERYBODY = ("hair", "eyebrows", "eyes", "nose", "mouth", "ears")
-"""what a video is expected to give; hats and glasses are found when it has become a capture"""
+_WORN = ("hat", "eyeglasses")
+"""what not everybody wears, and a network of the asset folder finds in videos"""
 
 
 @dataclass
@@ -145,21 +148,33 @@ def _look_at_videos(videos: Sequence[Path], config: TrainingConfig, report: Repo
     for video in videos:
         name = subject_name(video)
         try:
-            seen = look(video)
+            seen = look(video, with_worn=True)
         except (InvalidInput, OSError) as error:
             report.notes.append(f"{name}: is left out: {one_line(str(error), 400)}")
             continue
         used = num_used(config, seen.num_frames)
-        later = dict.fromkeys(
-            (c for c in PARTS_OF if c not in _SEEN_ON_EVERYBODY), "is looked for in the frames"
-        )
-        found.people.append(Person(name, video, used, _SEEN_ON_EVERYBODY, later))
+        missing = _missing(seen)
+        categories = tuple(category for category in PARTS_OF if not missing[category])
+        found.people.append(Person(name, video, used, categories, missing))
         found.looks.append(seen)
         good = [one for one in seen.shown if not one.reason] or list(seen.shown)
         picture = as_base64(_reduced(good[len(good) // 2].picture))
-        found.pictures[name] = dict.fromkeys(_SEEN_ON_EVERYBODY, picture)
+        found.pictures[name] = dict.fromkeys(categories, picture)
     report.notes.append("What the people of videos lend is known when their frames are made.")
     return found
+
+
+def _missing(seen: Look) -> dict[str, str]:
+    """Of all categories, why they are not expected of a video; empty for those that are."""
+    missing = dict.fromkeys(PARTS_OF, "")
+    for category in _WORN:
+        missing[category] = (
+            f"needs {PARSING_NAMES[0]} in the asset folder, which finds it in videos"
+            if seen.worn is None
+            else why_not(category, seen.worn)
+        )
+    hide_hair(missing)
+    return missing
 
 
 def _shown(found: _People) -> list[dict[str, str]]:

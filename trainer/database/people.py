@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -177,10 +178,8 @@ def _look_at(name: str, folder: Path) -> Person:
         # Their images may have alpha: that is seen when they are read.
         _require_alpha(record)
     shares = part_shares(record)
-    missing = {category: _why_not(category, shares) for category in PARTS_OF}
-    has_hat = not missing["hat"]
-    if has_hat and not missing["hair"]:
-        missing["hair"] = "is under a hat"
+    missing = {category: why_not(category, shares) for category in PARTS_OF}
+    hide_hair(missing)
     found = tuple(category for category, reason in missing.items() if not reason)
     kept = {category: reason for category, reason in missing.items() if reason}
     return Person(name, folder, len(record.frames), found, kept)
@@ -225,8 +224,19 @@ def part_shares(record: SubjectRecord) -> dict[str, npt.NDArray[np.float64]]:
     return {name: counts[:, index] / total for index, name in enumerate(names)}
 
 
-def _why_not(category: str, shares: dict[str, npt.NDArray[np.float64]]) -> str:
-    """Why an attribute of a category cannot be taken; empty where it can."""
+def hide_hair(missing: dict[str, str]) -> None:
+    """Of categories with why they cannot be taken: hair under a hat cannot."""
+    if not missing["hat"] and not missing["hair"]:
+        missing["hair"] = "is under a hat"
+
+
+def why_not(category: str, shares: Mapping[str, npt.NDArray[np.floating[Any]]]) -> str:
+    """Why an attribute of a category cannot be taken; empty where it can.
+
+    Args:
+        category: one of `PARTS_OF`.
+        shares: see `part_shares`.
+    """
     known = [shares[name] for name in PARTS_OF[category] if name in shares]
     if not known:
         return f"its part pictures know no {PARTS_OF[category][0]}"

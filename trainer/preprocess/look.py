@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pegasus_runtime.errors import InvalidInput
+from trainer.preprocess.arrays import Array
 from trainer.preprocess.estimators import Bytes, DetectedFace, FaceEstimators, FloatArray, Region
 from trainer.preprocess.face_checks import MAX_MOVE, MIN_PRESENCE, check_face, find_turn
 from trainer.preprocess.frame_filter import (
@@ -22,6 +23,7 @@ from trainer.preprocess.frame_filter import (
     upright_face,
 )
 from trainer.preprocess.frames import FrameSource, Selection, open_source, spread
+from trainer.preprocess.look_parts import worn_shares
 
 NUM_SHOWN = 8
 """More say more of the video and take longer to look at; fewer may not show what is wrong."""
@@ -71,6 +73,8 @@ class Look:
     notes: tuple[str, ...]
     slowness: float
     """time that the landmark network takes here over what it took where costs were measured"""
+    worn: dict[str, Array] | None = None
+    """see `trainer.preprocess.look_parts.worn_shares`; None where that was not asked, too"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +90,13 @@ class _Seen:
     move: float
 
 
-def look(video: Path, face: int = 0) -> Look:
+def look(video: Path, face: int = 0, with_worn: bool = False) -> Look:
     """Look at a video.
 
     Args:
         video: a video, or a folder of pictures.
         face: whose face is meant, from 1 at the left; 0 for the largest.
+        with_worn: whether hats and glasses are looked for.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -115,7 +120,9 @@ def look(video: Path, face: int = 0) -> Look:
     count = source.estimated_count(Selection())
     reasons = _reasons(seen)
     refuse_too_few(video.name, len(seen), reasons)
+    faces = [(one.pixels, one.landmarks) for one in seen if one.landmarks is not None]
     return Look(
+        worn=worn_shares(faces) if with_worn else None,
         num_frames=count,
         duration_s=count / source.fps if count else 0.0,
         size=(seen[0].pixels.shape[0], seen[0].pixels.shape[1]),

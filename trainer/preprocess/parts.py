@@ -60,7 +60,7 @@ _SAMPLED_FRAMES = 24
 _SURE_HAIR = 0.5
 """Of a matte: less takes the veil beside it for hair, more loses thin hair."""
 _OF_PARSING = {
-    "skin": ("skin", "glasses"),
+    "skin": ("skin",),
     "lips": ("upper lip", "lower lip"),
     "nose": ("nose",),
     "ears": ("left ear", "right ear", "earring"),
@@ -104,7 +104,7 @@ class SkinColours:
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 4, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
+    name, version, after, cost = "parts", 5, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
     outputs = ("image/", "mask/", "semantic/", PART_NAMES_FILE)
     frames_apart = None
 
@@ -143,6 +143,10 @@ class _PartsMaker:
         self._parser = FaceParser(own) if own else None
         self._neckline = self._find_necklines(head)
         self._skin = self._learn_skin()
+        parts, faces = require_parts(head), head.faces.numpy()
+        self._faces_of = {
+            name: faces[parts.on(name).numpy()[faces].all(axis=1)] for name in ("nose", "ears")
+        }
 
     def make(self, number: int) -> dict[str, Bytes]:
         """image, mask and semantic."""
@@ -215,11 +219,15 @@ class _PartsMaker:
         hair = self._hair(matte, distance, places, over_clothes & beside, number)
         mark("hair", hair)
         mark("skin", shapes["skin"] & (like_skin | ~hair))
+        mark("nose", shapes["skin"] & self._fitted("nose", number))
+        # Within the face's outline it would be the far one.
+        oval = _filled([outline], self._crop.size)
+        mark("ears", like_skin & ~hair & ~oval & self._fitted("ears", number))
         for name in ("eyebrows", "eyes", "lips", "mouth"):
             mark(name, shapes[name])
         mark("teeth", self._teeth(colours, shapes["mouth"]))
         if self._parser:
-            labels = self._parsed(self._parser.parse(picture), labels)
+            labels = self._parsed(self._parser.parse(picture), labels, like_skin)
             hair = labels == self._names.index("hair")
         return labels, hair
 
@@ -245,8 +253,19 @@ class _PartsMaker:
         is_light = light > _TEETH_LIGHTNESS * self._skin.mean[0]
         return np.asarray(mouth & is_light & (colour < _TEETH_COLOUR * usual))
 
-    def _parsed(self, parsed: Bytes, labels: Bytes) -> Bytes:
-        """Labels of a network of the user's, where it names a part that we know."""
+    def _fitted(self, name: str, number: int) -> Array:
+        """(S, S) truth where a part of the fitted head turns to the camera."""
+        corners = self._fit.vertices(self._head, number)[self._faces_of[name]]
+        first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        # Seen from the front triangles run against the clock; the picture's y points down.
+        is_front = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0
+        return _covered(corners[is_front], self._crop.size)
+
+    def _parsed(self, parsed: Bytes, labels: Bytes, like_skin: Array) -> Bytes:
+        """Labels of a network of the user's, where it names a part that we know.
+
+        It takes all that is seen through glasses for glasses, of which only rims are.
+        """
         import cv2
 
         size = self._crop.size
@@ -256,6 +275,9 @@ class _PartsMaker:
             numbers = [PARSING_CLASSES.index(name) for name in theirs]
             where = np.isin(resized, numbers) & ~kept
             np.copyto(labels, np.uint8(self._names.index(ours)), where=where)
+        behind = np.isin(labels, [self._names.index(name) for name in ("eyes", "eyebrows")])
+        rims = (resized == PARSING_CLASSES.index("glasses")) & ~like_skin & ~behind
+        np.copyto(labels, np.uint8(self._names.index("glasses")), where=rims)
         return labels
 
     def _find_necklines(self, head: Head) -> Array:
@@ -278,10 +300,7 @@ class _PartsMaker:
 
         places = self._fit.vertices(self._head, number)
         size, margin = self._crop.size, _BESIDE_PX * self._crop.size / _NOMINAL
-        head = np.zeros((size, size), np.uint8)
-        corners = places[self._head.faces.numpy()].round().astype(np.int32)
-        for triangle in corners:  # in one call triangles that overlap would cancel out
-            cv2.fillConvexPoly(head, triangle, 1)
+        head = _covered(places[self._head.faces.numpy()], size).astype(np.uint8)
         reach = 2 * round(margin) + 1
         around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
         ears = places[require_parts(self._head).on("ears").numpy(), 1].max()
@@ -296,6 +315,16 @@ class _PartsMaker:
         rows = np.arange(self._crop.size)[:, None] + 0.5
         fade = _FADE_PX * self._crop.size / _NOMINAL
         return np.asarray(np.clip((self._neckline[number - 1] - rows) / fade + 0.5, 0, 1))
+
+
+def _covered(triangles: Array, size: int) -> Array:
+    """(S, S) truth within triangles (T, 3, 2)."""
+    import cv2
+
+    shape = np.zeros((size, size), np.uint8)
+    for triangle in triangles.round().astype(np.int32):  # in one call overlapping ones cancel out
+        cv2.fillConvexPoly(shape, triangle, 1)
+    return shape > 0
 
 
 def _filled(outlines: list[FloatArray], size: int) -> Array:
