@@ -29,10 +29,7 @@ from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
-from trainer.refine.misplaced_surfels import without_misplaced
-from trainer.refine.outliers import without_outliers
-from trainer.refine.part_votes import with_parts
-from trainer.refine.teeth import on_teeth
+from trainer.refine.refined import refined
 
 _GROWTH_SEED = 7_368_787
 """Any prime: apart from the seeds of the frames, so that growth does not follow their order."""
@@ -277,17 +274,15 @@ class SurfelState(TrainState):
         capture = self._context.capture
         codes = LatentCodes(capture.attribute_names).eval().requires_grad_(False)
         wardrobe = self._cloud.wardrobe(rest_corners(self._context.head, capture.shape))
-        wardrobe = on_teeth(wardrobe, self._context.head, capture)
-        wardrobe = without_outliers(wardrobe, self._context.head, capture)
-        wardrobe = with_parts(wardrobe, self._context.head, capture)
-        wardrobe = without_misplaced(wardrobe, capture)
+        light = copy.deepcopy(self._cloud.light).cpu().eval().requires_grad_(False)
+        wardrobe = refined(wardrobe, self._context.head, light, capture)
         seen = seen_sides(self._context.head, capture, wardrobe.source)
         return SurfelAvatar(
             name=self._context.config.name,
             head=self._context.head,
             wardrobe=in_drawing_order(wardrobe, codes),
             states=copy.deepcopy(self._cloud.states).cpu().eval().requires_grad_(False),
-            light=copy.deepcopy(self._cloud.light).cpu().eval().requires_grad_(False),
+            light=light,
             codes=codes,
             canonical_expression=capture.mean_expression,
             shape=capture.shape,

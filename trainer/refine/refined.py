@@ -1,0 +1,29 @@
+"""What is mended when a training ends, in the order in which one needs what another finds."""
+
+from __future__ import annotations
+
+from pegasus_runtime.head import Head
+from pegasus_runtime.surfels.attributes import Wardrobe
+from pegasus_runtime.surfels.pose import LightNetwork
+from trainer.data.dataset import Capture
+from trainer.refine.carved_glasses import with_carved_glasses
+from trainer.refine.misplaced_surfels import without_misplaced
+from trainer.refine.outliers import without_outliers
+from trainer.refine.part_votes import with_parts
+from trainer.refine.teeth import on_teeth
+
+
+def refined(wardrobe: Wardrobe, head: Head, light: LightNetwork, capture: Capture) -> Wardrobe:
+    """The surfels that people get.
+
+    Args:
+        wardrobe: as the last step left it.
+        head: of the capture.
+        light: that was learned, on the CPU.
+        capture: that was learned from.
+    """
+    wardrobe = on_teeth(wardrobe, head, capture)
+    wardrobe = without_outliers(wardrobe, head, capture)
+    wardrobe = with_parts(wardrobe, head, capture)
+    wardrobe = without_misplaced(wardrobe, capture)
+    return with_carved_glasses(wardrobe, head, light, capture)
