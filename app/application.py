@@ -55,6 +55,8 @@ def open_editor(
     from app.editor_window import EditorWindow
 
     window = EditorWindow(Preferences.load(), loader=loader)
+    if head is not None:
+        window.editor.avatar_loader.add_head(head)
     install_exception_hooks(window)
     window.show()
     window.editor.avatar_loader.open(avatar)

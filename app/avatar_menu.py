@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QAction, QDesktopServices
-from PySide6.QtWidgets import QMenu, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox
 
 from app.controllers.dispatch import Dispatch
 from app.controllers.editor import Editor
@@ -21,6 +22,7 @@ from app.state.controls import attribute_title, readable
 from app.state.jobs import Job
 from app.state.project import is_demo
 from app.widgets.activity_panel import remaining_text
+from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.parameters import AttributeBlend
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class AvatarMenu:
         self.show_page: Callable[[Path], object] = _show_page
         self.transfer: TransferDialog | None = None
         self.evaluation: EvaluationDialog | None = None
+        self.choose_avatar: Callable[[], str] = self._ask_avatar
+        self._to_evaluate = Path()
         self._asked: tuple[Job, Transfer] | None = None
         self._evaluated: tuple[Job, Evaluation] | None = None
         self._worn_when_open: tuple[Path, tuple[str, ...]] | None = None
@@ -83,14 +87,18 @@ class AvatarMenu:
         """Ask with which frames the avatar is compared."""
         from app.widgets.evaluation_dialog import EvaluationDialog
 
-        avatar = self._editor.document.avatar
-        if avatar is None or avatar.path is None or _is_shown(self.evaluation):
+        if _is_shown(self.evaluation):
             return
         if self.evaluation is not None and self.evaluation.is_running:
             self.evaluation.show()
             return
-        folder, name = avatar.path.absolute().parent, avatar.path.stem
-        if is_demo(avatar.path):
+        avatar = self._editor.document.avatar
+        chosen = str(avatar.path) if avatar and avatar.path else self.choose_avatar()
+        if not chosen:
+            return
+        path = self._to_evaluate = Path(chosen)
+        folder, name = path.absolute().parent, path.stem
+        if is_demo(path):
             # Nothing is written beside the program.
             folder = Path(self._editor.preferences.last_folder or home_folder())
         dialog = EvaluationDialog(name, folder / f"{name}-report", self._window)
@@ -116,7 +124,6 @@ class AvatarMenu:
         document = self._editor.document
         has_file = document.avatar is not None and document.avatar.path is not None
         self.give.setEnabled(has_file and bool(document.face.attributes))
-        self.evaluate.setEnabled(has_file)
 
     def _offered(self, name: str) -> list[OfferedAttribute]:
         """What is worn, and the one that was pointed at; with a name that one alone is ticked."""
@@ -141,6 +148,8 @@ class AvatarMenu:
         words = ["--avatar", str(avatar.path), "--target", str(asked.target)]
         words += [word for name in asked.attributes for word in ("--attribute", name)]
         words += ["--out", str(asked.out)]
+        words += [*self._head_words("--head", avatar.path)]
+        words += [*self._head_words("--target-head", asked.target)]
         words += ["--replace"] if asked.replaces or asked.out.exists() else []
         dialog.show_started()
         title = f"Give {', '.join(map(attribute_title, asked.attributes))} to {asked.target.stem}"
@@ -174,16 +183,29 @@ class AvatarMenu:
     def _start_evaluation(self, asked: Evaluation) -> None:
         from app.widgets.evaluation_dialog import FRAMES
 
-        dialog, avatar = self.evaluation, self._editor.document.avatar
+        dialog, avatar = self.evaluation, self._to_evaluate
         assert dialog is not None
-        if avatar is None or avatar.path is None:
-            dialog.show_ended("The avatar was closed meanwhile; open it again.", True)
-            return
-        words = ["--avatar", str(avatar.path), "--data", str(asked.data)]
+        words = ["--avatar", str(avatar), "--data", str(asked.data)]
+        words += self._head_words("--head", avatar)
         words += ["--out", str(asked.report), *FRAMES[asked.frames][1]]
         dialog.show_started()
-        title = f"Evaluate {avatar.path.stem}"
+        title = f"Evaluate {avatar.stem}"
         self._evaluated = self.jobs.start(title, "evaluate", words), asked
+
+    def _head_words(self, option: str, avatar: Path) -> list[str]:
+        """The head of an avatar, if this editor was given its file; the trainer knows others."""
+        from pegasus_runtime.avatar_file import read_header
+
+        head = None
+        # What is wrong with the file is told by the trainer.
+        with suppress(InvalidInput, OSError, LookupError, TypeError):
+            head = self._editor.avatar_loader.head_file(read_header(avatar)["head"]["sha256"])
+        return [option, str(head)] if head else []
+
+    def _ask_avatar(self) -> str:
+        folder = self._editor.preferences.last_folder or str(home_folder())
+        title, kinds = "Evaluate an avatar", "Avatars (*.avatar)"
+        return QFileDialog.getOpenFileName(self._window, title, folder, kinds)[0]
 
     def _cancel_evaluation(self) -> None:
         if self._evaluated is not None:

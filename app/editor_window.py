@@ -59,7 +59,9 @@ class EditorWindow(MainWindow):
         self.training = TrainingMenu(self, self.editor, self.dispatch, self.projects.open)
         self.avatar_menu = AvatarMenu(self, self.editor, self.projects, self.dispatch)
         self.start_screen.video_asked.connect(self.training.new_video.trigger)
+        self.start_screen.personal_asked.connect(self.training.new_personal.trigger)
         self.start_screen.training_asked.connect(self.training.new.trigger)
+        self.start_screen.evaluation_asked.connect(self.avatar_menu.evaluate.trigger)
         self.performance = Performance(self.editor, self)
         self._may_close = self._keeps_journal = False
         self._has_thumbnail = False

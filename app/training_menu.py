@@ -43,14 +43,10 @@ class TrainingMenu:
         dispatch: Dispatch,
         open_avatar: Callable[[str], None],
     ) -> None:
-        self._window, self._open, self._add_head = (
-            window,
-            open_avatar,
-            editor.avatar_loader.add_head,
-        )
+        self._window, self._open, self._loader = window, open_avatar, editor.avatar_loader
         self.training = TrainingController(editor.activity, dispatch)
         self.follower = RunFollower(editor.document, self.training.export)
-        self._reload, self._dispatch = editor.avatar_loader.reload, dispatch
+        self._dispatch = dispatch
         self.dialog: TrainingDialog | None = None
         self.camera: CameraDialog | None = None
         self.camera_source = FIRST_CAMERA
@@ -142,8 +138,8 @@ class TrainingMenu:
         is_newer = self.follower.exported(run)
         head = run.config().get("head")
         if isinstance(head, str) and head:
-            self._add_head(Path(head))
-        (self._reload if is_newer else self._open)(str(path))
+            self._loader.add_head(Path(head))
+        (self._loader.reload if is_newer else self._open)(str(path))
 
     def _follows(self, run: Run) -> bool:
         followed = self.follower.run
@@ -213,7 +209,8 @@ class TrainingMenu:
         from app.widgets.training.new_personal_dialog import NewPersonalDialog
 
         folder = home_folder() / "pegasus-runs"
-        self._open_dialog(NewPersonalDialog(description, folder, self._window))
+        head = self._loader.newest_head
+        self._open_dialog(NewPersonalDialog(description, folder, self._window, head))
 
     def _show_dialog(self, description: Description) -> None:
         from app.widgets.training.new_training_dialog import NewTrainingDialog

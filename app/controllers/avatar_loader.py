@@ -131,6 +131,21 @@ class AvatarLoader:
         """Try a head file, too, for avatars whose head is not found otherwise."""
         self._heads.append(head)
 
+    def head_file(self, sha256: str) -> Path | None:
+        """Which of these files is the head with a checksum; None for the free head and others."""
+        from pegasus_runtime.assets import file_sha256
+
+        for head in reversed(self._heads):
+            with suppress(OSError):
+                if file_sha256(head) == sha256:
+                    return head
+        return None
+
+    @property
+    def newest_head(self) -> Path | None:
+        """The one that was given last."""
+        return self._heads[-1] if self._heads else None
+
     def open(self, source: str, avatar: Path | None = None) -> None:
         """Open the path of an avatar or a project, or "demo".
 

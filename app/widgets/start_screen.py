@@ -50,7 +50,9 @@ class StartScreen(QWidget):
 
     open_asked = Signal()
     video_asked = Signal()
+    personal_asked = Signal()
     training_asked = Signal()
+    evaluation_asked = Signal()
     demo_asked = Signal()
     recent_chosen = Signal(str)
 
@@ -92,20 +94,31 @@ class StartScreen(QWidget):
             self._grid.addWidget(tile, index // _COLUMNS, index % _COLUMNS)
         self._heading.setVisible(bool(files))
 
-    def _make_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for text, signal in (
-            ("Open …", self.open_asked),
-            ("New avatar from a video …", self.video_asked),
-            ("New training …", self.training_asked),
-            ("Demo avatar", self.demo_asked),
+    def _make_buttons(self) -> QVBoxLayout:
+        """Those of every day over the others: in one row they would widen the window."""
+        rows = QVBoxLayout()
+        rows.setSpacing(8)
+        for buttons in (
+            (
+                ("Open …", self.open_asked),
+                ("New avatar from a video …", self.video_asked),
+                ("Demo avatar", self.demo_asked),
+            ),
+            (
+                ("New personal avatar …", self.personal_asked),
+                ("New training …", self.training_asked),
+                ("Evaluate …", self.evaluation_asked),
+            ),
         ):
-            button = QPushButton(text)
-            button.clicked.connect(lambda _=False, signal=signal: signal.emit())
-            row.addWidget(button)
-        row.addStretch(1)
-        return row
+            row = QHBoxLayout()
+            row.setSpacing(8)
+            for text, signal in buttons:
+                button = QPushButton(text)
+                button.clicked.connect(lambda _=False, signal=signal: signal.emit())
+                row.addWidget(button)
+            row.addStretch(1)
+            rows.addLayout(row)
+        return rows
 
     def _make_tile(self, recent: RecentFile) -> QToolButton:
         tile = QToolButton()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def anna(window, avatar_file, tmp_path) -> Path:
     return other
 
 
+def free_head_file(folder: Path) -> Path:
+    """The head of the small avatar, as a user may have it."""
+    copy = folder / "theirs.head"
+    with as_file(files("resources") / "free_head.head") as head:
+        shutil.copyfile(head, copy)
+    return copy
+
+
 def choose_in_menu(title: str) -> None:
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
@@ -73,7 +82,9 @@ def ticked(dialog: TransferDialog) -> dict[str, bool]:
 def test_what_is_worn_is_given_to_another_person(
     qtbot, window, anna, tmp_path, monkeypatch
 ) -> None:
-    use_fake_trainer(tmp_path / "fake", monkeypatch, GIVING)
+    heads = 'assert option("--head") and option("--head") == option("--target-head"), words'
+    use_fake_trainer(tmp_path / "fake", monkeypatch, GIVING + heads)
+    window.editor.avatar_loader.add_head(free_head_file(tmp_path))
     menu = window.avatar_menu
     assert menu.give.isEnabled()
     menu.give.trigger()
@@ -135,11 +146,25 @@ def test_giving_can_be_cancelled_in_the_dialog_or_goes_on_behind_it(
     assert not (tmp_path / "anna-hair_curly.avatar").exists()
 
 
-def test_an_evaluation_opens_its_report(qtbot, window, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("is_open", [True, False])
+def test_an_evaluation_opens_its_report(
+    qtbot, window, avatar_file, tmp_path, monkeypatch, is_open
+) -> None:
     use_fake_trainer(tmp_path / "fake", monkeypatch, EVALUATING)
     menu, pages = window.avatar_menu, []
     menu.show_page = pages.append
-    menu.evaluate.trigger()
+    head = free_head_file(tmp_path)
+    if is_open:
+        window.editor.avatar_loader.add_head(head)
+        menu.evaluate.trigger()
+    else:
+        # From the start screen: it asks which one.
+        window.actions_.close.trigger()
+        menu.choose_avatar = lambda: ""
+        window.start_screen.evaluation_asked.emit()
+        assert menu.evaluation is None
+        menu.choose_avatar = lambda: str(avatar_file)
+        window.start_screen.evaluation_asked.emit()
     dialog = menu.evaluation
     assert not dialog.start.isEnabled()
     (tmp_path / "data").mkdir()
@@ -157,6 +182,7 @@ def test_an_evaluation_opens_its_report(qtbot, window, tmp_path, monkeypatch) ->
     assert pages == [report / "index.html"] and dialog.open_button.isVisible()
     written = pages[0].read_text("utf-8")
     assert f"--limit {QUICK_FRAMES}" in written and "small.avatar" in written
+    assert (f"--head {head}" in written) == is_open
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
 

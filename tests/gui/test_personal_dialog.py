@@ -121,6 +121,21 @@ def test_the_person_is_a_capture_or_a_video(dialog, tmp_path, person, expected) 
     }
 
 
+def test_captures_may_have_a_head_of_their_own(dialog, tmp_path) -> None:
+    (tmp_path / "me.mp4").touch()
+    fill(dialog, tmp_path, "me.mp4")
+    assert not dialog.head.isVisible()
+    dialog.head.line.setText(str(tmp_path / "none.pkl"))
+    asked = fill(dialog, tmp_path, "me.mp4")[-1]
+    assert not asked.get("head")
+    dialog.person.line.setText(str(tmp_path / "me"))
+    assert dialog.head.isVisible() and "not there" in dialog.head.problem.text()
+    (tmp_path / "theirs.pkl").touch()
+    dialog.head.line.setText(str(tmp_path / "theirs.pkl"))
+    assert fill(dialog, tmp_path)[-1]["head"] == str(tmp_path / "theirs.pkl")
+    assert dialog.head.problem.isHidden()
+
+
 def test_what_is_wrong_is_told_beside_its_field(dialog, tmp_path) -> None:
     dialog.person.line.setText(str(tmp_path / "none.mp4"))
     assert "is not there" in dialog.person.problem.text() and not dialog.start.isEnabled()

@@ -41,12 +41,18 @@ class NewPersonalDialog(NamedTrainingDialog):
     usual_name = "personal"
 
     def __init__(
-        self, description: Description, runs_folder: Path, parent: QWidget | None = None
+        self,
+        description: Description,
+        runs_folder: Path,
+        parent: QWidget | None = None,
+        head: Path | None = None,
     ) -> None:
+        """``head`` is what captures were tracked with, unless the user says else."""
         super().__init__("New personal avatar", description.settings, runs_folder, parent)
         self._presets = [preset for preset in description.presets if preset.is_of_people]
         self._costs: dict[str, dict[str, float]] = {}
         self._make_fields()
+        self.head.line.setText(str(head) if head else "")
         self._lay_out()
         self._connect()
         self.show_waiting(_WAITING)
@@ -65,6 +71,8 @@ class NewPersonalDialog(NamedTrainingDialog):
             values |= {"data.folder": str(person.parent), "data.source": person.name}
         else:
             values["data.video"] = str(person)
+        if person.is_dir() and self.head.line.text().strip():
+            values["head"] = str(typed_path(self.head.line.text().strip()).absolute())
         return to_yaml(self._settings, values)
 
     def show_found(self, report: dict[str, Any]) -> None:
@@ -101,6 +109,10 @@ class NewPersonalDialog(NamedTrainingDialog):
     def _people(self) -> Path:
         return typed_path(self.people.line.text().strip())
 
+    @property
+    def _head(self) -> Path:
+        return typed_path(self.head.line.text().strip())
+
     def _make_fields(self) -> None:
         self.person = BrowseRow(QLineEdit(), "Person", self._choose_video)
         self.person.button.setText("Video …")
@@ -109,6 +121,12 @@ class NewPersonalDialog(NamedTrainingDialog):
         self.person.line.setPlaceholderText("a video, or the folder of a capture")
         self.people = BrowseRow(QLineEdit(), "Other people", self._choose_folder)
         self.people.line.setPlaceholderText("a folder with a capture, or a video, of each")
+        self.head = BrowseRow(QLineEdit(), "Head", self._choose_head)
+        self.head.line.setPlaceholderText("the free head")
+        self.head.line.setToolTip(
+            "The FLAME head (generic_model.pkl) with which the captures were tracked; empty for "
+            "the free head."
+        )
         self.table, self.facts, self.notes = AttributeTable(), QLabel(), faint_text()
         self.choices = PresetChoices(self._presets)
 
@@ -117,9 +135,11 @@ class NewPersonalDialog(NamedTrainingDialog):
         person.setSpacing(8)
         person.addWidget(self.person, 1)
         person.addWidget(self.capture, 0, Qt.AlignmentFlag.AlignTop)
-        form = wide_form()
+        form = self._form = wide_form()
         form.addRow("Person", person)
         form.addRow("Other people", self.people)
+        form.addRow("Head", self.head)
+        form.setRowVisible(self.head, False)
         form.addRow("Name", self.name)
         content = QVBoxLayout()
         content.addWidget(faint_text(_EXPLANATION))
@@ -129,11 +149,12 @@ class NewPersonalDialog(NamedTrainingDialog):
         content.addWidget(self.notes)
         content.addWidget(self.choices)
         stops: list[QWidget] = [self.person.line, self.person.button, self.capture]
-        stops += [self.people.line, self.people.button, self.name, self.table]
+        stops += [self.people.line, self.people.button, self.head.line, self.head.button]
+        stops += [self.name, self.table]
         self.lay_out(content, [*stops, *self.choices.buttons()])
 
     def _connect(self) -> None:
-        for row in (self.person, self.people):
+        for row in (self.person, self.people, self.head):
             row.line.textChanged.connect(self._on_people)
         self.capture.clicked.connect(self._on_capture)
         self.table.changed.connect(self._on_ticks)
@@ -145,15 +166,19 @@ class NewPersonalDialog(NamedTrainingDialog):
         self.notes.clear()
         text = self.person.line.text().strip()
         self.propose_name(person_name(text) if text else "")
+        # What is made of a video has the free head.
+        is_capture = bool(text) and self._person.is_dir()
+        self._form.setRowVisible(self.head, is_capture)
         problems = {
             self.person: self._path_problem(self.person, self._person.exists()),
             self.people: self._path_problem(self.people, self._people.is_dir()),
+            self.head: self._path_problem(self.head, not is_capture or self._head.is_file()),
         }
         for row, problem in problems.items():
             row.show_problem(problem)
         if any(problems.values()):
             self.show_waiting("")
-        elif all(row.line.text().strip() for row in problems):
+        elif text and self.people.line.text().strip():
             self.show_waiting(self.looking)
             self.look_soon()
         else:
@@ -182,9 +207,14 @@ class NewPersonalDialog(NamedTrainingDialog):
     def _choose_folder(self, now: str) -> str:
         return QFileDialog.getExistingDirectory(self, "Choose a folder", now)
 
+    def _choose_head(self, now: str) -> str:
+        kinds = "Heads (*.pkl *.head)"
+        return QFileDialog.getOpenFileName(self, "Choose a head", now, kinds)[0]
+
     def _row_of(self, problem: str) -> BrowseRow | None:
         """The field of whose path a problem speaks."""
-        for row, path in ((self.person, self._person), (self.people, self._people)):
+        rows = ((self.person, self._person), (self.people, self._people), (self.head, self._head))
+        for row, path in rows:
             if problem.startswith(f"{path.absolute()}"):
                 return row
         return None
