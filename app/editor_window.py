@@ -26,7 +26,8 @@ from app.widgets.theme import apply_theme
 from pegasus_runtime.video_names import is_video_name
 
 _UNSEEN_MS = 300
-"""A window that is minimised draws nothing: it has its panels so long after a picture is made."""
+"""A window that is minimised draws nothing: it has its panels so long after a picture is made. Less
+makes them before a picture that comes late, more shows them later."""
 _LAYOUT_MS = 1000
 """So long after it was changed last, the window's place is kept. Less writes while it is dragged,
 more loses the last change at a crash."""

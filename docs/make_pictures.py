@@ -35,12 +35,11 @@ from trainer.preprocess.video import preprocess_video
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-_TILE, _COLUMNS = 240, 6
-_STEPS = 6
-"""More is wider than a page of GitHub, and each is then shown smaller."""
-_FILM_SIDE, _FILM_FRAMES, _FILM_FPS = 256, 36, 12
-"""An animated picture of more of them is above 3 MB."""
-_MOST_BYTES = 3_000_000
+_TILE, _COLUMNS, _STEPS = 240, 6, 6
+"""Pixels of a picture, and how many stand in a row: more is wider than a page of GitHub, and each
+is then shown smaller."""
+_FILM_SIDE, _FILM_FRAMES, _FILM_FPS, _MOST_BYTES = 256, 36, 12, 3_000_000
+"""An animated picture of more of them has more bytes than the last, and is long in coming."""
 _PAN_FRAMES, _PAN_SIDE, _PAN_PX, _FIT_TILE = 9, 400, 112, 320
 """Frames that a camera sees while it moves so far over a picture, their side, and a tile's."""
 

@@ -27,9 +27,8 @@ from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.file import read_surfels
 
 DEMO = "demo"
-MAX_FILE_BYTES = 4 << 30
-MAX_HEADER_ITEMS = 1_000_000
-"""Both end a damaged or hostile file before memory is taken for it; ours have a hundredth."""
+MAX_FILE_BYTES, MAX_HEADER_ITEMS = 4 << 30, 1_000_000
+"""Ours have a hundredth; more lets a damaged or hostile file take more memory."""
 
 
 def load_avatar(

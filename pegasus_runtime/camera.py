@@ -22,10 +22,8 @@ from pegasus_runtime.limits import check_number
 
 MAX_IMAGE_SIDE = 16384
 """Pixels; no picture for people is larger, and a wrong digit would take all memory."""
-MAX_DISTANCE = 1e6
-"""Beyond it float32 no longer tells the head's points apart; the same for turns, whose degrees are
-lost."""
-MAX_TURN_DEG = 1e6
+MAX_DISTANCE, MAX_TURN_DEG = 1e6, 1e6
+"""Beyond them float32 no longer tells the head's points apart, and a turn's degrees are lost."""
 FloatArray = npt.NDArray[np.float32]
 
 

@@ -6,6 +6,7 @@ import reprlib
 
 MAX_MESSAGE = 2_000
 """More fills a terminal or a dialog with one value of a damaged file."""
+# More shows more of a value and makes a complaint about it longer than a line.
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 2, 60, 60, 40
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 4

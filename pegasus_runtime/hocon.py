@@ -16,11 +16,10 @@ from typing import Any
 from pegasus_runtime.documents import read_bytes
 from pegasus_runtime.errors import InvalidInput, quoted
 
-MAX_BYTES = 1 << 20
-"""Real ones have a few kilobytes."""
-MAX_DEPTH = 32
+MAX_BYTES, MAX_DEPTH, _MAX_VALUES = 1 << 20, 32, 50_000
+"""Real files have a few kilobytes and a hundred values; more lets a wrong one be read for longer,
+and more depth ends in Python's own limit."""
 _SPACE = " \t\r\f\v\u00a0\ufeff"
-_MAX_VALUES = 50_000
 
 Value = str | list[Any] | dict[str, Any]
 

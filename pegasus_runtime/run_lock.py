@@ -25,7 +25,8 @@ LOCK_FILE = "training.lock"
 _BEAT_S = 5.0
 """More often writes more to a shared disk, less often leaves a dead owner's lock for longer."""
 _SILENT_S = 45.0
-"""an owner on another machine that is silent for so long is dead; nine beats, for slow servers"""
+"""an owner on another machine that is silent for so long is dead. Nine beats: with fewer, runs on
+slow servers are taken for dead; with more, a dead one can be resumed later"""
 _POLL_S = 0.2
 """Less notices sooner that a lock is free, for more reads of a file."""
 _MAX_BYTES = 10_000

@@ -22,7 +22,8 @@ _FADE = {"eyes": 0.05, "nose": 0.07, "mouth": 0.07, "ears": 0.06}
 more takes cheeks along."""
 _PAIRED = ("eyes", "ears")
 _RIM = (0.02, 0.5)
-"""Weights of the vertices by which a part is put where one's own was."""
+"""Weights of the vertices by which a part is put where one's own was: nearer to 0 are vertices that
+hardly move, nearer to 1 the part itself, whose shape then shifts it."""
 
 
 def region_weights(head: Head, category: str, points: Tensor) -> Tensor:

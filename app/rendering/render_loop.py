@@ -14,8 +14,8 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.errors import Interrupted
 
 _SETTLE_S = 0.04
-"""After a draft, so long without a new request and the full picture is begun; a request that
-comes later interrupts it."""
+"""After a draft, so long without a new request and the full picture is begun. Less begins pictures
+that the next request interrupts, more shows drafts for longer."""
 BackgroundTask = Callable[[Renderer], None]
 
 

@@ -48,7 +48,8 @@ VERSION = 1
 MAX_BYTES = 32 << 20
 """Of a journal that is read; one that is written is made anew long before."""
 _FORGOTTEN_S = 900.0
-"""A journal of another machine that was not touched for so long has no owner any more."""
+"""A journal of another machine that was not touched for so long has no owner any more: less takes
+an open one over, more offers what was lost there later."""
 _SUFFIX = ".journal"
 _DAMAGED = ".damaged"
 _PARTS: dict[type[Part], str] = {Face: "face", View: "view", Display: "display"}

@@ -41,7 +41,8 @@ from pegasus_runtime.posed_surface import PosedSurface
 from pegasus_runtime.raster import render_features
 
 _SURFACE_BYTES = 512 * 2**20
-"""Kept of earlier latent codes, so that going back to one costs nothing."""
+"""Kept of earlier latent codes, so that going back to one costs nothing: more keeps more of them,
+less works surfaces out again that were shown a moment ago."""
 _MIN_TABLE_POINTS = 4_300
 """With fewer points the shading network itself costs less than its smallest table."""
 _EXACT_CHUNK = 8192

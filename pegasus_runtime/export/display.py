@@ -28,7 +28,8 @@ _FARTHEST = 0.12
 """How light the farthest depth is drawn, so that it stands out from nothing at all. More leaves
 fewer greys for the depth itself."""
 _BAND_PIXELS = 1 << 20
-"""Pixels that are finished at a time: a large still needs no second copy in floats."""
+"""Pixels that are finished at a time: with more a large still needs a second copy in floats, less
+is slower."""
 
 
 def passes_for(name: str) -> tuple[str, ...]:

@@ -28,11 +28,9 @@ _PLAIN = ("faces", "joint_regressor", "skinning_weights")
 _OPTIONAL = ("part_labels", "uv", "uv_faces")
 _LANDMARKS = ("landmark_faces", "landmark_barycentric", "contour_faces", "contour_barycentric")
 _KINDS = ("F16", "BF16", "F32", "F64", "I8", "U8", "I16", "U16", "I32", "U32", "I64")
-MAX_FILE_BYTES = 2 << 30
-MAX_HEADER_ITEMS = 100_000
-"""Far above what names and sizes need; both keep a damaged header from filling memory or a
-window."""
-MAX_LICENSE = 2_000
+MAX_FILE_BYTES, MAX_HEADER_ITEMS, MAX_LICENSE = 2 << 30, 100_000, 2_000
+"""Of the file, the values of its header, and the characters of its licence: far above what heads
+have; more lets a damaged file fill memory or a window."""
 
 
 def read_head_file(path: str | os.PathLike[str]) -> Head:

@@ -28,10 +28,12 @@ _SHELL_ANGLE, _SHELL_NEIGHBOURS = 0.045, 4
 """A direction is covered when so many of a hat's surfels lie within so many radians of it: twice
 the distance of neighbours in a hat of 10,000. With more of it hair below the rim goes too."""
 _EDGES = torch.tensor([0.02, 0.98])
-"""Of the shell's extent: a few surfels astray do not move its middle."""
+"""Of the shell's extent: nearer to 0 and 1 a few surfels astray move its middle, farther from them
+the rim is left out."""
 _CLAIMED, _OFFSET_SCALE = 0.3, 20.0
 """A hat that changes one of the person's surfels by this much uses it for itself or hides it;
-hair that is put on with it no longer changes it. An offset by 1 / scale counts as one logit."""
+hair that is put on with it no longer changes it: less keeps hair away from beside a hat, more lets
+it into the hat. An offset by 1 / scale counts as one logit."""
 
 
 @dataclass(frozen=True, eq=False)

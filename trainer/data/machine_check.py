@@ -14,13 +14,17 @@ from trainer.data.memory_check import num_learned, refuse_too_little_memory
 from trainer.data.preflight_report import Report
 
 _SESSION_BYTES = 2 << 30
-"""Of a training without its pictures; with more, machines are refused that would do."""
+"""Of a training without its pictures; with more, machines are refused that would do, with less
+trainings are begun that run out of memory."""
 _GAIN, _USED_CORES = 0.77, 8
 """so many cores more than one are worth cores ** _GAIN, for the time that is guessed; more cores
 than that were not tried"""
 _GPU_SPEED = 25
 """against one core; only for the time that is guessed before a training: more promises less of
 it"""
+_PREVIEW_BYTES, _EVENT_BYTES = 700_000, 1000
+"""At most, of a preview and of a step's line: more refuses disks that would do, less lets some
+become full."""
 
 
 def check_device(config: TrainingConfig, report: Report) -> None:
@@ -105,5 +109,5 @@ def check_room(config: TrainingConfig, num_frames: int, out: Path, report: Repor
 def _run_bytes(config: TrainingConfig) -> int:
     """Checkpoints (parameters with two moments), previews and the event log."""
     checkpoint = 12 * num_learned(config, config.points.maximum)
-    previews = config.steps // config.preview_every * 700_000
-    return (config.keep_checkpoints + 2) * checkpoint + previews + 1000 * config.steps
+    previews = config.steps // config.preview_every * _PREVIEW_BYTES
+    return (config.keep_checkpoints + 2) * checkpoint + previews + _EVENT_BYTES * config.steps

@@ -35,7 +35,8 @@ _GROWTH_SEED = 7_368_787
 """Any prime: apart from the seeds of the frames, so that growth does not follow their order."""
 _OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
 """How many times as dear as a change of colour by one logit a change of place by one unit of the
-head is, and one of opacity by one logit: an attribute should change as few surfels as it can."""
+head is, and one of opacity by one logit. An attribute should change as few surfels as it can: more
+paints what it should move, or leaves hair under a hat; less moves the face along with it."""
 _PROBES = 2
 """Channels without a colour, from whose gradients is read how much each surfel is seen and still
 changes."""

@@ -16,7 +16,7 @@ from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_POSE
 
 _EXPRESSION_UNIT, _POSE_UNIT, _PLACE_UNIT = 0.1, 0.01, 0.004
 """What a tracker of landmarks is usually off by: coefficients, radians (0.6°) and units of the head
-(1 mm). One rate then fits them all."""
+(1 mm). One rate then fits them all; a larger unit moves its numbers faster than the others."""
 _SIZES = (NUM_EXPRESSIONS, NUM_POSE, 3)
 
 

@@ -72,6 +72,8 @@ def random_people(source: HeadSource, num_people: int, seed: int) -> np.ndarray:
 
 def random_phenotypes(num_people: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """What anny calls phenotypes, (N,) each, 0 to 1."""
+    # A larger spread makes more extreme people, whom fewer directions then describe; an ancestry
+    # below 1 is mostly of one kind, above it a mixture of all.
     ancestry = rng.dirichlet(np.full(3, 0.7), num_people)
     return {
         "gender": rng.uniform(0.0, 1.0, num_people),

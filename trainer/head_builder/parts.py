@@ -23,6 +23,13 @@ out."""
 EAR_MOTION = 0.1
 """Of the largest motion of an ear's shape, from which skin belongs to it: less takes the temple in,
 more loses its root."""
+NECK_WEIGHT, LIP_MARGIN = 0.35, 1.02
+"""Of the first joint in skinning weights, and of the lips' outline: as in the runtime, which finds
+the parts of heads without labels; less of the first takes the chin for neck, more of the second
+skin for lips."""
+NOSE_MM, EYELIDS_MM, BROWS_MM, LIPS_MM = 85.0, 70.0, 65.0, 91.0
+"""Depths from which a part's outline in front view counts: less takes the same heights at the sides
+and the back of the head along, more loses the outer ends of lids, brows and lips."""
 
 
 def part_labels(source: HeadSource, template: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -34,18 +41,18 @@ def part_labels(source: HeadSource, template: np.ndarray, weights: np.ndarray) -
 
     side_mm, height_mm, depth_mm = np.abs(template[:, 0]) * 1e3, *(template[:, 1:].T * 1e3)
     front = np.stack([side_mm, height_mm], axis=1)
-    paint("neck", weights[:, 0] > 0.35)
+    paint("neck", weights[:, 0] > NECK_WEIGHT)
     paint("scalp", height_mm > np.interp(depth_mm, HAIRLINE_Z_MM, HAIRLINE_Y_MM))
     width = np.interp(height_mm, NOSE_Y_MM, NOSE_HALF_WIDTH_MM, left=0.0, right=0.0)
-    paint("nose", (side_mm < width) & (depth_mm > 85.0))
+    paint("nose", (side_mm < width) & (depth_mm > NOSE_MM))
     offset = (front - np.array(EYE_CENTRE_MM)) / np.array(EYE_RADII_MM)
-    paint("eyelids", (np.linalg.norm(offset, axis=1) < 1.0) & (depth_mm > 70.0))
+    paint("eyelids", (np.linalg.norm(offset, axis=1) < 1.0) & (depth_mm > EYELIDS_MM))
     brow = _distance_to_line(front, np.array(BROW_MM)) < BROW_HALF_HEIGHT_MM
-    paint("eyebrows", brow & (depth_mm > 65.0))
+    paint("eyebrows", brow & (depth_mm > BROWS_MM))
     paint("ears", _ears(source))
     regions = source.regions
     paint("mouth", regions["mouth_cavity"])
-    paint("lips", _inside(front, np.array(LIP_OUTER_MM) * 1.02) & (depth_mm > 91.0))
+    paint("lips", _inside(front, np.array(LIP_OUTER_MM) * LIP_MARGIN) & (depth_mm > LIPS_MM))
     paint("mouth", regions["mouth_cavity"] & ~regions["head"])
     paint("eyelids", regions["eye_cavity.L"] | regions["eye_cavity.R"])
     paint("tongue", regions["tongue"])

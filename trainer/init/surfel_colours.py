@@ -45,6 +45,9 @@ many are a cap of felt."""
 _DEPTH_TOLERANCE = 0.025
 """In units of the head, for an inexact tracking: more takes colours of what lies in front, less
 leaves surfels without any."""
+_ON_PERSON = 250
+"""Of 255, of a mask: less takes background into the outline's colours, more leaves thin hair
+without any."""
 
 
 @torch.no_grad()
@@ -71,7 +74,7 @@ def colour_surfels(
         front, visible = sample_image(depth_of(frame.record.camera, points), projected)
         visible &= (facing > _MIN_FACING) & (projected[:, 2] < front + _DEPTH_TOLERANCE)
         on_head, _ = sample_image(torch.from_numpy(frame.pictures.mask), projected)
-        visible &= on_head > 250
+        visible &= on_head > _ON_PERSON
         if frame.pictures.parts is not None:
             part, _ = sample_image(torch.from_numpy(frame.pictures.parts), projected)
             visible &= shows.allows(part.long())

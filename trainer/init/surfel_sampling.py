@@ -21,6 +21,9 @@ a scalp is seen through thin hair only."""
 _SPACING = 0.75
 """Standard deviation of a new surfel by the mean distance to its neighbours: two of them overlap at
 0.43 of their height, enough that nothing shines through and little enough that detail is left."""
+_CLOSEST, _FARTHEST = 0.002, 0.03
+"""Between which that distance is kept: less of the first makes surfels that no pixel shows, more of
+the second blots where points are few."""
 _R2 = (0.7548776662466927, 0.5698402909980532)
 """1/g and 1/g² of the plastic number g, the generalised golden ratio of two dimensions"""
 
@@ -101,7 +104,8 @@ def bound_surfels(
     local = (frames.transpose(1, 2) @ normals[:, :, None])[:, :, 0]
     count = min(4, len(points))
     distance, _ = cKDTree(points.numpy()).query(points.numpy(), k=list(range(1, count + 1)))
-    spacing = torch.from_numpy(distance).float()[:, 1:].mean(dim=1).clamp(0.002, 0.03)
+    spacing = torch.from_numpy(distance).float()[:, 1:].mean(dim=1)
+    spacing = spacing.clamp(_CLOSEST, _FARTHEST)
     return new_surfels(
         bound.triangle, bound.barycentric, bound.offset, rotations_to(local), spacing
     )

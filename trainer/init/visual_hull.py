@@ -33,6 +33,11 @@ _OUTSIDE = -1.0
 """A distance that no place has which was seen: below it nothing is surface."""
 _NEWTON_STEPS = 6
 """Onto the surface: fewer leave points beside it, more take longer."""
+_ON_SURFACE, _FLATTEST = 0.2, 0.2
+"""How near to it, in spaces of the grid, a point has to come, and the squared slope from which
+steps are no longer made: less of the first leaves holes where masks are ragged, more leaves points
+beside the surface; less of the second lets points jump where the distance is flat, more makes them
+crawl."""
 _MIN_SEEN = 0.12
 """share of the views in which a place must lie for its distance to count; less lets in what only a
 few views show, more loses what most pictures cut off"""
@@ -97,7 +102,8 @@ class Hull:
         for _ in range(_NEWTON_STEPS):
             slope = self.gradient(points)
             missing = level - self.distance(points)
-            step = missing[:, None] * slope / slope.square().sum(1, keepdim=True).clamp_min(0.2)
+            steepness = slope.square().sum(1, keepdim=True).clamp_min(_FLATTEST)
+            step = missing[:, None] * slope / steepness
             points = points + step.clamp(-_SPACING, _SPACING)
         return points
 
@@ -112,7 +118,7 @@ class Hull:
         slope = self.gradient(points)
         # Where few views carve, the distance is steep: what counts is how far the surface is.
         off = self.distance(points).abs() / slope.norm(dim=1).clamp_min(1)
-        kept = off < 0.2 * _SPACING
+        kept = off < _ON_SURFACE * _SPACING
         return points[kept], torch.nn.functional.normalize(-slope[kept], dim=1)
 
     def _border(self) -> Tensor:

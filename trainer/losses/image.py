@@ -15,7 +15,8 @@ from trainer.data.images import Pictures
 CHANNELS = {"rgb": 3, "normal": 3, "segmentation": 1, "alpha": 1}
 """What is blended into a training picture, in this order."""
 _MOST_FAVOUR = 20.0
-"""A region that a few pixels show counts at most this much more."""
+"""A region that a few pixels show counts at most this much more: more learns an earring's edge and
+its noise, less forgets small parts."""
 
 
 @dataclass

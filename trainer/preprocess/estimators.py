@@ -33,8 +33,9 @@ FloatArray = npt.NDArray[np.float32]
 NUM_BLENDSHAPES = 52
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263
 """the outer ones; right is the person's"""
-_REGION_SCALE = 1.5
-"""side of what the landmark network sees, over the larger side of the face's box"""
+REGION_SCALE = 1.5
+"""Side of what the landmark network sees, over the larger side of the face's box, as it was
+trained: with another one landmarks are less exact."""
 _DETECTOR_SIDE, _LANDMARK_SIDE, _SELFIE_SIDE, _HAIR_SIDE = 128, 256, 256, 512
 _MIN_SCORE, _SAME_FACE = 0.5, 0.3
 """Less finds patterns, more misses turned faces; boxes that share more than the second are one
@@ -101,7 +102,7 @@ class Region:
         """What the landmark network looks at on a first frame."""
         left, top, right, bottom = (float(value) for value in face.box)
         angle = _slope(face.points[0], face.points[1])
-        return cls((left + right) / 2, (top + bottom) / 2, _REGION_SCALE * face.side, angle)
+        return cls((left + right) / 2, (top + bottom) / 2, REGION_SCALE * face.side, angle)
 
     @classmethod
     def of_landmarks(cls, landmarks: FloatArray) -> Region:
@@ -112,7 +113,7 @@ class Region:
         level = places @ turn
         low, high = level.min(axis=0), level.max(axis=0)
         x, y = turn @ ((low + high) / 2)
-        return cls(float(x), float(y), _REGION_SCALE * float((high - low).max()), angle)
+        return cls(float(x), float(y), REGION_SCALE * float((high - low).max()), angle)
 
     def matrix(self, side: int) -> npt.NDArray[np.float64]:
         """(2, 3) from places of the picture to places of its (side, side) cut-out."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.preprocess.estimators import (
+    REGION_SCALE,
     Bytes,
     DetectedFace,
     FaceEstimators,
@@ -31,12 +32,13 @@ ones out."""
 _BESIDE = ((0.08, 0.0, 1.0, 0.0), (0.0, 0.08, 1.1, 0.15))
 """looks from beside: x, y over the region's side, its scale, radians. Farther off, landmarks of
 real faces move as well; nearer, those on a pattern stay too."""
+_SECOND_LOOK = (0.0, 0.0, 1.08, 0.12)
+"""The same of the look with which the mean is made: nearer ones err alike, farther ones err
+more."""
 _QUARTER_TURNS = 4
 _MAX_ROLL = np.radians(55)
 """Beyond it a picture does not count as upright; from 45 degrees on the next quarter turn is
 nearer."""
-_FACE_IN_REGION = 1.5
-"""The region's side over the face's size, as the landmark network is given it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ def check_face(estimators: FaceEstimators, pixels: Bytes, face: DetectedFace) ->
 def look_twice(estimators: FaceEstimators, pixels: Bytes, region: Region) -> CheckedFace:
     """The mean of two looks, which is steadier than one."""
     first = estimators.landmarks(pixels, region)
-    turned = beside(Region.of_landmarks(first.places), 0.0, 0.0, 1.08, 0.12)
+    turned = beside(Region.of_landmarks(first.places), *_SECOND_LOOK)
     second = estimators.landmarks(pixels, turned)
     mean = ((first.places + second.places) / 2).astype(np.float32)
     presence = min(first.presence, second.presence)
@@ -86,7 +88,7 @@ def beside(region: Region, x: float, y: float, scale: float, angle: float) -> Re
 
 def mean_move(first: FloatArray, second: FloatArray) -> float:
     """Mean distance of landmarks over the size of the face."""
-    size = Region.of_landmarks(second).side / _FACE_IN_REGION
+    size = Region.of_landmarks(second).side / REGION_SCALE
     return float(np.linalg.norm(first[:, :2] - second[:, :2], axis=1).mean() / max(size, 1e-3))
 
 

@@ -15,7 +15,7 @@ from trainer.preprocess import landmark_groups as groups
 from trainer.preprocess.arrays import Array
 from trainer.preprocess.crop import FOLDER as CROPS
 from trainer.preprocess.crop import Crop, read_picture
-from trainer.preprocess.estimators import Bytes, FloatArray, Region
+from trainer.preprocess.estimators import REGION_SCALE, Bytes, FloatArray, Region
 from trainer.preprocess.face_track import Track
 from trainer.preprocess.fit_step import FittedHead
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
@@ -159,7 +159,7 @@ def upright_face(picture: Bytes, places: FloatArray) -> tuple[FloatArray, float]
     import cv2
 
     whole = Region.of_landmarks(places)
-    region = Region(whole.x, whole.y, whole.side / 1.5, whole.angle)
+    region = Region(whole.x, whole.y, whole.side / REGION_SCALE, whole.angle)
     large = cv2.cvtColor(region.cut_out(picture, 4 * _FACE_SIDE), cv2.COLOR_RGB2GRAY)
     sharpness = float(cv2.Laplacian(large.astype(np.float32), cv2.CV_32F).var())
     face = cv2.resize(large, (_FACE_SIDE, _FACE_SIDE), interpolation=cv2.INTER_AREA)

@@ -38,14 +38,17 @@ _LAST_SHARE = 0.02
 """of the rates, at the end of the half cosine along which they fall; more of it ends unsettled,
 less wastes the last steps"""
 _HUBER_PX = 4.0
-"""at 512: farther off, a landmark is wrong rather than the head, and pulls no harder"""
+"""At 512: farther off, a landmark is wrong rather than the head, and pulls no harder; less follows
+grimaces too late, more follows wrong landmarks."""
 _NOMINAL_SIDE = 512.0
 """The side that the pixels here are told for; another one weighs landmarks otherwise against
 priors."""
 _GAP_WEIGHT = 0.5
-"""of openings of lids and lips: with less, closed eyes stay open by a pixel"""
+"""of openings of lids and lips: with less, closed eyes stay open by a pixel; with more, their
+jitter moves the face around them"""
 _SHAPE_PRIOR = 1e-3
-"""A tenth of it overfits the identity to the estimator's own errors: noses grow long."""
+"""A tenth of it overfits the identity to the estimator's own errors: noses grow long; more leaves
+everybody the mean face."""
 _SHIFT_PRIOR = 0.05
 """How far on the skin a landmark of this person lies from where others have it, in units of the
 head: about a millimetre, which is what the estimator disagrees about between people. Without it
@@ -60,7 +63,8 @@ _SMOOTH = {"turn": 20.0, "depth": 20.0, "place": 200.0, "expression": 0.3, "jaw"
 """Weights of second differences in time, in the unknowns' own units. More of it rounds blinks off,
 which last three frames; less leaves the estimator's jitter of half a pixel."""
 _SMOOTH_FPS = 12.5
-"""Frames farther apart than this are held together less."""
+"""Frames farther apart than this are held together less: lower lets sparse frames jitter less and
+rounds quick motion off."""
 _MOST_JAW, _MOST_JAW_SIDE = 0.6, 0.15
 """Radians; more lets one bad frame open a mouth farther than jaws go."""
 _MOST_GAZE = 0.6

@@ -42,6 +42,12 @@ outline, more leaves flicker in slower videos"""
 _LOW, _HIGH = 0.12, 0.88
 """values of a refined matte that count as nothing and all: networks and filters leave a veil; a
 narrower range makes edges harder and takes thin hair"""
+_DECIDED = 0.485
+"""from one half, where the network alone is believed; less keeps its steps, more lets the filter
+see edges within a coat"""
+_BESIDE = np.ones((7, 7), np.uint8)
+"""pixels around what is the person's that stay theirs; more leaves islands near by, less cuts the
+soft edge off"""
 
 
 def guided_filter(guide: Bytes, matte: FloatArray, radius: int, epsilon: float) -> FloatArray:
@@ -109,7 +115,7 @@ def refine(picture: Bytes, coarse: FloatArray) -> FloatArray:
     found = (found - _LOW) / (_HIGH - _LOW)
     # Far from the network's own edge it is right: filters see edges within a coat too.
     large = cv2.resize(small, picture.shape[:2], interpolation=cv2.INTER_LINEAR)
-    sure = np.abs(large - 0.5) > 0.485
+    sure = np.abs(large - 0.5) > _DECIDED
     return np.where(sure, large.round(), found.clip(0, 1)).astype(np.float32)
 
 
@@ -142,7 +148,7 @@ def keep_person(matte: FloatArray, places: FloatArray) -> FloatArray:
     if not votes[1:].any():
         return matte
     own = (labels == 1 + int(votes[1:].argmax())).astype(np.uint8)
-    near = cv2.dilate(own, np.ones((7, 7), np.uint8)) > 0
+    near = cv2.dilate(own, _BESIDE) > 0
     return np.where(near, matte, 0).astype(np.float32)
 
 

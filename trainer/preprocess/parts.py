@@ -57,6 +57,14 @@ _BESIDE_PX = 8
 collars"""
 _SAMPLED_FRAMES = 24
 """That colours are learned from: more are surer and take longer."""
+_EVERY = 7
+"""one in so many pixels of them: as the number of frames"""
+_SKIN_SPREAD = (60.0, 9.0, 9.0)
+"""variances in L*a*b* that are added to a face's own, for light that differs below the chin; more
+takes in collars, less loses shaded necks"""
+_SURELY = 0.98
+"""of a matte, from which a colour is the person's, and less its rest the background's; less mixes
+both into either, more finds no pure colour at soft hair"""
 _SURE_HAIR = 0.5
 """Of a matte: less takes the veil beside it for hair, more loses thin hair."""
 _OF_PARSING = {
@@ -91,7 +99,7 @@ class SkinColours:
     @classmethod
     def of(cls, samples: Array) -> SkinColours:
         """Of L*a*b* colours (S, 3)."""
-        covariance = np.cov(samples.T) + np.diag([60.0, 9.0, 9.0])
+        covariance = np.cov(samples.T) + np.diag(_SKIN_SPREAD)
         return cls(np.median(samples, axis=0), np.linalg.inv(covariance))
 
     def distance(self, colours: Array) -> Array:
@@ -175,7 +183,7 @@ class _PartsMaker:
         for index in chosen:
             picture = read_picture(self._work.folder / CROPS, int(index) + 1)
             face = self._face_shapes(self._places[index])["skin"]
-            samples.append(_lab(picture)[face][::7])
+            samples.append(_lab(picture)[face][::_EVERY])
         return SkinColours.of(np.concatenate(samples))
 
     def _face_shapes(self, places: FloatArray) -> dict[str, Array]:
@@ -351,8 +359,8 @@ def unmixed(picture: Bytes, matte: FloatArray) -> Bytes:
     inner = cv2.resize(matte, (side, side), interpolation=cv2.INTER_AREA)
     rim = max(round(_RIM_PX * side / _NOMINAL), 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * rim + 1, 4 * rim + 1))
-    own = (cv2.erode(inner, disc) > 0.98).astype(np.float32)
-    behind = (cv2.dilate(inner, disc[rim:-rim, rim:-rim]) < 0.02).astype(np.float32)
+    own = (cv2.erode(inner, disc) > _SURELY).astype(np.float32)
+    behind = (cv2.dilate(inner, disc[rim:-rim, rim:-rim]) < 1 - _SURELY).astype(np.float32)
     radius = max(round(_REACH_PX * side / _NOMINAL), 2)
     both = [cv2.resize(_mean_where(small, w, radius), (size, size)) for w in (own, behind)]
     band = cv2.resize(own + behind, (size, size)) < 0.999

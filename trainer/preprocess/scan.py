@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer.preprocess.arrays import Array, Rows, read_arrays, write_arrays
 from trainer.preprocess.estimators import Bytes, DetectedFace, FaceEstimators
-from trainer.preprocess.face_checks import check_face, find_turn
+from trainer.preprocess.face_checks import MIN_PRESENCE, check_face, find_turn
 from trainer.preprocess.frames import Frame, Selection
 from trainer.preprocess.model_files import FACE_LANDMARKER
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
@@ -169,7 +169,13 @@ class _Finder:
             is_due = position % _CHECK_EVERY == 0 or not self._was_checked(face, position)
             move = check_face(self._estimators, pixels, face) if is_due else None
             # What is no face, by its presence too, has moved without end.
-            moved = np.nan if move is None else move.move if move.landmarks.presence > 0.5 else 9.0
+            moved = (
+                np.nan
+                if move is None
+                else move.move
+                if move.landmarks.presence > MIN_PRESENCE
+                else 9.0
+            )
             self._rows.add(
                 face_frame=position, score=face.score, box=face.box, points=face.points, move=moved
             )

@@ -30,6 +30,9 @@ takes where a hand passes."""
 _MIN_SHARE = 0.1
 """of a take, that a face is seen to count as one of its people; less makes people of passers-by,
 more leaves out who is often turned away"""
+_FULL_SIZE = 400.0
+"""Pixels of a face beyond which size adds nothing, as networks see no more: more chooses a short
+take from near before a long one, less the long one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +117,8 @@ def choose(scan: Scan, options: Options, name: str) -> Choice:
 
 
 def _worth(track: FaceTrack) -> float:
-    """Long and large; beyond what the landmarks' network sees, size adds nothing."""
-    return len(track.faces) * min(track.size, 400.0)
+    """Long and large."""
+    return len(track.faces) * min(track.size, _FULL_SIZE)
 
 
 def _notes(

@@ -40,7 +40,7 @@ from trainer.report.writing import FILES, write_report
 OWN = (*FILES, f"{FOLDER}/", LOCK_FILE, f".{LOCK_FILE}-*", ".pegasus-*")
 """what a report's folder holds"""
 _DRIVER_FRAMES = 24
-"""of a motion that are drawn, without a limit"""
+"""Of a motion, where no limit is asked for: more show more of it and take longer."""
 Tell = Callable[[str, float], None]
 
 

@@ -30,6 +30,7 @@ _AMPLIFIED = 4
 _TRUTH, _DRAWN, _BOTH = (214, 90, 30), (40, 110, 220), (60, 160, 90)
 """colours of a region: in the mask only, in the avatar only, in both"""
 _TINT = 0.6
+"""Share of such a colour: more hides the picture below, less is hard to see on hair."""
 
 
 def frame_items(tools: Tools, subjects: list[Subject]) -> list[WorkItem]:

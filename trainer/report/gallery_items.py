@@ -20,15 +20,16 @@ from trainer.report.driver import Driver, DriverFrame
 from trainer.report.work import THUMB_SIDE, Finding, Tools, WorkItem, to_bytes
 
 NUM_STEPS = 60
-"""of an interpolation"""
+"""Of an interpolation: more run more smoothly and take longer."""
 PERSON = "the person"
 _VIEWS = ((-75, 0), (-50, 0), (-25, 0), (0, 0), (25, 0), (50, 0), (75, 0), (0, 25), (0, -25))
-"""yaw and pitch in degrees"""
+"""Yaw and pitch in degrees: farther round is what few frames have shown."""
 _STILLS = (0, 15, 30, 45, 60)
 """of an interpolation's steps those that are shown"""
 _MOST_PAIRS = 3
 """Of a category's attributes: more take a minute each and show the same."""
 _NUM_COMPOSITIONS, _NUM_SAMPLES = 8, 4
+"""More show more of what an avatar can wear, for a picture's time each."""
 _SHARE_WORN = 0.6
 """of the categories in a composition; with less it is one attribute, with more always all"""
 

@@ -16,9 +16,11 @@ SECTIONS: dict[str, str] = {
     "samples": "Random samples",
 }
 """What is looked at, and how the page calls it, in its order."""
-MIN_SIDE, MAX_SIDE = 32, 4096
-DEFAULT_SIDE = 512
+MIN_SIDE, DEFAULT_SIDE, MAX_SIDE = 32, 512, 4096
+"""Smaller pictures are blind to detail, and their measures higher; larger ones take the square of
+it in time."""
 MAX_FRAMES = 1_000_000
+"""Only keeps typing errors out."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ FOLDER = "progress"
 """of a report's folder"""
 _NAME = re.compile(r"results-\d{3,6}\.jsonl")
 _MAX_LINE_BYTES = 8 << 20
+"""Far above what is written: more lets a damaged line take more memory."""
 Record = dict[str, Any]
 
 

@@ -30,6 +30,7 @@ from trainer.report.request import EvaluationRequest
 
 _MAX_BAD_SHARE = DataConfig().max_bad_share
 _MOST_NAMED = 8
+"""In a complaint: more make it longer than a line."""
 _KINDS = ("image", "mask", "mask_object")
 """of pictures that are compared"""
 

@@ -39,6 +39,9 @@ _LEFT_OUT = 3
 _LID_BINS = np.radians(np.linspace(8, 172, 13))
 """Directions about an eye, in each of which its lid's edge is one place: more are finer than the
 mesh, fewer cut corners."""
+_LID_REACH, _LID_FRONT, _BIN_SLACK = 0.11, 0.04, 0.05
+"""Beside and before an eye, in head units, and radians about a bin, where its lid's edge is looked
+for: less finds none on large eyes, more finds temples and brows."""
 
 
 def make_asset_person(head: Head, look: Look, attribute: str, assets: HumanAssets) -> Person:
@@ -100,11 +103,11 @@ def _lid_vertices(head: Head, own: FloatArray) -> IndexArray:
     found = []
     for joint in (3, 4):
         offset = own[lids] - joints[joint]
-        near = np.abs(offset[:, 0]) < 0.11
+        near = (np.abs(offset[:, 0]) < _LID_REACH) & (offset[:, 2] > _LID_FRONT)
         angle = np.arctan2(offset[:, 1], offset[:, 0])
         reach = np.hypot(offset[:, 0], offset[:, 1])
         for low, high in zip(_LID_BINS[:-1], _LID_BINS[1:], strict=True):
-            inside = near & (angle > low - 0.05) & (angle < high + 0.05) & (offset[:, 2] > 0.04)
+            inside = near & (angle > low - _BIN_SLACK) & (angle < high + _BIN_SLACK)
             found.append(lids[np.where(inside, reach, np.inf).argmin()])
     return np.array(found, np.int64)
 

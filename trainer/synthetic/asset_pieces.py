@@ -37,6 +37,14 @@ hovers"""
 _BEHIND_LIPS = np.array([0.0, 0.0, -0.012], np.float32)
 """from where teeth would show between lips at rest; less shows them through closed lips, more
 leaves a smile dark"""
+_ROUNDNESS = 0.65
+"""how much hair is lit as a ball instead of by its cards: less shows every card, more is a
+helmet"""
+_BROW_SHADE, _LEAST_GREY = 0.55, 0.004
+"""Brows over hair of the same colour, and the darkest texture that is made brighter: more of the
+first loses fair brows before the skin, less of the second makes noise of black strands."""
+_FELT = (1.6, 1.35, 1.1)
+"""linear light times the cloth's own, which is dark; less hides its folds"""
 _CLOTH, _SHIRT = 9, 6
 """styles of asset_solid.frag"""
 _LASH_COLOUR = (0.012, 0.009, 0.008)
@@ -84,7 +92,7 @@ def hung_pieces(
     colour = HAIR_COLOURS[look.hair_colour]
     brows = HAIR_COLOURS[look.brow_colour or look.hair_colour]
     cards = (
-        ("hair", "hair", look.hair, colour, 0.65, 1.0),
+        ("hair", "hair", look.hair, colour, _ROUNDNESS, 1.0),
         ("eyebrows", "eyebrows", look.eyebrows, _darker(brows), 0.0, 0.9),
         ("eyelashes", "eyelids", look.eyelashes, _LASH_COLOUR, 0.0, 0.6),
     )
@@ -170,7 +178,7 @@ def worn_pieces(
             centre = np.array(_HAIR_CENTRE, np.float32)
             wide = centre + (hung.vertices - centre) * np.array(_OVER_HAIR, np.float32)
             cloth = {"cloth": read_texture(garment_texture(garment.path))}
-            batch = Batch("solid", 0, 0, cloth, {"base_colour": (1.6, 1.35, 1.1)}, shade_group=3)
+            batch = Batch("solid", 0, 0, cloth, {"base_colour": _FELT}, shade_group=3)
             found.append(Piece("hat", wide, garment.corners, garment.uv, batch, None, _CLOTH, True))
         meshes = wearables.hat(name, _skull(head, bare)) if name in wearables.HATS else []
         if name in wearables.GLASSES:
@@ -196,7 +204,7 @@ def _plain_piece(mesh: MeshPart, colour: tuple[float, float, float]) -> Piece:
 
 
 def _darker(colour: tuple[float, float, float]) -> tuple[float, float, float]:
-    red, green, blue = (0.55 * value + 0.004 for value in colour)
+    red, green, blue = (_BROW_SHADE * value + _LEAST_GREY for value in colour)
     return red, green, blue
 
 
@@ -210,7 +218,7 @@ def _card_batch(
     settings = {
         "strand_colour": colour,
         "natural": 0.0,
-        "brightness": 1.0 / max(grey, 0.004),
+        "brightness": 1.0 / max(grey, _LEAST_GREY),
         "roundness": roundness,
         "hair_centre": _HAIR_CENTRE,
     }

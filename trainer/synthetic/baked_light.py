@@ -29,6 +29,11 @@ _CENTRE, _REACH = np.array([0.0, -0.05, 0.0]), 1.05
 off."""
 _BIAS = 0.014
 """Larger hides less of what is near, such as nostrils; smaller speckles."""
+_LIFT = 0.012
+"""By which points stand off their own surface: as the bias."""
+_DOWN_TO, _GRAZING = 1.55, 0.04
+"""How far below the horizon the sky reaches, 1 is to it and 2 all around, and what it gives to what
+faces away: more lights chins from below, less leaves them black."""
 _OPEN_JAW = 0.25
 """Radians at which the inside of the mouth is lit: more lights the throat, less leaves teeth dark
 in a smile."""
@@ -82,7 +87,7 @@ def _lit(context: Any, person: Person, frame_parameters: FrameParameters) -> Flo
 def _directions(count: int) -> FloatArray:
     """Unit vectors (N, 3), even over what is above and beside, fewer below."""
     index = np.arange(count) + 0.5
-    height = 1 - 1.55 * index / count
+    height = 1 - _DOWN_TO * index / count
     around = np.pi * (1 + 5**0.5) * index
     flat = np.sqrt(1 - height**2)
     return np.stack([flat * np.sin(around), height, flat * np.cos(around)], axis=1)
@@ -115,12 +120,12 @@ class _DepthPictures:
         sky, total = np.zeros(len(points)), np.zeros(len(points))
         for direction in _directions(_NUM_SKY):
             facing = normals @ direction
-            weight = np.abs(facing) * 0.5 + 0.5 if two_sided else np.maximum(facing, 0) + 0.04
-            sky += weight * self._reaches(points + 0.012 * normals * (not two_sided), direction)
+            weight = np.abs(facing) * 0.5 + 0.5 if two_sided else np.maximum(facing, 0) + _GRAZING
+            sky += weight * self._reaches(points + _LIFT * normals * (not two_sided), direction)
             total += weight
         random = np.random.default_rng(11)
         keys = _KEY / np.linalg.norm(_KEY) + random.normal(size=(_NUM_KEY, 3)) * _KEY_SPREAD
-        key = np.mean([self._reaches(points + 0.012 * normals, k) for k in keys], axis=0)
+        key = np.mean([self._reaches(points + _LIFT * normals, k) for k in keys], axis=0)
         return np.stack([sky / total, key], axis=1).astype(np.float32)
 
     def _reaches(self, points: FloatArray, direction: FloatArray) -> FloatArray:

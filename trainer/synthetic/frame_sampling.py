@@ -49,6 +49,23 @@ _FAR_SHARE = 0.2
 fewer of usual faces"""
 _FAR_JAW_RAD, _FAR_GAZE_RAD = 0.5, 0.45
 """how far jaw and eyes go then, up and down less; more shows faces that nobody makes"""
+_AROUND_SHARE = 0.25
+"""of the frames, that are taken from anywhere around; more shows more of the back of the head, and
+less of the face"""
+_YAW_DEG, _PITCH_DEG, _DISTANCES = (-40, 40), (-15, 20), (0.97, 1.06)
+"""Of the other frames' cameras, and of all in distances: wider shows more sides, each in fewer
+frames."""
+_TURN_RAD, _NECK_RAD, _JAW_RAD, _GAZE_RAD = 0.05, 0.12, 0.3, 0.25
+"""How far root, neck, jaw and eyes turn in usual frames: more teaches more of the hinge, less
+leaves sliders without an example."""
+_UPRIGHT_GAZE = np.array([0.6, 1.0])
+"""of it up and down: more hides irises under lids"""
+_OPEN_SHARE, _STILL_SHARE = 0.6, 0.15
+"""of the frames, with an open jaw and without any expression; more of either leaves fewer of the
+rest"""
+_TILT = 0.12
+"""By which the sides of a paired action differ: more teaches each by itself, less leaves one-sided
+sliders without an example."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +101,13 @@ def draw_frame_parameters(
 
 
 def _draw_camera(random: np.random.Generator, image_size: int) -> Camera:
-    everywhere = random.random() < 0.25
-    yaw_deg = random.uniform(-180, 180) if everywhere else random.uniform(-40, 40)
+    everywhere = random.random() < _AROUND_SHARE
+    yaw_deg = random.uniform(*((-180, 180) if everywhere else _YAW_DEG))
     return Camera.orbit(
         LOOK_AT,
-        DISTANCE * random.uniform(0.97, 1.06),
+        DISTANCE * random.uniform(*_DISTANCES),
         yaw_deg=yaw_deg,
-        pitch_deg=random.uniform(-15, 20),
+        pitch_deg=random.uniform(*_PITCH_DEG),
         fov_deg=FIELD_OF_VIEW_DEG,
         image_size=(image_size, image_size),
     )
@@ -98,12 +115,12 @@ def _draw_camera(random: np.random.Generator, image_size: int) -> Camera:
 
 def _draw_pose(random: np.random.Generator) -> FloatArray:
     pose = np.zeros((5, 3), np.float32)
-    pose[0] = random.uniform(-0.05, 0.05, 3)
-    pose[1] = random.uniform(-0.12, 0.12, 3)
-    if random.random() < 0.6:
-        pose[2, 0] = random.uniform(0.0, 0.3)
-    gaze = random.uniform(-0.25, 0.25, 2)
-    pose[3:, :2] = gaze * np.array([0.6, 1.0])
+    pose[0] = random.uniform(-_TURN_RAD, _TURN_RAD, 3)
+    pose[1] = random.uniform(-_NECK_RAD, _NECK_RAD, 3)
+    if random.random() < _OPEN_SHARE:
+        pose[2, 0] = random.uniform(0.0, _JAW_RAD)
+    gaze = random.uniform(-_GAZE_RAD, _GAZE_RAD, 2)
+    pose[3:, :2] = gaze * _UPRIGHT_GAZE
     return pose.reshape(15)
 
 
@@ -114,7 +131,7 @@ def _go_far(
     which = random.integers(3)
     if which == 2:
         gaze = random.uniform(-_FAR_GAZE_RAD, _FAR_GAZE_RAD, 2)
-        pose[9:11] = pose[12:14] = gaze * np.array([0.6, 1.0])
+        pose[9:11] = pose[12:14] = gaze * _UPRIGHT_GAZE
         return
     pose[6] = random.uniform(0.1, _FAR_JAW_RAD)
     if which == 1 and "tongue out" in names:
@@ -123,12 +140,12 @@ def _go_far(
 
 def _draw_expression(random: np.random.Generator, names: tuple[str, ...]) -> FloatArray:
     expression = np.zeros(len(names), np.float32)
-    if random.random() < 0.15:
+    if random.random() < _STILL_SHARE:
         return expression
     actions = {**_PAIRED, **_SINGLE}
     for action in random.choice(sorted(actions), size=random.integers(1, 4), replace=False):
         strength = random.uniform(0.25, 1.0) * actions[action]
-        _apply(expression, names, str(action), strength, random.uniform(-0.12, 0.12))
+        _apply(expression, names, str(action), strength, random.uniform(-_TILT, _TILT))
     return expression
 
 

@@ -14,12 +14,14 @@ from trainer.synthetic.skull_radius_map import (
     ripple,
 )
 
+# The numbers within these functions, in head units, are the shape itself; what changes with one of
+# them is seen in `contact_sheet.png` of a capture.
 _LINE_DEG = np.array([0, 20, 40, 55, 66, 74, 80, 86, 98, 108, 118, 130, 150, 180.0])
-"""Azimuth from the front, and height there, of the lower edge of the hair: higher in front bares
-the forehead, lower behind covers the neck."""
 _LINE_Y = np.array(
     [0.325, 0.32, 0.30, 0.25, 0.15, 0.05, -0.02, 0.06, 0.09, 0.07, -0.06, -0.19, -0.23, -0.24]
 )
+"""Azimuth from the front, and height there, of the lower edge of the hair: higher in front bares
+the forehead, lower behind covers the neck."""
 _ROWS, _COLUMNS = 110, 160
 """Finer meshes have smoother outlines and take longer to draw."""
 STYLE_SHORT, STYLE_CURLY, STYLE_LONG = 0, 1, 2

@@ -110,6 +110,7 @@ def _padded_coordinates(piece: MeshPart) -> FloatArray:
 
 def _draw_identity(seed: int) -> FloatArray:
     shape = np.zeros(100, np.float32)
+    # More of them or more spread are odder people; at 1 some are at the ends of what heads can be.
     shape[:12] = np.random.default_rng([seed, 1]).normal(size=12) * 0.55
     return shape
 
@@ -214,5 +215,6 @@ def bone_weights(head: Head, own: Tensor, part: str, vertices: FloatArray) -> Te
         return rigid
     chosen = labels_of(head) == head.part_names.index(under)
     distance = torch.cdist(torch.from_numpy(vertices), own[chosen])
+    # In head units: less tears long hair where two bones meet, more lets the neck pull at the top.
     near = torch.softmax(-((distance / 0.06) ** 2), dim=1)
     return near @ head.skinning_weights[chosen]

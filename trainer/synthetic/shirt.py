@@ -29,6 +29,9 @@ _BAND = (
 )
 """outward and upward of the neckline, ring by ring of the collar's band, from the cloth inwards;
 farther outward the band stands off the neck"""
+_FIT_REACH, _FIT_HEIGHT, _FIT_RAD = 0.15, 0.05, 0.2
+"""Around the neckline, up and down and about the neck, within which cloth tells how wide the collar
+is: less follows single folds, more cuts across the shoulders."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +85,8 @@ def bare_neck(points: FloatArray, body: IndexArray) -> npt.NDArray[np.bool_]:
 def _collar(cloth: FloatArray) -> tuple[FloatArray, IndexArray]:
     """Rings of the band, ring by ring, and the vertex of the cloth nearest to each."""
     above = cloth[:, 1] - (NECKLINE[0] + NECKLINE[1] * cloth[:, 2])
-    near = cloth[np.abs(above) < 0.15]
-    height = above[np.abs(above) < 0.15]
+    near = cloth[np.abs(above) < _FIT_REACH]
+    height = above[np.abs(above) < _FIT_REACH]
     around = np.arctan2(near[:, 0], near[:, 2] - _AXIS_Z)
     reach = np.hypot(near[:, 0], near[:, 2] - _AXIS_Z)
     azimuth = np.linspace(-np.pi, np.pi, _COLUMNS)
@@ -101,6 +104,6 @@ def _collar(cloth: FloatArray) -> tuple[FloatArray, IndexArray]:
 def _radius_at(azimuth: float, around: FloatArray, height: FloatArray, reach: FloatArray) -> float:
     """How far the cloth is from the axis where it meets the neckline: a line fitted nearby."""
     turn = np.angle(np.exp(1j * (around - azimuth)))
-    weight = np.exp(-((turn / 0.2) ** 2) - (height / 0.05) ** 2) + 1e-9
+    weight = np.exp(-((turn / _FIT_RAD) ** 2) - (height / _FIT_HEIGHT) ** 2) + 1e-9
     slope = np.stack([np.ones_like(height), height], axis=1) * np.sqrt(weight)[:, None]
     return float(np.linalg.lstsq(slope, reach * np.sqrt(weight), rcond=None)[0][0])

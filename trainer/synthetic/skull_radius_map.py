@@ -17,6 +17,8 @@ _BLUR = 0.003
 """More smooths ears and nose away under a hat, less lets them show through it."""
 _STEP = np.pi / 60
 """Finer steps follow the skull more closely and take longer once."""
+_ROWS, _COLUMNS = 56, round(2 * np.pi / _STEP) + 1
+"""From the pole down to where the neck is, and all around."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +67,8 @@ class SkullRadiusMap:
 
 def _radius_table(directions: FloatArray, radii: FloatArray) -> FloatArray:
     """Blurred radii over (elevation from the pole down, azimuth from the back)."""
-    elevation = np.pi / 2 - _STEP * np.arange(56)[:, None]
-    azimuth = _STEP * np.arange(121)[None] - np.pi
+    elevation = np.pi / 2 - _STEP * np.arange(_ROWS)[:, None]
+    azimuth = _STEP * np.arange(_COLUMNS)[None] - np.pi
     every = directions_of(azimuth + 0 * elevation, elevation + 0 * azimuth)
     table = np.empty(every.shape[:2], np.float32)
     for row, line in enumerate(every):

@@ -17,6 +17,14 @@ _SIDES = (256, 512, 1024, 2048, 4096)
 shows"""
 _MAX_BYTES = 64 << 20
 """Of one file; MakeHuman's have less, more lets a wrong one take more memory."""
+_OPAQUE = 250
+"""Of 255: a picture without a pixel below shows no hair; less refuses short, dense brows."""
+_FINE_SIDE = 2048
+"""of a skin that has pores of its own; less leaves coarse skins smooth, more gives fine ones two
+kinds of pores"""
+_PORE_BLUR_PX, _PORE_GREY, _PORE_RANGE = 5.0, 4.0, (0.8, 1.15)
+"""What of a skin is pores: finer than so many pixels, without what is nearly black, and by how much
+they darken or lighten. More takes folds and spots of the other person along, less is smooth."""
 
 
 def garment_texture(garment: Path) -> Path:
@@ -80,7 +88,7 @@ def read_texture(path: Path, with_alpha: bool = False) -> ByteArray:
             f"{path}: is {width}x{height}; a texture is square, of 16 to 8192 pixels."
         )
     rgba: Any = _as_rgba(pixels)
-    if with_alpha and rgba[..., 3].min() > 250:
+    if with_alpha and rgba[..., 3].min() > _OPAQUE:
         raise InvalidInput(f"{path}: has no transparency, which hair needs; use a PNG with alpha.")
     side = min(_SIDES, key=lambda known: abs(known - width))
     if side != width:
@@ -106,10 +114,11 @@ def skin_texture(assets: HumanAssets, name: str) -> ByteArray:
 
     own = read_texture(assets.find("skins", name))
     fine = assets.detail_skin()
-    if fine is None or len(own) >= 2048:
+    if fine is None or len(own) >= _FINE_SIDE:
         return own
-    grey = cv2.cvtColor(read_texture(fine)[..., :3], cv2.COLOR_RGB2GRAY).astype(np.float32) + 4.0
-    detail = grey / cv2.GaussianBlur(grey, (0, 0), 5.0)
+    grey = cv2.cvtColor(read_texture(fine)[..., :3], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey += _PORE_GREY
+    detail = grey / cv2.GaussianBlur(grey, (0, 0), _PORE_BLUR_PX)
     large = cv2.resize(own, detail.shape[::-1], interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    large[..., :3] *= np.clip(detail, 0.8, 1.15)[..., None]
+    large[..., :3] *= np.clip(detail, *_PORE_RANGE)[..., None]
     return np.clip(large, 0, 255).astype(np.uint8)

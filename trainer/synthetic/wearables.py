@@ -15,6 +15,8 @@ from trainer.synthetic.skull_radius_map import (
     grid_faces,
 )
 
+# The numbers within these functions, in head units, are the shape itself; what changes with one of
+# them is seen in `contact_sheet.png` of a capture.
 STYLE_KNIT, STYLE_CAP, STYLE_FRAME, STYLE_SHIRT = 3, 4, 5, 6
 _COLUMNS = 140
 """Finer meshes have smoother outlines and take longer to draw."""
