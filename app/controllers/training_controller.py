@@ -132,7 +132,7 @@ class TrainingController:
         out = run.folder / "previews" / "latest.avatar"
 
         def work() -> None:
-            words = (str(run.folder), "--out", str(out))
+            words = (str(run.folder), "--out", str(out), "--quick")
             TrainerCall(_TIMEOUT_S).ask("export-checkpoint", *words)
 
         run_in_background(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import pegasus_runtime as pr
 from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.parts import with_guessed_parts
 from pegasus_runtime.surfels.surfels import NUM_STATES, new_surfels
 from tests.factories import SIDE, write_small_capture
 from trainer.config.training import DataConfig, LossConfig, PointConfig, TrainingConfig
@@ -290,3 +295,26 @@ def test_frames_tracked_beside_the_truth_are_moved_back(
     assert "tracking.offsets" not in plain.snapshot()["cloud"]
     for shown in (frame, held_out):
         assert torch.isfinite(state.picture(shown)[0]).all()
+
+
+def test_for_a_look_no_frame_tells_what_surfels_show(
+    tmp_path: Path, config: TrainingConfig, head: Head, snapshot: dict[str, Any]
+) -> None:
+    """All part pictures say that everything is clothes."""
+    counts = {"source": 6, "nose_a": 4, "hat_b": 4}
+    folder = write_small_capture(tmp_path, counts)
+    names = json.dumps(["clothes"])
+    for subject, count in counts.items():
+        parts = folder / subject / "semantic"
+        parts.mkdir()
+        (folder / subject / "semantic_names.json").write_text(names, "utf-8")
+        for number in range(1, count + 1):
+            cv2.imwrite(str(parts / f"{number}.png"), np.zeros((SIDE, SIDE), np.uint8))
+    data = replace(config.data, folder=str(folder))
+    context = TrainContext(replace(config, data=data), load_capture(data), head, CPU)
+    state = SurfelState.of(context, _copied(snapshot))
+    clothes = PART_NAMES.index("clothes")
+    quick, final = (state.avatar({}, is_final=final).wardrobe for final in (False, True))
+    guess = with_guessed_parts(quick, head)
+    assert torch.equal(quick.everything.part, guess.everything.part)
+    assert (final.source.part == clothes).float().mean() > 0.5

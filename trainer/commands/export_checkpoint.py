@@ -21,6 +21,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="the folder of the run")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT.avatar")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="for a look: leaves out what only transfers need, a minute of 25 attributes",
+    )
     add_head(parser)
     parser.set_defaults(run=run_export_checkpoint)
 
@@ -29,6 +34,6 @@ def run_export_checkpoint(options: argparse.Namespace) -> int:
     """Write an avatar of a run's newest checkpoint; print its step as JSON."""
     from trainer.engine.checkpoint_avatar import export_checkpoint
 
-    step = export_checkpoint(options.run_folder, options.out, options.head)
+    step = export_checkpoint(options.run_folder, options.out, options.head, options.quick)
     json.dump({"step": step}, sys.stdout)
     return 0

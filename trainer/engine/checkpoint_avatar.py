@@ -17,13 +17,16 @@ from trainer.engine.train_state import TrainContext
 from trainer.engine.video_capture import with_capture
 
 
-def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
+def export_checkpoint(
+    run_dir: Path, out: Path, head: str | None = None, is_quick: bool = False
+) -> int:
     """Write the avatar; the step it is of.
 
     Args:
         run_dir: the folder of a run.
         out: the avatar file.
         head: instead of the file that the run names, where it has moved.
+        is_quick: for a look: what surfels show is guessed, not told by all frames.
 
     Raises:
         FileNotFoundError: there is no such run, or its head or data have gone.
@@ -41,5 +44,6 @@ def export_checkpoint(run_dir: Path, out: Path, head: str | None = None) -> int:
     capture = load_capture(config.data)
     context = TrainContext(config, capture, avatar_head, torch.device("cpu"))
     step = int(saved["step"])
-    saved_state(context, saved).avatar({"made_by": "checkpoint", "step": step}).save(out)
+    made = {"made_by": "checkpoint", "step": step}
+    saved_state(context, saved).avatar(made, is_final=not is_quick).save(out)
     return step

@@ -29,8 +29,6 @@ from trainer.init.published_start import start_avatar, untrained_avatar
 from trainer.losses.geometry import eikonal, eikonal_samples, head_targets, supervise_deformer
 from trainer.losses.image import CHANNELS, composite_over_white, image_losses, make_targets
 
-_GROWTH_SEED = 7_368_787
-"""Any prime: apart from the seeds of the frames, so that growth does not follow their order."""
 _POINTS, _LATENTS = "points", "latents"
 _MIN_WEIGHT = 0.02
 """A point that weighs less than this in every pixel gets no gradient from the picture: more of it
@@ -146,7 +144,7 @@ class PublishedState(TrainState):
         config = self._context.config.points
         if not step or step % config.grow_every:
             return
-        generator = torch.Generator().manual_seed(self._context.config.seed * _GROWTH_SEED + step)
+        generator = self._context.growth_generator(step)
         points = self._module.points.detach()
         kept = self._seen.nonzero()[:, 0]
         if not config.prune or not len(kept):
@@ -211,7 +209,7 @@ class PublishedState(TrainState):
         self._seen = saved["seen"].to(self.device)
         self._module = copy.copy(self._module)
 
-    def avatar(self, provenance: dict[str, Any]) -> PublishedAvatar:
+    def avatar(self, provenance: dict[str, Any], is_final: bool = True) -> PublishedAvatar:
         """The avatar as it is now."""
         module = copy.deepcopy(self._module).cpu().eval().requires_grad_(False)
         return replace(

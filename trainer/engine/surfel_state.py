@@ -31,8 +31,6 @@ from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
 from trainer.refine.refined import refined
 
-_GROWTH_SEED = 7_368_787
-"""Any prime: apart from the seeds of the frames, so that growth does not follow their order."""
 _OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
 """How many times as dear as a change of colour by one logit a change of place by one unit of the
 head is, and one of opacity by one logit. An attribute should change as few surfels as it can: more
@@ -187,7 +185,7 @@ class SurfelState(TrainState):
         points = self._context.config.points
         if not step or step % points.grow_every:
             return
-        generator = torch.Generator().manual_seed(self._context.config.seed * _GROWTH_SEED + step)
+        generator = self._context.growth_generator(step)
         # A surfel added late has no time to find its place.
         may_grow = step <= points.grow_until * self._context.config.steps
         sets = self._cloud.all_sets()
@@ -270,13 +268,13 @@ class SurfelState(TrainState):
             # Not assigned: those of an earlier version, which counted less, are to fail here.
             statistics.values.copy_(values)
 
-    def avatar(self, provenance: dict[str, Any]) -> SurfelAvatar:
-        """The avatar as it is now."""
+    def avatar(self, provenance: dict[str, Any], is_final: bool = True) -> SurfelAvatar:
+        """The avatar as it is now; if it is not final, what its surfels show is guessed."""
         capture = self._context.capture
         codes = LatentCodes(capture.attribute_names).eval().requires_grad_(False)
         wardrobe = self._cloud.wardrobe(rest_corners(self._context.head, capture.shape))
         light = copy.deepcopy(self._cloud.light).cpu().eval().requires_grad_(False)
-        wardrobe = refined(wardrobe, self._context.head, light, capture)
+        wardrobe = refined(wardrobe, self._context.head, light, capture, is_final)
         seen = seen_sides(self._context.head, capture, wardrobe.source)
         return SurfelAvatar(
             name=self._context.config.name,

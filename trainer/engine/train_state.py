@@ -27,6 +27,11 @@ class TrainContext:
     """with which the capture was fitted"""
     device: torch.device
 
+    def growth_generator(self, step: int) -> torch.Generator:
+        """Random numbers for the points that come at a step, the same in every process."""
+        # Any prime: apart from the seeds of the frames, so that growth does not follow their order.
+        return torch.Generator().manual_seed(self.config.seed * 7_368_787 + step)
+
 
 class TrainState(ABC):
     """Parameters being learned, their optimiser, and how points come and go."""
@@ -139,8 +144,13 @@ class TrainState(ABC):
         """Go on from a snapshot."""
 
     @abstractmethod
-    def avatar(self, provenance: dict[str, Any]) -> Avatar:
-        """The avatar as it is now, on the CPU and independent of further training."""
+    def avatar(self, provenance: dict[str, Any], is_final: bool = True) -> Avatar:
+        """The avatar as it is now, on the CPU and independent of further training.
+
+        Args:
+            provenance: of its file.
+            is_final: whether what pictures of it do not need is worked out as well.
+        """
 
 
 def cosine_share(step: int, steps: int, final: float) -> float:

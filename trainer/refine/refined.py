@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pegasus_runtime.head import Head
 from pegasus_runtime.surfels.attributes import Wardrobe
+from pegasus_runtime.surfels.parts import with_guessed_parts
 from pegasus_runtime.surfels.pose import LightNetwork
 from trainer.data.dataset import Capture
 from trainer.refine.carved_glasses import with_carved_glasses
@@ -13,7 +14,9 @@ from trainer.refine.part_votes import with_parts
 from trainer.refine.teeth import on_teeth
 
 
-def refined(wardrobe: Wardrobe, head: Head, light: LightNetwork, capture: Capture) -> Wardrobe:
+def refined(
+    wardrobe: Wardrobe, head: Head, light: LightNetwork, capture: Capture, is_final: bool = True
+) -> Wardrobe:
     """The surfels that people get.
 
     Args:
@@ -21,9 +24,13 @@ def refined(wardrobe: Wardrobe, head: Head, light: LightNetwork, capture: Captur
         head: of the capture.
         light: that was learned, on the CPU.
         capture: that was learned from.
+        is_final: for a look alone what surfels show is guessed, and nothing is left out or carved
+            by it; to ask all frames takes as long as hundreds of steps.
     """
     wardrobe = on_teeth(wardrobe, head, capture)
     wardrobe = without_outliers(wardrobe, head, capture)
+    if not is_final:
+        return with_guessed_parts(wardrobe, head)
     wardrobe = with_parts(wardrobe, head, capture)
     wardrobe = without_misplaced(wardrobe, capture)
     return with_carved_glasses(wardrobe, head, light, capture)
