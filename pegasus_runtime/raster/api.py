@@ -41,7 +41,7 @@ def rasterize(
         image_size: (H, W) in pixels.
         radius: of a point, in NDC.
         points_per_pixel: K, how many are kept.
-        engine: "auto", "numba", "triton", "torch" or "pytorch3d".
+        engine: "auto", or one of `engine.ENGINES`.
 
     Returns:
         The fragments; ``distance2`` carries gradients to the points' x and y, z gets none.

@@ -1,7 +1,8 @@
-"""What a rasteriser engine provides, and the list of those there are.
-
-A new engine is a module with the functions of `Engine` and one line in `ENGINES`.
-"""
+"""What a rasteriser engine provides, and the list of those there are. A new engine is a module with
+the functions of `Engine` and one line in `ENGINES`. Engines share what a number or a test of a
+pixel says (`torch_surfels`, `pixel_grid`). Their autograd functions look alike and stay apart: each
+keeps for its backward pass what its own forward pass has made, and one class for both would be
+longer than the four lines that repeat."""
 
 from __future__ import annotations
 

@@ -7,6 +7,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+EDGE_MARGIN = 0.01
+"""Of a pixel, by which engines look farther than a disc or an ellipse reaches, since the test that
+decides is that of distance or q: without it rounding cuts off pixels at the edge, more looks at
+more in vain."""
+
 
 @lru_cache(maxsize=16)
 def pixel_centres(

@@ -45,7 +45,7 @@ def blend(
         conics: (N, 3), a, b and c in pixels to the power of −2, see above; gradients reach all.
         opacities: (N,) in 0..1; gradients reach all.
         image_size: (H, W) in pixels.
-        engine: "auto", "numba", "triton" or "torch".
+        engine: "auto", or one of `engine.ENGINES` that draws more than discs.
 
     Returns:
         The image (H, W, C), premultiplied, and alpha (H, W), how much of each pixel is covered.

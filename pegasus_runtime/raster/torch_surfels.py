@@ -24,6 +24,9 @@ show their edge"""
 OPAQUE = 1e-3
 """nothing is added to a pixel through which less passes; less takes longer for what no byte shows,
 more cuts off what shines through"""
+ENTRIES_PER_SURFEL = 8
+"""Mean number of tiles an ellipse may lie in before engines make tiles larger: more takes longer to
+sort and more memory, fewer longer to draw"""
 THINNEST = 1e-6
 """1 − b² / (a · c) of a conic that is an ellipse: more leaves out needles, and less lets through
 what rounding to float32 has made (1e-7)"""

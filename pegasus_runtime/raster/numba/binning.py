@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_runtime.cpu.jit import device_function, njit, parallel_kernel, prange
+from pegasus_runtime.raster.pixel_grid import EDGE_MARGIN
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
@@ -35,7 +36,7 @@ def pixel_range(centre: Scalar, radius: Scalar, size: int, other: int) -> tuple[
     """
     pixels_per_unit = 0.5 * min(size, other)
     middle = 0.5 * (size - 1) - centre * pixels_per_unit
-    reach = radius * pixels_per_unit + 0.01
+    reach = radius * pixels_per_unit + EDGE_MARGIN
     # Clamped as floats, so that the conversions neither overflow nor see a negative number.
     low = min(max(middle - reach, 0.0), float(size))
     high = min(max(middle + reach, -1.0), size - 1.0) + 1.0

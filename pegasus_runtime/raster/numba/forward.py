@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pegasus_runtime.cpu.jit import device_function, lowest_bit, njit, parallel_kernel, prange
 from pegasus_runtime.cpu.simd import NUM_LANES, any_less, load, splat, store, where_less
 from pegasus_runtime.raster.numba.binning import Counts, Floats, Numbers, tile_box
+from pegasus_runtime.raster.pixel_grid import EDGE_MARGIN
 
 _SIDE, _LANES = 16, NUM_LANES
 """pixels of a cell and of a run"""
@@ -34,9 +35,7 @@ _ONE, _NONE = np.float32(1.0), np.float32(0.0)
 _ALMOST_ONE = np.float32(0.99)
 """Rounds up: with more of it whole numbers that rounding has raised are skipped, with less a row in
 vain is looked at more often."""
-_MARGIN = np.float32(0.01)
-"""of a pixel, added around a disc, since the test that decides is d² < r²: without it rounding cuts
-off pixels at the edge, more looks at more in vain"""
+_MARGIN = np.float32(EDGE_MARGIN)
 _AT_ONCE = 32
 """points that are asked for their runs before any of them is blended: more asks in vain for those
 behind what is opaque by then, fewer waits for memory more often"""

@@ -25,7 +25,13 @@ from pegasus_runtime.raster.numba.binning import (
 )
 from pegasus_runtime.raster.numba.sorting import sort_tiles
 from pegasus_runtime.raster.numba.workspace import workspace
-from pegasus_runtime.raster.torch_surfels import FARTHEST_Q, SMALLEST_ALPHA, THINNEST
+from pegasus_runtime.raster.pixel_grid import EDGE_MARGIN
+from pegasus_runtime.raster.torch_surfels import (
+    ENTRIES_PER_SURFEL,
+    FARTHEST_Q,
+    SMALLEST_ALPHA,
+    THINNEST,
+)
 
 CELL_BITS = 4
 """The side of a cell, and of the smallest tile, is two to the power of that in pixels: one more
@@ -38,12 +44,6 @@ NUM_FACTS = 12
 (
     COLUMN, ROW, A, TWO_B, C, LOG2_OPACITY, END_Q, SLANT, GIRTH2, NARROWING,
 ) = (np.uint64(fact) for fact in range(10))  # fmt: skip
-_ENTRIES_PER_SURFEL = 8
-"""Mean number of tiles an ellipse may lie in before tiles are made larger: more takes longer to
-sort, fewer longer to draw."""
-_MARGIN = 0.01
-"""of a pixel, added around an ellipse, since the test that decides is that of q: without it
-rounding cuts off pixels at the edge, more looks at more in vain"""
 _FAR = 1e9
 """Pixels: less cuts large ellipses off, and the square of more is no float32."""
 _LARGEST_LOG2 = 16.0
@@ -94,7 +94,7 @@ def _tile_bits(boxes: Numbers, image_size: tuple[int, int]) -> int:
     So memory is bounded however large ellipses are: a tile may be as large as the picture.
     """
     bits = CELL_BITS
-    while 1 << bits < max(image_size) and _count_tiles(boxes, bits) > _ENTRIES_PER_SURFEL * len(
+    while 1 << bits < max(image_size) and _count_tiles(boxes, bits) > ENTRIES_PER_SURFEL * len(
         boxes
     ):
         bits += 1
@@ -139,8 +139,8 @@ def place_surfels(
             spread = cut / determinant
             column = 0.5 * (width - 1) - pixels_per_unit * x
             row = 0.5 * (height - 1) - pixels_per_unit * y
-            reach_x = min(np.sqrt(spread * c) + _MARGIN, _FAR)
-            reach_y = min(np.sqrt(spread * a) + _MARGIN, _FAR)
+            reach_x = min(np.sqrt(spread * c) + EDGE_MARGIN, _FAR)
+            reach_y = min(np.sqrt(spread * a) + EDGE_MARGIN, _FAR)
             # Clamped as floats, so that the conversions do not overflow.
             top = int(np.ceil(min(max(row - reach_y, 0.0), float(height))))
             end_row = int(np.floor(min(max(row + reach_y, -1.0), height - 1.0))) + 1

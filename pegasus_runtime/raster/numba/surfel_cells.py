@@ -39,6 +39,7 @@ from pegasus_runtime.raster.numba.surfel_binning import (
     A,
     C,
 )
+from pegasus_runtime.raster.pixel_grid import EDGE_MARGIN
 from pegasus_runtime.raster.torch_surfels import LARGEST_ALPHA, OPAQUE
 
 CELL, LANES = 1 << CELL_BITS, NUM_LANES
@@ -60,8 +61,8 @@ BIT, NO_RUN = np.uint32(1), np.uint32(0)
 _RIGHT_HALF = np.uint32(CELL)
 """bits of the runs of a cell's left half; those of its right half follow"""
 _MIDDLE_OF_RUN, _ROWS_AT_ONCE = np.float32(0.5 * (LANES - 1)), np.float32(LANES)
-_HALF_RUN = np.float32(0.5 * (LANES - 1) + 0.01)
-"""columns from the middle of a run to its ends, and a hundredth for rounding"""
+_HALF_RUN = np.float32(0.5 * (LANES - 1) + EDGE_MARGIN)
+"""columns from the middle of a run to its ends"""
 _ROUNDING = np.float32(1e-6)
 """Of an ellipse's girth²: less loses pixels at its edge, more looks at runs in vain."""
 _COUNTING = np.arange(LANES, dtype=np.float32)

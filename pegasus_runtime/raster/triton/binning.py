@@ -12,6 +12,7 @@ import torch
 import triton
 import triton.language as tl
 
+from pegasus_runtime.raster.pixel_grid import EDGE_MARGIN
 from pegasus_runtime.raster.triton.support import launch
 
 BLOCK_SIDE = 16
@@ -19,8 +20,6 @@ BLOCK_SIDE = 16
 looks at more points in each pixel, a smaller one sorts each point into more bins."""
 _POINTS_PER_PROGRAM = 256
 """More leaves a card with fewer programs than it can run, fewer starts programs for little."""
-_SLACK = 0.01
-"""Of a pixel, added to discs on all sides, since the test that decides is distance² < radius²."""
 _FAR = 1e30
 """More pixels than this a disc need not reach; float32 holds the sums."""
 
@@ -57,7 +56,7 @@ def bin_points(points: torch.Tensor, image_size: tuple[int, int], radius: float)
     """
     height, width = image_size
     pixels_per_unit = 0.5 * min(image_size)
-    reach = min(radius * pixels_per_unit + _SLACK, _FAR)
+    reach = min(radius * pixels_per_unit + EDGE_MARGIN, _FAR)
     side = BLOCK_SIDE
     while side < 2.0 * reach + 2.0 and side < max(image_size):
         side *= 2

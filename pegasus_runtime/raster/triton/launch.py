@@ -79,7 +79,7 @@ def blend(
     image = features.new_empty(height, width, num_channels)
     if not num_channels:
         return image
-    at_once = _channels_at_once(num_channels)
+    at_once = channels_at_once(num_channels)
     grid = (_num_pixel_programs(index), triton.cdiv(num_channels, at_once))
     launch(
         kernels.blend, grid, geometry, index, features, image,
@@ -109,7 +109,7 @@ def blend_gradients(
             features, grad_image.contiguous(), through_before, grad_geometry, grad_features,
             *_image_arguments((height, width)), _squared_radius(radius), NUM_KEPT=num_kept,
             NUM_CHANNELS=num_channels, FROM_POINTS=from_points, PIXELS=_PIXELS_PER_PROGRAM,
-            CHANNELS=_channels_at_once(num_channels),
+            CHANNELS=channels_at_once(num_channels),
         )  # fmt: skip
     return grad_geometry, grad_features
 
@@ -162,5 +162,6 @@ def _num_pixel_programs(index: torch.Tensor) -> int:
     return int(triton.cdiv(index.shape[0] * index.shape[1], _PIXELS_PER_PROGRAM))
 
 
-def _channels_at_once(num_channels: int) -> int:
+def channels_at_once(num_channels: int) -> int:
+    """How many channels one program blends."""
     return min(int(triton.next_power_of_2(num_channels)), _MOST_CHANNELS_AT_ONCE)

@@ -13,22 +13,17 @@ import torch
 import triton
 from torch.autograd.function import once_differentiable
 
-from pegasus_runtime.raster.torch_surfels import centres_in_pixels, find_drawn
+from pegasus_runtime.raster.pixel_grid import EDGE_MARGIN
+from pegasus_runtime.raster.torch_surfels import ENTRIES_PER_SURFEL, centres_in_pixels, find_drawn
 from pegasus_runtime.raster.triton import surfel_kernels
+from pegasus_runtime.raster.triton.binning import BLOCK_SIDE
+from pegasus_runtime.raster.triton.launch import channels_at_once
 from pegasus_runtime.raster.triton.support import launch, to_device
 from pegasus_runtime.raster.triton.surfel_kernels import NUM_SUMS
 
-_SIDE = 16
-"""of a block that one program draws, and of the smallest bin, in pixels"""
 _AT_ONCE = 16
 """surfels between two looks whether a pixel is still open: more draw behind what is opaque, fewer
 look oftener"""
-_ENTRIES_PER_SURFEL = 8
-"""As in `numba.surfel_binning`."""
-_MOST_CHANNELS_AT_ONCE = 8
-"""As in `launch`."""
-_MARGIN = 0.01
-"""of a pixel, added around an ellipse, since the test that decides is that of q"""
 
 
 class _Binned(NamedTuple):
@@ -64,7 +59,7 @@ def largest_weights(
     bits = torch.zeros(len(points), dtype=torch.int32, device=binned.facts.device)
     launch(
         surfel_kernels.weigh, (_num_blocks(image_size),), binned.facts, binned.order,
-        binned.starts, bits, *image_size, binned.bin_side, binned.bins_across, SIDE=_SIDE,
+        binned.starts, bits, *image_size, binned.bin_side, binned.bins_across, SIDE=BLOCK_SIDE,
         AT_ONCE=_AT_ONCE,
     )  # fmt: skip
     return bits.view(torch.float32).to(opacities.device)
@@ -87,7 +82,7 @@ class _Blend(torch.autograd.Function):
         launch(
             surfel_kernels.draw, (_num_blocks(image_size), num_programs), binned.facts, features,
             binned.order, binned.starts, image, coverage, *image_size, binned.bin_side,
-            binned.bins_across, NUM_CHANNELS=features.shape[1], CHANNELS=at_once, SIDE=_SIDE,
+            binned.bins_across, NUM_CHANNELS=features.shape[1], CHANNELS=at_once, SIDE=BLOCK_SIDE,
             AT_ONCE=_AT_ONCE,
         )  # fmt: skip
         ctx.save_for_backward(features, conics, opacities, image, coverage)
@@ -107,7 +102,7 @@ class _Blend(torch.autograd.Function):
             surfel_kernels.draw_gradients, (_num_blocks(image_size), num_programs), binned.facts,
             features, binned.order, binned.starts, image, coverage, gradients[0].contiguous(),
             gradients[1].contiguous(), sums, grad_features, *image_size, binned.bin_side,
-            binned.bins_across, NUM_CHANNELS=features.shape[1], CHANNELS=at_once, SIDE=_SIDE,
+            binned.bins_across, NUM_CHANNELS=features.shape[1], CHANNELS=at_once, SIDE=BLOCK_SIDE,
             AT_ONCE=_AT_ONCE,
         )  # fmt: skip
         h, h_x, h_y, h_xx, h_xy, h_yy = sums.unbind(dim=1)
@@ -138,7 +133,7 @@ def _bin(
     # In float64, for of a thin ellipse's a · c − b² float32 leaves little.
     a, b, c = conics.double().unbind(dim=1)
     spread = cut / (a * c - b * b)
-    reach_x, reach_y = (spread * c).sqrt() + _MARGIN, (spread * a).sqrt() + _MARGIN
+    reach_x, reach_y = (spread * c).sqrt() + EDGE_MARGIN, (spread * a).sqrt() + EDGE_MARGIN
     left, right = _pixel_range(column, reach_x, image_size[1])
     top, bottom = _pixel_range(row, reach_y, image_size[0])
     is_drawn &= (left <= right) & (top <= bottom)
@@ -164,9 +159,9 @@ def _count(spans: torch.Tensor) -> torch.Tensor:
 
 def _bin_side(boxes: torch.Tensor, image_size: tuple[int, int]) -> int:
     """The smallest bin of which surfels reach no more than a few on average: memory is bounded."""
-    side = _SIDE
+    side = BLOCK_SIDE
     while side < max(image_size):
-        if int(_count(boxes // side).sum()) <= _ENTRIES_PER_SURFEL * boxes.shape[1]:
+        if int(_count(boxes // side).sum()) <= ENTRIES_PER_SURFEL * boxes.shape[1]:
             break
         side *= 2
     return side
@@ -199,11 +194,11 @@ def _sort(
 
 
 def _num_blocks(image_size: tuple[int, int]) -> int:
-    return int(triton.cdiv(image_size[0], _SIDE) * triton.cdiv(image_size[1], _SIDE))
+    return int(triton.cdiv(image_size[0], BLOCK_SIDE) * triton.cdiv(image_size[1], BLOCK_SIDE))
 
 
 def _channel_chunks(features: torch.Tensor) -> tuple[int, int]:
     """How many channels a program has, and how many programs that takes; one even without any."""
     num_channels = max(1, features.shape[1])
-    at_once = min(int(triton.next_power_of_2(num_channels)), _MOST_CHANNELS_AT_ONCE)
+    at_once = channels_at_once(num_channels)
     return at_once, int(triton.cdiv(num_channels, at_once))
