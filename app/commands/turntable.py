@@ -22,12 +22,11 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "turntable",
         help="film a circle around the head",
-        description="Film a full, even circle around the head. .webm, .mov and PNG files can be "
-        "transparent.",
+        description="Film a full, even circle around the head.",
     )
     add_picture_options(parser)
     parser.add_argument(
-        "--out", required=True, metavar="OUT", help=".mp4, .webm, .mov, .gif, or a folder for PNGs"
+        "--out", required=True, metavar="OUT", help="a film, as NAME.mp4, or a folder for PNGs"
     )
     parser.add_argument("--frames", default="120", metavar="N", help="of the circle (120)")
     parser.add_argument("--fps", default="30", metavar="N", help="frames a second (30)")

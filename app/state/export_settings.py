@@ -22,7 +22,7 @@ class ExportSettings:
     """One film."""
 
     out: Path
-    """ends in .mp4, .webm, .mov or .gif; without a suffix a folder of PNG files"""
+    """ends as one of `FILM_FORMATS`; without a suffix a folder of PNG files"""
     image_size: tuple[int, int] = (512, 512)
     """(height, width) in pixels"""
     num_frames: int = 120

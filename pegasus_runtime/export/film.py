@@ -142,9 +142,10 @@ def check_film(
     """
     chosen = film_format(out)
     if with_alpha and not chosen.carries_alpha:
+        endings = ", ".join(f.suffix for f in FILM_FORMATS if f.suffix and f.carries_alpha)
         raise InvalidInput(
-            f"{out}: {chosen.title} cannot carry transparency; use .webm, .mov or a folder of "
-            "PNGs, or choose a background colour."
+            f"{out}: {chosen.title} cannot carry transparency; use {endings} or a folder of PNGs, "
+            "or choose a background colour."
         )
     if not MIN_FPS <= fps <= chosen.max_fps:
         raise InvalidInput(
