@@ -8,7 +8,7 @@ screen. The intrinsics map to normalised device coordinates in which the shorter
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,10 +81,6 @@ class Camera:
         translation = -(np.asarray(target, dtype=np.float64) + away * distance) @ rotation
         focal = 1.0 / math.tan(math.radians(fov_deg) / 2)
         return cls(rotation, translation, ndc_intrinsics(focal, focal), image_size)
-
-    def with_size(self, image_size: tuple[int, int]) -> Camera:
-        """The same view as a picture of another size (height, width)."""
-        return replace(self, image_size=image_size)
 
     @property
     def centre(self) -> FloatArray:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
 
+EXIT_INTERRUPTED = 130
+"""What a program ends with that Ctrl+C has stopped, as shells have it: 128 and the signal."""
 MAX_MESSAGE = 2_000
 """More fills a terminal or a dialog with one value of a damaged file."""
 # More shows more of a value and makes a complaint about it longer than a line.
@@ -23,6 +26,11 @@ class InvalidInput(ValueError):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(one_line(str(message), MAX_MESSAGE))
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether a disk, or what somebody may write on it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class Interrupted(Exception):

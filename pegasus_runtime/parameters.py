@@ -17,6 +17,10 @@ NUM_EXPRESSIONS, NUM_IDENTITIES = 50, 100
 POSE_JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 NUM_POSE = 3 * len(POSE_JOINTS)
 """Numbers of a pose: an axis-angle for each joint."""
+JAW_OPEN_INDEX = 6
+"""Place in a pose of the jaw's rotation around x."""
+MAX_STRENGTH = 10.0
+"""Of an attribute, either way; far beyond 1 it is no longer one that was learned."""
 MAX_COEFFICIENT = 100.0
 """Of an expression or a shape, in standard deviations; people have less than 5."""
 MAX_ROTATION_RAD = 2 * math.pi

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from pegasus_runtime.errors import InvalidInput, one_line
+from pegasus_runtime.errors import EXIT_INTERRUPTED, InvalidInput, is_disk_full, one_line
 from trainer.commands import (
     capture,
     describe,
@@ -22,8 +21,6 @@ from trainer.commands import (
     train,
     transfer,
 )
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("trainer: interrupted", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
 
 
 @contextmanager
@@ -89,7 +86,7 @@ def _explain(error: Exception, out: object) -> str:
     if isinstance(error, OSError):
         where = f"{out}: " if error.filename is None else f"{error.filename}: "
         advice = "correct that"
-        if error.errno in _NO_ROOM:
+        if is_disk_full(error):
             where, advice = f"{out}: ", "free some space"
         return (
             f"{where}{error.strerror or error}; {advice} and start the same command again: it goes "

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.errors import EXIT_INTERRUPTED, InvalidInput
 from pegasus_runtime.queued_job import (
     BEGUN,
     ENDED,
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from submitit import AutoExecutor
     from submitit.helpers import DelayedSubmission
 
-_INTERRUPTED = 130
-"""what a training ends with that was asked to stop, and has saved"""
 _REQUEUE_S = 120
 """Until SLURM ends the job that it has queued anew: with less it ends by itself first, as a
 failure."""
@@ -95,11 +93,11 @@ class TrainingJob:
         asked = read_request(self._run_dir) if self._run_dir else ""
         if asked:
             print(f"not begun: {asked} was asked for while it waited", file=sys.stderr)
-            raise SystemExit(_INTERRUPTED)
+            raise SystemExit(EXIT_INTERRUPTED)
         if requeue:
             signal.signal(signal.SIGTERM, requeue)
         code = self._main(self._arguments)
-        if code == _INTERRUPTED and requeue and not was_interrupted():
+        if code == EXIT_INTERRUPTED and requeue and not was_interrupted():
             # Ends the first process; the others are ended by SLURM, which must not see them fail.
             requeue(number, None)
             time.sleep(_REQUEUE_S)

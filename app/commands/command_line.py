@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.errors import EXIT_INTERRUPTED, InvalidInput
 from pegasus_runtime.memory import is_out_of_memory
 
-EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILURE, EXIT_MISTAKE = 1, 2
 _EXIT_SIGNAL = 128
 EDIT = "edit"
 _STOPPED = "stopped; nothing half-written is left."

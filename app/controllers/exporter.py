@@ -114,11 +114,6 @@ class Exporter:
         for thread in self._threads:
             thread.join(_LAST_FRAME_WAIT_S)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether an export is under way."""
-        return bool(self._jobs)
-
     def _now(self) -> tuple[Avatar, Face, View]:
         avatar = self._document.avatar
         assert avatar is not None, "nothing is open"

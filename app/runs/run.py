@@ -11,7 +11,7 @@ from typing import Any
 from app.runs.event_reader import EVENTS_FILE, EventReader
 from app.runs.supervisor import LOG_FILE, PROCESS_FILE
 from pegasus_runtime.documents import parse_json, read_json, read_yaml
-from pegasus_runtime.errors import InvalidInput, one_line
+from pegasus_runtime.errors import EXIT_INTERRUPTED, InvalidInput, one_line
 from pegasus_runtime.process_identity import ProcessIdentity
 from pegasus_runtime.queued_job import ENDED, WAITING, read_job
 from pegasus_runtime.run_lock import Owner, find_owner
@@ -23,7 +23,6 @@ _MAX_COUNT = 1_000_000_000
 """Larger ones are damage, and no bar could show them."""
 _TAIL_BYTES = 20_000
 """Of a log, where its last lines are looked for: less may miss the mistake before a long trace."""
-_STOPPED_BY_CTRL_C = 130
 _FROM_OUTSIDE = "ended from outside; Resume goes on from the last save"
 
 
@@ -201,9 +200,9 @@ class Run:
     def _ended(self, code: int, asked: str) -> State:
         if code == 0:
             return State(Status.FINISHED)
-        if asked == PAUSE and code in (_STOPPED_BY_CTRL_C, 1, -2):
+        if asked == PAUSE and code in (EXIT_INTERRUPTED, 1, -2):
             return State(Status.PAUSED, "" if self._has_saved() else "before its first save")
-        if asked or code == _STOPPED_BY_CTRL_C:
+        if asked or code == EXIT_INTERRUPTED:
             saved = "saved" if asked != KILL and self._has_saved() else "not saved"
             return State(Status.INTERRUPTED, f"stopped, {saved}")
         if code < 0:
@@ -224,7 +223,7 @@ class Run:
         if failure := self.failure():
             return State(Status.FAILED, failure)
         if asked in (PAUSE, STOP, KILL) and (has_begun or job):
-            return self._ended(_STOPPED_BY_CTRL_C, asked)
+            return self._ended(EXIT_INTERRUPTED, asked)
         if has_begun:
             return State(Status.INTERRUPTED, where or "writes no more")
         if job is None:

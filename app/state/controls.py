@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pegasus_runtime.parameters import JAW_OPEN_INDEX
+
 EXPRESSION_RANGE = (-2.0, 2.0)
 """In standard deviations, where a head tells no range: farther ones deform the face."""
 Ranges = Sequence[tuple[float, float]]
 """the least and the greatest coefficient of each expression; empty for `EXPRESSION_RANGE`"""
-JAW_OPEN_INDEX = 6
-"""Rotation of the jaw around x in the pose."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from app.state.face import Face
 from app.state.history import Entry, History, Part
 from app.state.signal import Signal
 from app.state.view import View, view_label
-from pegasus_runtime.parameters import AttributeBlend
+from pegasus_runtime.parameters import JAW_OPEN_INDEX, AttributeBlend
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar
@@ -240,7 +240,7 @@ class Document:
         """The same with "mouth close" the same share of what closes the lips as it is now."""
         if not self.couples_mouth or self.avatar is None:
             return face
-        from pegasus_runtime.head.mouth_closing import JAW_OPEN_INDEX, mouth_closing
+        from pegasus_runtime.head.mouth_closing import mouth_closing
 
         closing = mouth_closing(self.avatar.head)
         if closing is None or face.pose[JAW_OPEN_INDEX] == self.face.pose[JAW_OPEN_INDEX]:

@@ -17,13 +17,17 @@ from app.state.display import BACKGROUNDS, PASS_TITLES, Display
 from app.state.face import Face
 from app.state.view import FOV_RANGE_DEG, MAX_PITCH_DEG, View
 from pegasus_runtime.errors import InvalidInput, quoted
-from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_POSE, POSE_JOINTS, AttributeBlend
+from pegasus_runtime.parameters import (
+    MAX_STRENGTH,
+    NUM_EXPRESSIONS,
+    NUM_POSE,
+    POSE_JOINTS,
+    AttributeBlend,
+)
 
 if TYPE_CHECKING:
     from pegasus_runtime.avatar.avatar import Avatar
 
-MAX_STRENGTH = 10.0
-"""Either way; what the runtime takes."""
 _MAX_COEFFICIENT = 1e3
 """Beyond what the runtime takes; larger numbers in a project are damage, not a face."""
 _MAX_ANGLE_RAD = 2 * math.pi

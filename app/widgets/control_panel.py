@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPushButton, QV
 
 from app.state.controls import (
     JAW_OPEN,
-    JAW_OPEN_INDEX,
     POSE_GROUPS,
     Control,
     Gaze,
@@ -207,7 +206,7 @@ class ExpressionPanel(QWidget):
         """Show the document's numbers."""
         self._jaw.set_values(pose)
         if self._coupled is not None:
-            closes = self._coupled[1](pose[JAW_OPEN_INDEX])
+            closes = self._coupled[1](pose[JAW_OPEN.indices[0]])
             if closes != self._closes:
                 self._closes = closes
                 self._lists[-1].set_controls(self._groups()[_ALL])

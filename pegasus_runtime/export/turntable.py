@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pegasus_runtime.parameters import Parameters
     from pegasus_runtime.session import Session
 
-_MAX_SAMPLED_POINTS = 20_000
-"""For the frame around a head: fewer find its edges less exactly, more take longer."""
 OnProgress = Callable[[int, int, Picture], bool]
 
 
@@ -67,12 +65,10 @@ def turned(camera: Camera, pivot: npt.ArrayLike, yaw_rad: float) -> Camera:
 
 def avatar_centre(avatar: Avatar) -> npt.NDArray[np.float32]:
     """The middle (3,) of the box around an avatar's points, without the outermost few."""
-    points = avatar.rest_points.detach().cpu().numpy()
-    if not len(points):
-        return np.zeros(3, np.float32)
-    sampled = points[:: max(1, len(points) // _MAX_SAMPLED_POINTS)]
-    low, high = np.quantile(sampled, [0.005, 0.995], axis=0)
-    return np.asarray((low + high) / 2, dtype=np.float32)
+    from pegasus_runtime.avatar.avatar import extent_of
+
+    low, high = extent_of(avatar.rest_points)
+    return ((low + high) / 2).cpu().numpy()
 
 
 def view_camera(avatar: Avatar, yaw_deg: float, pitch_deg: float, size: int) -> Camera:
@@ -104,7 +100,7 @@ def export_turntable(
         session: renders the avatar.
         params: what the person looks like.
         camera: the first view, and the size of the pictures.
-        out: .mp4, .webm, .mov, .gif, or a folder for PNG files.
+        out: a film of one of `FILM_FORMATS`, or a folder for PNG files.
         num_frames: of the circle; no frame stands twice, so the film loops.
         fps: pictures a second.
         backdrop: what is behind the head; None keeps it transparent.

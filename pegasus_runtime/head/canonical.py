@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.head.skinning import pose_head
+from pegasus_runtime.parameters import JAW_OPEN_INDEX
 
 if TYPE_CHECKING:
     from pegasus_runtime.head.model import Head
 
 CANONICAL_JAW_ANGLE_RAD = 0.4
 """The one that avatars are stored with: with another one the mouths of earlier files do not fit."""
-JAW_PITCH = 6
-"""Index of the jaw's x rotation in a pose (15,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ def make_canonical_head(
     """Pose a head as an avatar stores it: jaw opened, the given expression (50,), and shape 0
     unless another one (100,) is given."""
     pose = torch.zeros(15, device=expression.device)
-    pose[JAW_PITCH] = jaw_angle_rad
+    pose[JAW_OPEN_INDEX] = jaw_angle_rad
     if shape is None:
         shape = torch.zeros(head.identity_directions.shape[2], device=expression.device)
     posed = pose_head(head, shape, expression, pose)

@@ -10,10 +10,9 @@ import torch
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import FloatArray, Openings
 from pegasus_runtime.lru_cache import LRUCache
+from pegasus_runtime.parameters import JAW_OPEN_INDEX
 
 MOUTH_CLOSE = "mouth close"
-JAW_OPEN_INDEX = 6
-"""of the pose: the jaw's rotation around x"""
 MOST = 2.0
 """the largest coefficient; a jaw that is wider open keeps its lips apart"""
 _ANGLES_DEG = tuple(float(angle) for angle in range(0, 41, 5))

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pegasus_runtime.head.model import NUM_POSE_FEATURES
 from pegasus_runtime.model.activation import softplus, softplus_slope
 from pegasus_runtime.model.config import NetworkSizes
 from pegasus_runtime.model.layers import Affine, WeightNormLinear, fold_code, map_tangents
 from pegasus_runtime.parameters import NUM_EXPRESSIONS
 
-NUM_POSE_FEATURES = 36
 NUM_BONES = 6
 NUM_OFFSET_INPUTS = 128
 """Width of the canonical-offset head, the same in every published and small model."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.limits import check_number
 from pegasus_runtime.names import check_names
-from pegasus_runtime.parameters import AttributeBlend, Choice
+from pegasus_runtime.parameters import MAX_STRENGTH, AttributeBlend, Choice
 
 CATEGORIES = (
     "identity",
@@ -38,8 +38,6 @@ INITIAL_DEVIATION = 0.25
 far apart."""
 MAX_CATEGORIES = 48
 """The latent code grows with their square."""
-MAX_STRENGTH = 10.0
-"""Either way; far beyond 1 an attribute is no longer one that was learned."""
 
 
 def category_of(attribute: str) -> str:

@@ -13,7 +13,7 @@ from pegasus_runtime.surfels.surfels import Surfels
 
 _WORN_BY = {"hair": "hair", "hat": "hat", "eyeglasses": "glasses"}
 """category → what its own surfels show"""
-_STANDS_OFF, _FAR_OFF = 0.012, 0.1
+STANDS_OFF, FAR_OFF = 0.012, 0.1
 """Distances from the skin, in units of the head, beyond which a surfel on the scalp and one on any
 skin is not the head: less takes thick skin for hair, more takes short hair for skin."""
 _CLOTHED = ("neck",)
@@ -43,8 +43,8 @@ def guess_parts(surfels: Surfels, head: Head, worn: str = "") -> Tensor:
     def on(*names: str) -> Tensor:
         return torch.isin(part, torch.tensor([PART_NAMES.index(n) for n in names]).byte())
 
-    is_hair = on("scalp") & (away > _STANDS_OFF) | on("skin", "scalp", "ears") & (away > _FAR_OFF)
-    is_clothes = on(*_CLOTHED) & (away > _STANDS_OFF)
+    is_hair = on("scalp") & (away > STANDS_OFF) | on("skin", "scalp", "ears") & (away > FAR_OFF)
+    is_clothes = on(*_CLOTHED) & (away > STANDS_OFF)
     for name, found in (("hair", is_hair), ("clothes", is_clothes)):
         part = torch.where(found, PART_NAMES.index(name), part.long()).byte()
     return part

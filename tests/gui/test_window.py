@@ -324,10 +324,11 @@ def test_screenshot_command(avatar_file, tmp_path, qapp):
 
 def test_the_log_is_closed_until_asked_for_or_an_export_runs(qtbot, window, tmp_path):
     assert window.activity_dock.isHidden()
+    written = []
+    window.editor.exporter.finished.connect(lambda _, out: written.append(out))
     window.binding.save_picture(tmp_path / "picture.png")
     assert not window.activity_dock.isHidden()
-    exporting = window.editor.exporter
-    qtbot.waitUntil(lambda: not exporting.is_busy, timeout=30_000)
+    qtbot.waitUntil(lambda: bool(written), timeout=30_000)
     assert (tmp_path / "picture.png").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -217,7 +218,7 @@ def test_formats_without_alpha_say_so(tmp_path: Path, camera: Camera, name: str)
 
 @pytest.mark.parametrize("name", FILMS)
 def test_odd_sizes(tmp_path: Path, camera: Camera, name: str) -> None:
-    export(tmp_path / name, camera.with_size((33, 47)), num_frames=2)
+    export(tmp_path / name, replace(camera, image_size=(33, 47)), num_frames=2)
     height, width = decode(tmp_path / name)[0].shape[:2]
     assert (height, width) == ((34, 48) if name.endswith("mp4") else (33, 47))
 

@@ -14,7 +14,6 @@ import pegasus_runtime as pr
 from app.state.controls import (
     EXPRESSION_RANGE,
     JAW_OPEN,
-    JAW_OPEN_INDEX,
     Control,
     combined_controls,
     single_controls,
@@ -23,6 +22,7 @@ from pegasus_runtime.head import Head, face_landmarks, pose_head
 from pegasus_runtime.head.expression_ranges import expression_ranges, is_action
 from pegasus_runtime.head.gaze_range import gaze_range
 from pegasus_runtime.head.mouth_closing import mouth_closing
+from pegasus_runtime.parameters import JAW_OPEN_INDEX
 
 HEAD = pr.load_free_head()
 NAMES = HEAD.expression_names

@@ -126,7 +126,7 @@ def test_unknown_devices(avatar: pr.Avatar, bad: str) -> None:
 @pytest.mark.parametrize("size", [(0, 10), (10, -1), (1.5, 3), "x", (10**6, 10)])
 def test_absurd_sizes(avatar: pr.Avatar, size: object) -> None:
     with pytest.raises(pr.InvalidInput, match="size"):
-        avatar.default_camera((8, 8)).with_size(size)  # type: ignore[arg-type]
+        avatar.default_camera(size)  # type: ignore[arg-type]
 
 
 def test_coming_closer_opens_no_gaps(avatar: pr.Avatar) -> None:

@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from typing import Any
 
+from pegasus_runtime.errors import EXIT_INTERRUPTED
 from trainer.commands.arguments import add_slurm, folder, whole, without_slurm
 
 
@@ -110,7 +111,7 @@ def run_synthesize(options: argparse.Namespace) -> int:
                     lines.say(note)
         except Interrupted as stopped:
             lines.say(str(stopped))
-            return 130
+            return EXIT_INTERRUPTED
         if failed:
             lines.say(f"{failed} could not be made; the others are in {options.out}")
     if options.truth:

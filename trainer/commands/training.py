@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from pegasus_runtime.errors import EXIT_INTERRUPTED
 from pegasus_runtime.memory import keep_freed_memory
 from pegasus_runtime.run_lock import hold
 from trainer.commands.run_settings import CONFIG_FILE, training_config
@@ -53,7 +54,7 @@ def train_avatar(options: argparse.Namespace) -> int:
             config = _prepared(config, options, group, say)
         except Interrupted as stopped:
             say(str(stopped))
-            return 130
+            return EXIT_INTERRUPTED
         capture = load_capture(config.data)
         # One line with what the capture is: a refusal that follows is seen at a glance.
         unused = unused_settings(config, named)
@@ -69,7 +70,7 @@ def train_avatar(options: argparse.Namespace) -> int:
             train(config, capture, head, options.out, options.resume, group, say)
         except Interrupted as stopped:
             say(str(stopped))
-            return 130
+            return EXIT_INTERRUPTED
     return 0
 
 

@@ -11,10 +11,9 @@ from pegasus_runtime.camera import Camera
 from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.names import check_name
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 from trainer.config.training import DataConfig
 from trainer.data.flame_parameters import (
-    NUM_EXPRESSION,
-    NUM_SHAPE,
     FloatArray,
     read_camera,
     read_expression,
@@ -153,11 +152,13 @@ def read_subject(folder: Path, image_size: int, max_bad_share: float) -> Subject
     subject = SubjectRecord(folder, shape, [])
     reader.read_all(entries, _read_skip(folder), subject)
     subject.leave_out(wild_expressions(subject.frames))
-    if num_shape > NUM_SHAPE:
-        subject.notes.append(f"{subject.name}: the first {NUM_SHAPE} of {num_shape} shapes count.")
-    if reader.num_expression > NUM_EXPRESSION:
+    if num_shape > NUM_IDENTITIES:
         subject.notes.append(
-            f"{subject.name}: the first {NUM_EXPRESSION} of {reader.num_expression} expressions "
+            f"{subject.name}: the first {NUM_IDENTITIES} of {num_shape} shapes count."
+        )
+    if reader.num_expression > NUM_EXPRESSIONS:
+        subject.notes.append(
+            f"{subject.name}: the first {NUM_EXPRESSIONS} of {reader.num_expression} expressions "
             "count."
         )
     check_bad_share(subject, max_bad_share)

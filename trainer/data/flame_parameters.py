@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from pegasus_runtime.camera import Camera, ndc_intrinsics
 from pegasus_runtime.errors import quoted
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 
-NUM_EXPRESSION, NUM_SHAPE = 50, 100
 FloatArray = npt.NDArray[np.float32]
 
 _LARGER_EXPRESSION, _LARGER_SHAPE = 100, 300
@@ -34,12 +34,12 @@ def read_expression(value: Any) -> tuple[FloatArray, int]:
     Raises:
         ValueError: these are no 50 or 100 numbers, or no face has them.
     """
-    return _read_coefficients("expression", value, NUM_EXPRESSION, _LARGER_EXPRESSION)
+    return _read_coefficients("expression", value, NUM_EXPRESSIONS, _LARGER_EXPRESSION)
 
 
 def read_shape(value: Any) -> tuple[FloatArray, int]:
     """The first 100 coefficients, and how many there are; ValueError as `read_expression`."""
-    return _read_coefficients("shape_params", value, NUM_SHAPE, _LARGER_SHAPE)
+    return _read_coefficients("shape_params", value, NUM_IDENTITIES, _LARGER_SHAPE)
 
 
 def read_pose(value: Any) -> FloatArray:

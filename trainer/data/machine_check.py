@@ -16,7 +16,7 @@ from trainer.data.preflight_report import Report
 _SESSION_BYTES = 2 << 30
 """Of a training without its pictures; with more, machines are refused that would do, with less
 trainings are begun that run out of memory."""
-_GAIN, _USED_CORES = 0.77, 8
+_GAIN, USED_CORES = 0.77, 8
 """so many cores more than one are worth cores ** _GAIN, for the time that is guessed; more cores
 than that were not tried"""
 _GPU_SPEED = 25
@@ -71,7 +71,7 @@ def estimate_seconds(config: TrainingConfig, num_gpus: int) -> float:
         weights = model.geometry_depth * model.geometry_width**2 + 4 * model.deformer_width**2
         step = 3.6 * points / 60_000 * weights / (5 * 128**2 + 4 * 96**2) + 0.4 * pixels
     total = config.steps * config.batch_size * step + 60
-    cores = min(config.threads or os.cpu_count() or 1, _USED_CORES)
+    cores = min(config.threads or os.cpu_count() or 1, USED_CORES)
     return total / (_GPU_SPEED * num_gpus) if num_gpus else total / cores**_GAIN
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pegasus_runtime.errors import InvalidInput
 from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
-from trainer.data.machine_check import estimate_seconds
+from trainer.data.machine_check import USED_CORES, estimate_seconds
 from trainer.data.preflight_report import Report
 from trainer.preprocess.estimators import Bytes
 from trainer.preprocess.frames import Selection
@@ -28,8 +28,6 @@ START_S = 15.0
 _GAIN = 0.5
 """so many cores more than one are worth cores ** _GAIN while a video is prepared; only for the time
 that is guessed: more promises less of it on many cores"""
-_USED_CORES = 8
-"""More of them are not counted on: the time that is guessed would be too short."""
 
 
 def check_video(config: TrainingConfig, out: Path, report: Report) -> int:
@@ -86,7 +84,7 @@ def _as_json(one: LookedAt) -> dict[str, str]:
 def preparation_seconds(config: TrainingConfig, seen: Look) -> float:
     """From a video to its capture."""
     cost_s = sum(step.cost for step in usual_steps()) / 1000
-    gain = math.pow(min(os.cpu_count() or 1, _USED_CORES), _GAIN)
+    gain = math.pow(min(os.cpu_count() or 1, USED_CORES), _GAIN)
     return seen.slowness * cost_s * num_used(config, seen.num_frames) / gain
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 from pegasus_runtime.memory import peak_memory_mb
 from trainer.config.training import TrainingConfig
@@ -27,14 +26,9 @@ class RunLogger:
             self._progress.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._progress and self._log:
-            self._progress.__exit__(kind, error, trace)
+            self._progress.__exit__()
             self._log.close()
 
     def write(

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.head import Head, pose_head
-from pegasus_runtime.head.canonical import CANONICAL_JAW_ANGLE_RAD, JAW_PITCH, CanonicalHead
+from pegasus_runtime.head.canonical import CANONICAL_JAW_ANGLE_RAD, CanonicalHead
 from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.parameters import JAW_OPEN_INDEX
 from pegasus_runtime.surfels.binding import (
     Binding,
     barycentric_on,
@@ -92,7 +93,7 @@ def _errors(
 def _poses(canonical: CanonicalHead) -> Iterator[tuple[Tensor, Tensor]]:
     """Turns of the neck, and every expression by itself."""
     rest = torch.zeros(15)
-    rest[JAW_PITCH] = CANONICAL_JAW_ANGLE_RAD
+    rest[JAW_OPEN_INDEX] = CANONICAL_JAW_ANGLE_RAD
     yield canonical.expression, torch.zeros(15)
     for axis in (3, 4, 5):
         for turn in (-_TURN_RAD, _TURN_RAD):

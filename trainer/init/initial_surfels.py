@@ -28,6 +28,7 @@ from pegasus_runtime.surfels.attributes import (
     Wardrobe,
     rest_corners,
 )
+from pegasus_runtime.surfels.parts import FAR_OFF, STANDS_OFF
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.frame_sampler import seen_yaw_deg, spread_views
@@ -58,10 +59,9 @@ _HULL_CANDIDATES = 60_000
 """Of which hair and clothes are chosen: more are spread more evenly and take longer."""
 _COVERED_PARTS, _HAIRY_PARTS = ("scalp", "neck"), ("scalp",)
 """parts of the head that something may hide or stand off, and those on which that is hair"""
-_STANDS_OFF, _FAR_OFF, _BEYOND = 0.012, 0.1, 0.015
-"""Distances in units of the head: of a hull from the head that is hair and not error of the hull;
-that is certainly not the head; of an attribute's hull from the source person's. Less of the first
-takes errors for hair, more bares short hair."""
+_BEYOND = 0.015
+"""Distance in units of the head of an attribute's hull from the source person's: less takes errors
+of the hulls for the attribute, more bares its edge."""
 _SOLID_CATEGORIES, _THIN_CATEGORIES = ("hair", "hat"), ("eyeglasses",)
 _NUM_VIEWS = 60
 """That colours are taken from: more are surer and take longer."""
@@ -180,7 +180,7 @@ def _attribute(
 
 def _is_hair(carver: _Carver, source: Surfels) -> Tensor:
     """(N,) which of the source person's surfels are hair that other hair replaces."""
-    stands_off = source.offset.norm(dim=1) > _STANDS_OFF
+    stands_off = source.offset.norm(dim=1) > STANDS_OFF
     is_hairy = on_parts(carver.head, carver.head.faces[source.triangle, 0], _HAIRY_PARTS)
     hair: Tensor = stands_off & is_hairy
     return hair
@@ -217,7 +217,7 @@ class _Carver:
         hull = self.hull(self.capture.source)
         found, outward = hull.sample_surface(_HULL_CANDIDATES, generator)
         gap = self._gap(found, generator)
-        off = self._stands_on(_COVERED_PARTS, found, gap) | (gap > _FAR_OFF)
+        off = self._stands_on(_COVERED_PARTS, found, gap) | (gap > FAR_OFF)
         off &= self._may_be(found, hull)
         return found[off], outward[off]
 
@@ -244,7 +244,7 @@ class _Carver:
     def _stands_on(self, parts: tuple[str, ...], found: Tensor, gap: Tensor) -> Tensor:
         """(M,) which points stand off the named parts of the head, more than hulls err."""
         riders = nearest_vertices(found, self.canonical.vertices)
-        return on_parts(self.head, riders, parts) & (gap > _STANDS_OFF)
+        return on_parts(self.head, riders, parts) & (gap > STANDS_OFF)
 
     def _may_be(self, found: Tensor, hull: Hull) -> Tensor:
         """(M,) which points of a hull no picture contradicts."""

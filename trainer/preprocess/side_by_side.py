@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import threading
@@ -15,7 +14,7 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pegasus_runtime.errors import InvalidInput, one_line
+from pegasus_runtime.errors import InvalidInput, is_disk_full, one_line
 from pegasus_runtime.memory import is_out_of_memory
 
 Result = TypeVar("Result")
@@ -23,7 +22,6 @@ StepReport = Callable[[str, float], None]
 """called with the name of a step and the share of the piece's work that is done"""
 Report = Callable[[Path, str, float], None]
 _Message = tuple[Path, str, float]
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 AGAIN = "start the same command again: it goes on from there"
 _messages: Queue[_Message | None] | None = None
 """of a process that works for another one"""
@@ -129,7 +127,7 @@ def _try(piece: Piece[Result], report: StepReport) -> Outcome[Result]:
     except (InvalidInput, FileNotFoundError) as error:
         return Outcome(place, failure=one_line(str(error), 2000))
     except OSError as error:
-        where = piece.out if error.errno in _NO_ROOM else error.filename or place
+        where = piece.out if is_disk_full(error) else error.filename or place
         return Outcome(place, failure=f"{where}: {error.strerror or error}; mend that and {AGAIN}.")
     except Exception as error:
         if not is_out_of_memory(error):

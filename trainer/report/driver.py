@@ -13,11 +13,10 @@ from pegasus_runtime.camera import Camera
 from pegasus_runtime.documents import read_json
 from pegasus_runtime.errors import InvalidInput, quoted
 from pegasus_runtime.head import load_free_head
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_IDENTITIES
 from trainer.config.data import DataConfig
 from trainer.data.capture_folder import PARAMETERS_FILE, FrameRecord
 from trainer.data.flame_parameters import (
-    NUM_EXPRESSION,
-    NUM_SHAPE,
     FloatArray,
     read_camera,
     read_expression,
@@ -74,7 +73,7 @@ def read_driver(path: Path, avatar: Avatar, size: int) -> Driver:
     if not isinstance(entries, list) or not entries:
         raise InvalidInput(f"{path}: needs a list of frames, found {quoted(entries)}.")
     try:
-        _, num_shape = read_shape(content.get("shape_params", [0.0] * NUM_SHAPE))
+        _, num_shape = read_shape(content.get("shape_params", [0.0] * NUM_IDENTITIES))
         intrinsics = read_intrinsics(content.get("intrinsics"))
     except ValueError as error:
         raise InvalidInput(f"{path}: {error}.") from None
@@ -97,7 +96,7 @@ def read_driver(path: Path, avatar: Avatar, size: int) -> Driver:
     wild = wild_expressions(frames)
     bad |= wild
     kept = [frame for frame in frames if frame.name not in wild]
-    if longest > NUM_EXPRESSION or num_shape > NUM_SHAPE:
+    if longest > NUM_EXPRESSIONS or num_shape > NUM_IDENTITIES:
         _refuse_flame(path, avatar)
     if not kept or len(bad) > _MAX_BAD_SHARE * len(entries):
         first, reason = next(iter(bad.items()))

@@ -5,7 +5,6 @@ Each process appends to a file of its own; a line is whole or it does not count,
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -13,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pegasus_runtime.errors import InvalidInput
+from pegasus_runtime.errors import InvalidInput, is_disk_full
 from pegasus_runtime.files import append_line
 
 FOLDER = "progress"
@@ -73,8 +72,7 @@ class Results:
             self._refuse(error)
 
     def _refuse(self, error: OSError) -> None:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free some space" if full else "correct that"
+        advice = "free some space" if is_disk_full(error) else "correct that"
         reason = error.strerror or os.fspath(self._path)
         raise InvalidInput(
             f"{self._out}: cannot be written ({reason}); {advice} and start the same command "
