@@ -30,7 +30,11 @@ from trainer.engine.people_database import (
     with_database,
 )
 from trainer.engine.preparation import part_of, preparing
+from trainer.engine.video_capture import captures_beside
+from trainer.preprocess.manifest import Manifest
 from trainer.preprocess.onnx_networks import PARSING_CLASSES
+from trainer.preprocess.steps import Options, digests_of
+from trainer.preprocess.video import share_to_do, usual_steps
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,50 @@ def test_hats_in_videos_are_found_by_a_network(folders, tmp_path, monkeypatch) -
     assert not reasons["hat"] and reasons["hair"] == "is under a hat"
     assert "0%" in reasons["eyeglasses"]
     assert all(a["picture"] for a in report.attributes if not a["reason"])
+
+
+def test_what_was_made_of_a_video_before_takes_no_time(folders, tmp_path) -> None:
+    people, runs = tmp_path / "people", tmp_path / "runs"
+    people.mkdir()
+    ann = write_video(people / "ann.mkv", filmed_demo(14)[:8], rate=25)
+    me = write_video(tmp_path / "me.mkv", filmed_demo(14)[:9], rate=25)
+    config = config_of(folders, folder="", video=str(me), people=str(people), video_frames=4)
+
+    def costs() -> dict[str, float]:
+        return preflight(config, runs / "new").costs_by_preset["people_quick"]
+
+    slow = costs()
+    write_done(runs / "one" / "capture" / "me", me, Options(every=1, limit=200))
+    write_done(runs / "two" / "people" / "ann", ann, Options(every=1, limit=200))
+    quick = costs()
+    # Looks take now more, now less, and what follows is as long as before.
+    assert quick["bytes"] == slow["bytes"]
+    for video, folder in ((me, "me"), (ann, "ann")):
+        beside = captures_beside(runs / "new")
+        for limit, low, high in ((200, 0.0, 0.0), (400, 0.3, 0.9)):
+            options = Options(every=1, limit=limit)
+            left = share_to_do(video, tmp_path / folder, options, beside, 8)
+            assert low <= left <= high, (video, limit)
+    other = Options(every=1, limit=200, size=1024)
+    assert share_to_do(me, tmp_path, other, captures_beside(runs / "new"), 8) > 0.6
+    me.write_bytes(me.read_bytes() + b"x")
+    assert share_to_do(me, tmp_path, Options(), captures_beside(runs / "new"), 8) == 1.0
+
+
+def write_done(subject: Path, video: Path, options: Options) -> None:
+    """The note of a capture that is whole."""
+    facts = video.stat()
+    source = {"path": str(video), "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
+    manifest = Manifest(subject / "preprocess" / "manifest.json", {**source, "digest": "abc"})
+    steps = usual_steps()
+    for name, digest in digests_of(steps, options, manifest).items():
+        step = next(each for each in steps if each.name == name)
+        manifest.steps[name] = {
+            "digest": digest, "done": True, "settings": step.settings(options), "source": "abc",
+            "version": step.version,
+        }  # fmt: skip
+    manifest.path.parent.mkdir(parents=True)
+    manifest.save()
 
 
 def _reasons(report: Report) -> dict[str, str]:

@@ -36,7 +36,7 @@ from trainer.database.people import (
 )
 from trainer.database.plan import plan_of
 from trainer.engine.people_database import person_of, synthesis_settings, videos_in
-from trainer.engine.video_capture import has_capture
+from trainer.engine.video_capture import PEOPLE_FOLDER, has_capture
 from trainer.preprocess.estimators import Bytes
 from trainer.preprocess.look import Look, look
 from trainer.preprocess.model_files import PARSING_NAMES
@@ -62,7 +62,7 @@ class _People:
     people: list[Person]
     pictures: dict[str, dict[str, str]] = field(default_factory=dict)
     """person → category → picture"""
-    looks: list[Look] = field(default_factory=list)
+    looks: list[tuple[Path, Look]] = field(default_factory=list)
     """at those who come as videos"""
 
 
@@ -77,7 +77,7 @@ def check_people(config: TrainingConfig, out: Path, report: Report) -> int:
     Returns:
         How many frames would be learned.
     """
-    person = _find_person(config, out, report)
+    person, own = _find_person(config, out, report)
     found = _find_people(config, person, report)
     if person is None or found is None:
         return 0
@@ -90,10 +90,10 @@ def check_people(config: TrainingConfig, out: Path, report: Report) -> int:
         )
     presets = {p.name: p.config() for p in PRESETS if p.is_of_people}
     report.costs_by_preset = {
-        name: _costs(_with_data(preset, config), person, found, report)
+        name: _costs(_with_data(preset, config), person, own, found, out, report)
         for name, preset in presets.items()
     }
-    costs = _costs(config, person, found, report)
+    costs = _costs(config, person, own, found, out, report)
     num_people, num_attributes = len(plan.people), len(plan.attributes)
     seconds, size = (
         costs[what]
@@ -107,25 +107,28 @@ def check_people(config: TrainingConfig, out: Path, report: Report) -> int:
     return person.num_frames + sum(each.frames for each in plan.attributes)
 
 
-def _find_person(config: TrainingConfig, out: Path, report: Report) -> Person | None:
-    """The one who gets the attributes; None and a problem where there is none."""
+def _find_person(
+    config: TrainingConfig, out: Path, report: Report
+) -> tuple[Person | None, Look | None]:
+    """The one who gets the attributes, with the look at a video; None and a problem without."""
     video = config.data.video
     if video and not has_capture(config):
-        used = check_video(config, out, report)
-        return Person(SOURCE, Path(video), used) if used else None
+        seen = check_video(config, out, report)
+        used = num_used(config, seen.num_frames) if seen else 0
+        return (Person(SOURCE, Path(video), used) if used else None), seen
     place = person_of(config)
     advice = "Choose a capture of one person, or a video."
     if not config.data.folder and config.data.source == DataConfig().source:
         report.refuse("No person is chosen.", advice)
-        return None
+        return None, None
     if not place.is_dir():
         report.refuse(f"{place}: there is no such folder.", advice)
-        return None
+        return None, None
     try:
-        return find_source(place)
+        return find_source(place), None
     except (InvalidInput, FileNotFoundError) as error:
         report.refuse(one_line(str(error), 400), advice)
-        return None
+        return None, None
 
 
 def _find_people(config: TrainingConfig, person: Person | None, report: Report) -> _People | None:
@@ -156,7 +159,7 @@ def _look_at_videos(videos: Sequence[Path], config: TrainingConfig, report: Repo
         missing = _missing(seen)
         categories = tuple(category for category in PARTS_OF if not missing[category])
         found.people.append(Person(name, video, used, categories, missing))
-        found.looks.append(seen)
+        found.looks.append((video, seen))
         good = [one for one in seen.shown if not one.reason] or list(seen.shown)
         picture = as_base64(_reduced(good[len(good) // 2].picture))
         found.pictures[name] = dict.fromkeys(categories, picture)
@@ -200,21 +203,41 @@ def _with_data(preset: TrainingConfig, config: TrainingConfig) -> TrainingConfig
 
 
 def _costs(
-    config: TrainingConfig, person: Person, found: _People, report: Report
+    config: TrainingConfig,
+    person: Person,
+    own: Look | None,
+    found: _People,
+    out: Path,
+    report: Report,
 ) -> dict[str, float]:
     """Of a training: what it takes anyhow, and more for each person and attribute."""
+    if own is not None:
+        person = replace(person, num_frames=num_used(config, own.num_frames))
     plan = plan_of(person, found.people, (), replace(synthesis_settings(config), names=()))
     num_people, attributes = max(len(found.people), 1), plan.attributes
-    prepare = sum(preparation_seconds(config, seen) for seen in found.looks)
-    frames = sum(num_used(config, seen.num_frames) for seen in found.looks)
+    prepare = sum(
+        preparation_seconds(config, seen, video, out / PEOPLE_FOLDER / subject_name(video), out)
+        for video, seen in found.looks
+    )
+    frames = sum(num_used(config, seen.num_frames) for _, seen in found.looks)
+    mine = 0.0
+    if own is not None:
+        place = Path(config.data.folder) / config.data.source
+        mine = preparation_seconds(config, own, Path(config.data.video), place, out)
     one = attributes[0] if attributes else None
+    looks = [seen for _, seen in found.looks] + ([own] if own else [])
+    # How quick the processor is says nothing of a graphics card.
+    known = bool(looks) and not report.num_gpus
+    pace = float(np.mean([seen.slowness for seen in looks])) if known else 1.0
+    avatar_seconds = plan.avatar_seconds
+    train_seconds = estimate_seconds(config, report.num_gpus)
     avatar_bytes = max(plan.bytes - sum(each.bytes for each in attributes), 0)
     avatar_bytes //= len(plan.people) + 1
     return {
-        "seconds": START_S + plan.avatar_seconds + estimate_seconds(config, report.num_gpus),
-        "seconds_per_person": plan.avatar_seconds + prepare / num_people,
-        "seconds_per_attribute": one.seconds if one else 0.0,
-        "bytes": avatar_bytes,
+        "seconds": START_S + mine + pace * (avatar_seconds + train_seconds),
+        "seconds_per_person": pace * avatar_seconds + prepare / num_people,
+        "seconds_per_attribute": pace * one.seconds if one else 0.0,
+        "bytes": avatar_bytes + (person.num_frames * BYTES_PER_FRAME if own else 0),
         "bytes_per_person": avatar_bytes + frames * BYTES_PER_FRAME / num_people,
         "bytes_per_attribute": one.bytes if one else 0,
     }

@@ -24,7 +24,7 @@ from trainer.data.images import PictureCache
 from trainer.data.machine_check import check_device, check_room
 from trainer.data.people_check import check_people
 from trainer.data.preflight_report import Report
-from trainer.data.video_check import check_video
+from trainer.data.video_check import check_video, num_used
 from trainer.engine.resume import load_configured_head
 from trainer.engine.video_capture import has_capture, with_capture
 
@@ -51,7 +51,8 @@ def preflight(config: TrainingConfig, out: Path) -> Report:
     check_start(config, report)
     check_device(config, report)
     if is_filmed:
-        num_frames = check_video(config, out, report)
+        seen = check_video(config, out, report)
+        num_frames = num_used(config, seen.num_frames) if seen else 0
     check_processes(config, num_frames, report)
     check_room(config, num_frames, out, report)
     return report

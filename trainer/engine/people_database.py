@@ -26,13 +26,18 @@ from trainer.data.capture_folder import PARAMETERS_FILE
 from trainer.database.people import SOURCE
 from trainer.database.plan import NOTE_FILE, SynthesisSettings
 from trainer.engine.preparation import Tell, part_of, preparing
-from trainer.engine.video_capture import WORDS, frame_options
+from trainer.engine.video_capture import (
+    PEOPLE_FOLDER,
+    WORDS,
+    captures_beside,
+    frame_options,
+)
 from trainer.engine.video_capture import as_asked as without_capture
 from trainer.preprocess.frames import open_source
 from trainer.preprocess.video import preprocess_video, subject_name
 
-DATABASE_FOLDER, PEOPLE_FOLDER = "database", "people"
-"""of the run folder: what is trained on, and captures of those who came as videos"""
+DATABASE_FOLDER = "database"
+"""of the run folder: what is trained on"""
 MADE_FILE = "database.json"
 """of the run folder, once the database is whole: what it was made with"""
 VIDEO_SHARE = 0.1
@@ -136,7 +141,7 @@ def make_database(
         if videos:
             end = begin + min(_PERSON_SHARE * len(videos), _MOST_PEOPLE_SHARE)
             people = run_dir / PEOPLE_FOLDER
-            _make_captures(config, videos, people, say, part_of(told, begin, end))
+            _make_captures(config, videos, run_dir, say, part_of(told, begin, end))
             begin = end
         rest = part_of(told, begin, 1.0)
         made = synthesize(
@@ -154,7 +159,7 @@ def make_database(
 def _make_captures(
     config: TrainingConfig,
     videos: list[Path],
-    folder: Path,
+    run_dir: Path,
     say: Callable[[str], None],
     tell: Tell,
 ) -> None:
@@ -165,9 +170,10 @@ def _make_captures(
         try:
             preprocess_video(
                 video,
-                folder,
+                run_dir / PEOPLE_FOLDER,
                 frame_options(config, open_source(video)),
                 lambda step, share, mine=mine: mine(WORDS.get(step, step), share),  # type: ignore[misc]
+                elsewhere=captures_beside(run_dir),
             )
         except InvalidInput as error:
             say(f"left out: {one_line(str(error), 400)}")

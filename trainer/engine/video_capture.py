@@ -21,8 +21,8 @@ from trainer.preprocess.frames import FrameSource, Selection, open_source
 from trainer.preprocess.steps import Options
 from trainer.preprocess.video import Report, preprocess_video, subject_name
 
-CAPTURE_FOLDER = "capture"
-"""of the run folder"""
+CAPTURE_FOLDER, PEOPLE_FOLDER = "capture", "people"
+"""of the run folder: of its own video, and of those of other people"""
 WORDS = {
     "faces": "Reading the video",
     "landmarks": "Following the face",
@@ -61,16 +61,28 @@ def has_capture(config: TrainingConfig) -> bool:
     return (Path(config.data.folder) / config.data.source / PARAMETERS_FILE).is_file()
 
 
+def captures_beside(run_dir: Path) -> list[Path]:
+    """Of runs beside this one, what was made of videos, of which it may be the same one."""
+    beside = run_dir.absolute().parent
+    return [p for name in (CAPTURE_FOLDER, PEOPLE_FOLDER) for p in beside.glob(f"*/{name}/*")]
+
+
 def frame_options(config: TrainingConfig, source: FrameSource) -> Options:
     """Which frames of a video are used, and how large they are cut out."""
+    if config.data.video_frames:
+        # Only a frame tells how many there are a second.
+        source.samples(1)
+    return options_of(config, source.estimated_count(Selection()))
+
+
+def options_of(config: TrainingConfig, count: int) -> Options:
+    """The same of a video with so many frames."""
     most = config.data.video_frames
     size = min(max(config.data.image_size, _SMALLEST_CROP), _LARGEST_CROP)
     face = config.data.video_face
     if not most:
         return Options(size=size, face=face)
-    # Only a frame tells how many there are a second.
-    source.samples(1)
-    chosen = Selection.spread(source.estimated_count(Selection()), most)
+    chosen = Selection.spread(count, most)
     return Options(chosen.every, chosen.limit, size=size, face=face)
 
 
@@ -106,7 +118,7 @@ def make_capture(
             tell(WORDS.get(step, step), until * share)
 
         options = frame_options(config, open_source(video))
-        others = run_dir.absolute().parent.glob(f"*/{CAPTURE_FOLDER}/*")
+        others = captures_beside(run_dir)
         summary = preprocess_video(video, folder, options, told, elsewhere=others)
     for note in summary.notes:
         say(note)

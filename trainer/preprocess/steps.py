@@ -190,11 +190,7 @@ def _set_aside(
     steps: Sequence[WorkStep[Any]], work: Work, manifest: Manifest, digests: dict[str, str]
 ) -> None:
     """Keep what was made of other frames of this video, before it is removed as outdated."""
-    usable: list[WorkStep[Any]] = []
-    for step in steps:
-        is_known = all(name in [one.name for one in usable] for name in step.after)
-        if step.frames_apart is not None and is_known and _is_of_frames(step, work, manifest):
-            usable.append(step)
+    usable = steps_of_frames(steps, work.options, manifest)
     if all(manifest.digest_of(step.name) == digests[step.name] for step in usable):
         return
     place = work.folder / EARLIER_FOLDER
@@ -205,11 +201,23 @@ def _set_aside(
                 link(work.folder / name, place / name)
 
 
-def _is_of_frames(step: WorkStep[Any], work: Work, manifest: Manifest) -> bool:
+def steps_of_frames(
+    steps: Sequence[WorkStep[Any]], options: Any, manifest: Manifest
+) -> list[WorkStep[Any]]:
+    """Those of which something is there that holds for a frame, whichever frames are wanted."""
+    usable: list[WorkStep[Any]] = []
+    for step in steps:
+        is_known = all(name in [one.name for one in usable] for name in step.after)
+        if step.frames_apart is not None and is_known and _is_of_frames(step, options, manifest):
+            usable.append(step)
+    return usable
+
+
+def _is_of_frames(step: WorkStep[Any], options: Any, manifest: Manifest) -> bool:
     """Whether what is there was made of the same video with the same settings, frames apart."""
     entry = manifest.steps.get(step.name, {})
     apart = step.frames_apart or ()
-    before, now = entry.get("settings"), step.settings(work.options)
+    before, now = entry.get("settings"), step.settings(options)
     return (
         isinstance(before, dict)
         and manifest.is_done(step.name)

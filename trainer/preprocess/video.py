@@ -23,7 +23,15 @@ from trainer.preprocess.manifest import Manifest
 from trainer.preprocess.matte import HairStep, MatteStep
 from trainer.preprocess.parts import PartsStep
 from trainer.preprocess.scan import ScanStep
-from trainer.preprocess.steps import OWN_FOLDER, Options, Step, Workspace, digests_of, run_steps
+from trainer.preprocess.steps import (
+    OWN_FOLDER,
+    Options,
+    Step,
+    Workspace,
+    digests_of,
+    run_steps,
+    steps_of_frames,
+)
 
 Report = Callable[[str, float], None]
 
@@ -98,6 +106,66 @@ def preprocess_video(
         return Summary(folder, count, len(read_reasons(work)), tuple(notes))
 
 
+def share_to_do(
+    video: Path, folder: Path, options: Options, elsewhere: Iterable[Path], count: int
+) -> float:
+    """Which share of the work on a video is not done yet; nothing is read of it or written.
+
+    Args:
+        video: a video.
+        folder: of the subject; it need not be there.
+        options: what would be chosen.
+        elsewhere: as of `preprocess_video`.
+        count: frames of the video.
+    """
+    try:
+        facts = _facts(video)
+    except OSError:
+        return 1.0
+    shares = [1.0]
+    for place in (folder, *elsewhere):
+        manifest = Manifest.read(place / OWN_FOLDER)
+        if all(manifest.source.get(key) == value for key, value in facts.items()):
+            shares.append(_share_to_do(manifest, options, count))
+    return min(shares)
+
+
+def _share_to_do(manifest: Manifest, options: Options, count: int) -> float:
+    steps = usual_steps()
+    wanted, left = digests_of(steps, options, manifest), 0.0
+    # What was made of some frames is taken for them, see `run_steps`.
+    of_frames = steps_of_frames(steps, options, manifest)
+    known = _share_known(manifest, options, count)
+    for step in steps:
+        is_same = manifest.digest_of(step.name) == wanted[step.name]
+        if not (manifest.is_done(step.name) and is_same):
+            left += step.cost * (1 - known * (step in of_frames))
+    return left / sum(step.cost for step in steps)
+
+
+def _share_known(manifest: Manifest, options: Options, count: int) -> float:
+    """Of the frames that are wanted, how many were looked at before."""
+    found = manifest.steps.get(ScanStep.name, {}).get("settings", {})
+    every, limit = (found.get(key) for key in ("every", "limit"))
+    if not isinstance(every, int) or not isinstance(limit, int) or every < 1:
+        return 0.0
+    before = Options(every=every, limit=limit)
+    wanted = _numbers(options, count)
+    return len(wanted & _numbers(before, count)) / max(len(wanted), 1)
+
+
+def _numbers(options: Options, count: int) -> set[int]:
+    numbers = range(0, count, options.every)
+    return set(numbers[: options.limit] if options.limit else numbers)
+
+
+def _facts(video: Path) -> dict[str, str | int]:
+    """By which a video is known without reading it."""
+    path = video.absolute()
+    facts = path.stat()
+    return {"path": str(path), "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
+
+
 def _begin_with(
     elsewhere: Iterable[Path], work: Workspace, manifest: Manifest, steps: tuple[Step, ...]
 ) -> list[str]:
@@ -140,9 +208,7 @@ def _check_place(folder: Path) -> None:
 
 def _identify(source: FrameSource, manifest: Manifest, folder: Path) -> None:
     """Write the video's digest into the manifest; it is read anew when the file has changed."""
-    path = source.path.absolute()
-    facts = path.stat()
-    known = {"path": str(path), "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
+    path, known = source.path.absolute(), _facts(source.path)
     before = manifest.source
     is_same = path.is_file() and all(before.get(key) == value for key, value in known.items())
     digest = before["digest"] if is_same and "digest" in before else source.digest()
