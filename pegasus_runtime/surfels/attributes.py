@@ -27,6 +27,10 @@ _HIDING, HIDDEN = "hat", "hair"
 _SHELL_ANGLE, _SHELL_NEIGHBOURS = 0.045, 4
 """A direction is covered when so many of a hat's surfels lie within so many radians of it: twice
 the distance of neighbours in a hat of 10,000. With more of it hair below the rim goes too."""
+_CROWN = 3.0
+"""How many more such angles it may be straight above the shell's opening, where hats are seen
+seldom and have few surfels, and no hair hangs out: less leaves curls on a crown, more takes hair at
+a rim that rises."""
 _EDGES = torch.tensor([0.02, 0.98])
 """Of the shell's extent: nearer to 0 and 1 a few surfels astray move its middle, farther from them
 the rim is left out."""
@@ -322,6 +326,6 @@ def outside_shell(points: Tensor, reach: Tensor, shell: Tensor) -> Tensor:
         towards.numpy(), k=list(range(1, _SHELL_NEIGHBOURS + 1))
     )
     apart, index = (torch.from_numpy(np.asarray(each)) for each in found)
-    covered = apart[:, -1] < _SHELL_ANGLE
+    covered: Tensor = apart[:, -1] < _SHELL_ANGLE * (1 + _CROWN * towards[:, 1].clamp_min(0))
     outside: Tensor = radius + reach > depth[index].median(dim=1).values
     return covered & outside

@@ -166,6 +166,18 @@ def test_a_hat_hides_hair_outside_its_shell() -> None:
     assert hidden.tolist() == [True, True, True, False, False, False]
 
 
+def test_a_crown_of_few_surfels_hides_hair_as_well() -> None:
+    """Where no hair hangs out, wider gaps are covered; at the rim they are not."""
+    generator = torch.Generator().manual_seed(1)
+    directions = torch.randn(200, 3, generator=generator) * torch.tensor([0.5, 0.1, 0.5])
+    directions[:, 1] = directions[:, 1].abs() + 1
+    curls = 0.42 * torch.nn.functional.normalize(directions, dim=1)
+    hidden = outside_shell(curls, torch.full((200,), 0.01), dome(0.4, 1500))
+    assert hidden.all()
+    below = curls * torch.tensor([1.0, -0.1, 1.0])
+    assert not outside_shell(below, torch.full((200,), 0.01), dome(0.4, 1500)).any()
+
+
 def test_hair_under_a_hat_leaves_what_the_hat_needs(head: Head, avatar: SurfelAvatar) -> None:
     """The hat turns some surfels black; long hair, worn with it, changes only the others."""
     region, none = torch.arange(100), surfels_on(head, 0)
