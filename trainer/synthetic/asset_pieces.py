@@ -45,6 +45,10 @@ _BROW_SHADE, _LEAST_GREY = 0.55, 0.004
 first loses fair brows before the skin, less of the second makes noise of black strands."""
 _FELT = (1.6, 1.35, 1.1)
 """linear light times the cloth's own, which is dark; less hides its folds"""
+_UPPER_TEETH_DOWN = np.array([0.0, -0.020, 0.0], np.float32)
+"""5 mm: as they are made, their edges end above the upper lip's, and no open jaw shows them; more
+shows them below a smile's lip and through a closed mouth"""
+_JAW = 2
 _CLOTH, _SHIRT = 9, 6
 """styles of asset_solid.frag"""
 _LASH_COLOUR = (0.012, 0.009, 0.008)
@@ -137,9 +141,9 @@ def _teeth(head: Head, assets: HumanAssets, every: FloatArray) -> Piece:
     settings = {"base_colour": (1.0, 1.0, 1.0), "teeth_part": head.part_names.index("teeth")}
     picture = {"cloth": read_texture(garment_texture(garment.path))}
     batch = Batch("solid", 0, 0, picture, settings)
-    return Piece(
-        "teeth", hung.vertices + _BEHIND_LIPS, garment.corners, garment.uv, batch, hung, _CLOTH
-    )
+    upper = hung.skinning_weights[:, _JAW, None] < 0.5
+    vertices = hung.vertices + _BEHIND_LIPS + upper * _UPPER_TEETH_DOWN
+    return Piece("teeth", vertices, garment.corners, garment.uv, batch, hung, _CLOTH)
 
 
 def _beside(head: Head, attribute: str, own: FloatArray, shape: FloatArray) -> FloatArray:

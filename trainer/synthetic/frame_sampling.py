@@ -44,14 +44,16 @@ _SINGLE = {
     "cheek puff": 0.6,
 }
 """The same of actions without sides."""
+_AROUND_SHARE, _WORN_AROUND_SHARE = 0.25, 0.6
+"""of the frames are taken from anywhere around, the others from the front; and of a subject with
+another hair or hat, which are as much behind the head as before it: less leaves their backs to
+half a dozen frames, more leaves fewer of the face"""
+_AROUND_THE_HEAD = ("hair", "hat")
 _FAR_SHARE = 0.2
 """of the source person's frames, which show what sliders offer and people seldom do; more leaves
 fewer of usual faces"""
 _FAR_JAW_RAD, _FAR_GAZE_RAD = 0.5, 0.45
 """how far jaw and eyes go then, up and down less; more shows faces that nobody makes"""
-_AROUND_SHARE = 0.25
-"""of the frames, that are taken from anywhere around; more shows more of the back of the head, and
-less of the face"""
 _YAW_DEG, _PITCH_DEG, _DISTANCES = (-40, 40), (-15, 20), (0.97, 1.06)
 """Of the other frames' cameras, and of all in distances: wider shows more sides, each in fewer
 frames."""
@@ -92,7 +94,7 @@ def draw_frame_parameters(
 ) -> FrameParameters:
     """The parameters of a frame, from (seed, subject, frame) alone."""
     random = np.random.default_rng([seed, zlib.crc32(subject.encode()), frame])
-    camera = _draw_camera(random, image_size)
+    camera = _draw_camera(random, image_size, _around_share(subject))
     pose = _draw_pose(random)
     expression = _draw_expression(random, expression_names)
     if subject == SOURCE and random.random() < _FAR_SHARE:
@@ -100,8 +102,13 @@ def draw_frame_parameters(
     return FrameParameters(expression, pose, camera)
 
 
-def _draw_camera(random: np.random.Generator, image_size: int) -> Camera:
-    everywhere = random.random() < _AROUND_SHARE
+def _around_share(subject: str) -> float:
+    worn = {attribute.partition("_")[0] for attribute in subject.split("+")}
+    return _AROUND_SHARE if worn.isdisjoint(_AROUND_THE_HEAD) else _WORN_AROUND_SHARE
+
+
+def _draw_camera(random: np.random.Generator, image_size: int, around: float) -> Camera:
+    everywhere = random.random() < around
     yaw_deg = random.uniform(*((-180, 180) if everywhere else _YAW_DEG))
     return Camera.orbit(
         LOOK_AT,
