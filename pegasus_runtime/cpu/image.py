@@ -18,7 +18,7 @@ _NONE, _HALF, _ONE, _TOP = (np.float32(value) for value in (0.0, 0.5, 1.0, 255.0
 
 @parallel_kernel()
 def over(image: Floats, alpha: Floats, colour: Floats, out: Floats) -> None:
-    """A premultiplied picture (H, W, 3) of coverage alpha (H, W, 1) before a colour (3,)."""
+    """The over operator: a premultiplied picture (H, W, 3), alpha (H, W, 1), before a colour."""
     red, green, blue = colour
     for row in prange(len(image)):
         for column in range(image.shape[1]):

@@ -1,4 +1,4 @@
-"""Rendering an avatar of the published model, in torch's operations on every device.
+"""Rendering a published avatar, one of the published model, in torch's operations on every device.
 
 1. `_evaluate`: all that a latent code fixes, kept for the latest codes.
 2. `_pose`: expression, pose and shape, which are folded into one small map; kept until they change.

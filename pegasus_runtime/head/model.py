@@ -1,4 +1,4 @@
-"""A parametric head in FLAME's format (Li et al. 2017)."""
+"""A parametric head in FLAME's format (Li et al. 2017): a template and its blendshapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear blend skinning of a head (FLAME, Li et al. 2017; SMPL, Loper et al. 2015)."""
+"""Linear blend skinning (LBS) of a head (FLAME, Li et al. 2017; SMPL, Loper et al. 2015)."""
 
 from __future__ import annotations
 

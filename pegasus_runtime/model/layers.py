@@ -1,7 +1,7 @@
 """Layers shared by the avatar's networks, written so that derivatives travel forward.
 
 Every network here is evaluated together with its directional derivatives along x, y and z
-(forward-mode tangents, stored direction first: ``(3, N, D)``). They are ordinary tensor
+(forward-mode derivatives, JVPs, stored direction first: ``(3, N, D)``). They are ordinary tensor
 operations: inference needs no autograd, and in training one ordinary backward pass reaches the
 parameters through values and derivatives alike.
 """

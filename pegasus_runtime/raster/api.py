@@ -1,4 +1,4 @@
-"""The rasteriser's public functions: they check what comes in and hand it to an engine.
+"""Splatting of discs, the rasteriser's public functions: what comes in is checked for an engine.
 
 Conventions (PyTorch3D's): NDC with +x left and +y up, the shorter image side spans [-1, 1]; a
 point covers a pixel when its squared NDC distance to the centre is below radius²; alpha of a

@@ -1,4 +1,4 @@
-"""What the rasteriser found at every pixel."""
+"""What the rasteriser found at every pixel: a K-buffer, the K nearest points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Surfels: points that cover an ellipse each, with an opacity of their own.
+"""Splatting of surfels: points that cover an ellipse each, with an opacity of their own.
 
 Conventions as in `api`: NDC with +x left and +y up, the shorter image side spans [-1, 1].
 A surfel's ellipse is a conic in pixels, q = a·dx² + 2b·dx·dy + c·dy², where dx is the pixel's

@@ -1,4 +1,4 @@
-"""Losses on points: distance field, code, and supervision by the head."""
+"""Losses on points: distance field (eikonal loss), code, and supervision by the head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loss on features of an image network: texture counts although it is a pixel off.
+"""Perceptual loss, on an image network's features: texture counts although it is a pixel off.
 
 After Johnson et al. 2016, with VGG-19 (Simonyan and Zisserman 2015) in torchvision's layout. Its
 weights are 550 MB, so they are an option: a file in the asset folder.

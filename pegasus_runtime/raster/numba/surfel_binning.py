@@ -1,4 +1,4 @@
-"""From surfels to tiles: where each lies in the picture, and each tile's list front to back.
+"""Tile binning of surfels: where each lies in the picture, and each tile's list front to back.
 
 1. `place_surfels` brings centres to pixels and finds the box of pixels of every ellipse.
 2. The side of a tile is chosen so that few surfels lie in many tiles.
