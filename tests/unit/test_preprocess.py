@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from trainer.preprocess.crop import Crop
 from trainer.preprocess.face_track import Track
 from trainer.preprocess.frame_filter import COVERED, NO_FACE, read_reasons
 from trainer.preprocess.frames import open_source
+from trainer.preprocess.linked_files import link
 from trainer.preprocess.many_videos import preprocess_videos
 from trainer.preprocess.smoothing import smooth_landmarks
 from trainer.preprocess.steps import Options, Workspace
@@ -377,3 +379,19 @@ def test_no_permission(film: Path, tmp_path: Path) -> None:
     out.mkdir(mode=0o500)
     with pytest.raises(InvalidInput, match="cannot be"):
         make(film, out)
+
+
+def test_a_copy_for_which_there_is_no_room_is_not_there(tmp_path, monkeypatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def other_disk(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    (tmp_path / "1.png").write_bytes(b"picture")
+    monkeypatch.setattr("os.link", other_disk)
+    monkeypatch.setattr("shutil.copy2", full)
+    with pytest.raises(InvalidInput, match="No space left on device.; free some space"):
+        link(tmp_path / "1.png", tmp_path / "out" / "1.png")
+    assert not list((tmp_path / "out").iterdir())

@@ -18,6 +18,7 @@ from app.state.jobs import Activity
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.queued_job import read_job
 from tests.factories import write_small_capture
+from tests.videos import grey_levels, write_video
 from trainer.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,3 +115,21 @@ def test_a_job_that_has_begun_is_judged_by_what_it_writes(run, tmp_path) -> None
     assert run.state() == State(
         Status.FAILED, "SLURM's job 123 has written nothing; its log is in slurm"
     )
+
+
+@pytest.mark.parametrize(
+    ("videos", "says"),
+    [(["none.mp4"], "none.mp4"), (["a/me.mkv", "b/me.mkv"], "both would be me")],
+)
+def test_videos_that_cannot_be_used_are_not_handed_in(
+    sbatch, tmp_path, capsys, videos, says
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_video(tmp_path / name / "me.mkv", grey_levels(2))
+    given = [str(tmp_path / video) for video in videos]
+    words = ["preprocess", *given, "--out", str(tmp_path / "capture")]
+    assert main([*words, "--slurm", "slurm_partition=cpu"]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1
+    assert not (tmp_path / "capture").exists()

@@ -99,10 +99,16 @@ def _run_on_slurm(options: argparse.Namespace) -> int:
     """Let SLURM do each video, as an array of jobs."""
     from rich.console import Console
 
+    from trainer.preprocess.frames import open_source
+    from trainer.preprocess.many_videos import check_names
     from trainer.slurm import submit_array
 
+    # Nobody wants to wait in a queue to hear that.
+    check_names(list(dict.fromkeys(options.videos)))
+    for video in options.videos:
+        open_source(video)
     kept = without_slurm(options.given)
-    written = [str(video) for video in options.videos]
+    written = list(dict.fromkeys(str(video) for video in options.videos))
     rest = [word for word in kept[1:] if word not in (*written, "--")]
     calls = [["preprocess", *rest, "--", video] for video in written]
     numbers = submit_array(options.main, calls, options.out.absolute(), options.slurm)

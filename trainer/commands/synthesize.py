@@ -113,7 +113,7 @@ def run_synthesize(options: argparse.Namespace) -> int:
             lines.say(str(stopped))
             return EXIT_INTERRUPTED
         if failed:
-            lines.say(f"{failed} could not be made; the others are in {options.out}")
+            lines.say(f"{failed} could not be made; the same command goes on in {options.out}")
     if options.truth:
         from trainer.database.truth import compare_with_truth, table
 

@@ -103,7 +103,11 @@ def run_plan(plan: Plan, out: Path, jobs: int, report: Report) -> Iterator[Outco
     An attribute whose avatar could not be trained is left out; that was told before.
     """
     claim_database(plan, out)
-    yield from run_pieces([_source_piece(plan, out)], 1, report)
+    for outcome in run_pieces([_source_piece(plan, out)], 1, report):
+        yield outcome
+        if outcome.summary is None:
+            # Without its frames nothing can be learned of the others.
+            return
     trained = set()
     for outcome in run_pieces(_avatar_pieces(plan, out), jobs, report):
         if outcome.summary is not None:

@@ -27,7 +27,10 @@ def link(source: Path, target: Path) -> None:
             if not path.name.startswith(".") and path.is_file():
                 _link_file(path, target / path.name)
     except OSError as error:
-        raise InvalidInput(f"{target}: cannot be written ({error.strerror or error}).") from None
+        raise InvalidInput(
+            f"{target}: cannot be written ({error.strerror or error}); free some space or choose "
+            "another folder."
+        ) from None
 
 
 def _link_file(source: Path, target: Path) -> None:
@@ -37,4 +40,9 @@ def _link_file(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         # Another disk, or a file system without links.
-        shutil.copy2(source, target)
+        partial = target.with_name(f".{target.name}.partial")
+        try:
+            shutil.copy2(source, partial)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ def preprocess_videos(
     Raises:
         InvalidInput: two videos would have one folder, or ``out`` cannot be written.
     """
-    _check_names(videos)
+    check_names(videos)
     _make_folder(out)
     pieces = [
         Piece(video, partial(_preprocess, video, out, options), out, "use fewer --jobs or --limit")
@@ -42,7 +42,8 @@ def _preprocess(video: Path, out: Path, options: Options, report: StepReport) ->
     return preprocess_video(video, out, options, report)
 
 
-def _check_names(videos: Sequence[Path]) -> None:
+def check_names(videos: Sequence[Path]) -> None:
+    """Raises InvalidInput where two videos would have one folder."""
     seen: dict[str, Path] = {}
     for video in videos:
         # Some systems take capitals and small letters for the same.
