@@ -15,6 +15,7 @@ import torch
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head.parts import PART_NAMES
+from pegasus_runtime.surfels.attributes import rest_surfels
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.parts import triangle_parts
 from pegasus_runtime.surfels.surfels import concatenate
@@ -91,6 +92,17 @@ def test_a_part_is_seen_and_the_frame_stays_elsewhere(category: str, worn: str) 
     # A corner that neither the part nor the skin under it reaches.
     np.testing.assert_array_equal(made.image[-8:, :8], pictures.image[-8:, :8])
     np.testing.assert_array_equal(made.semantic[-8:, :8], pictures.parts[-8:, :8])  # type: ignore[index]
+
+
+def test_hair_is_as_large_as_the_head_that_gets_it() -> None:
+    source, person = avatar_of(), avatar_of("hair")
+    source.wardrobe = replace(source.wardrobe, rest_corners=source.wardrobe.rest_corners * 1.2)
+    source.head = replace(source.head, template=source.head.template * 1.2)
+    after = lend(SourcePerson.of(source), person, "hair").after[-1].surfels
+    lent, _ = rest_surfels(after, source.wardrobe.rest_corners)
+    hair = person.wardrobe.source.chosen(parts_of(person.wardrobe.source, "hair").nonzero()[:, 0])
+    theirs, _ = rest_surfels(hair, person.wardrobe.rest_corners)
+    torch.testing.assert_close(lent, 1.2 * theirs, atol=0.01, rtol=0)
 
 
 def test_hair_that_goes_leaves_skin_and_no_hole() -> None:

@@ -23,6 +23,9 @@ from trainer.database.bare_skin import (
 from trainer.database.layers import Layer
 from trainer.database.people import PARTS_OF
 from trainer.head_regions import SHAPED_BY, lent_shape, region_weights
+from trainer.transfer.carried import laid_around
+from trainer.transfer.correspondence import Correspondence
+from trainer.transfer.looks import look_of
 
 _FEWEST = 12
 """Surfels of a part: fewer are stray votes."""
@@ -41,6 +44,9 @@ _PRESSED = 0.08
 """In units of the head, how far under a hat hair is hidden all the same: less lets it shine through
 gaps between surfels, more takes hair below the rim."""
 _OPAQUE = 0.5
+_LAID_AROUND = ("hair", "eyeglasses")
+"""Hair of a smaller head lacks a rim all around, and glasses belong before the eyes. A hat is as
+thick on any head, and stays as it is bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +93,9 @@ def lend(source: SourcePerson, person: SurfelAvatar, category: str) -> LentPart:
     is_skin = category in SHAPED_BY or category == "eyebrows"
     if is_skin:
         new = _matched(source, person, new, category)
+    if category in _LAID_AROUND:
+        across = Correspondence.between(person, source.avatar)
+        new = laid_around(look_of(person, new), source.avatar, across, category)
     own = source.avatar.wardrobe.source
     gone = _gone(source, new, category)
     head, weights = source.avatar.head, torch.zeros(source.avatar.head.num_vertices)

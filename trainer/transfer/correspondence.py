@@ -28,6 +28,7 @@ _STIFFNESS = 1e-4
 _ROUNDS = 3
 """of nearest skin for heads that are built otherwise; more creep along the skin"""
 _INNER = ("eyes", "teeth", "tongue", "mouth")
+_EYE_JOINTS = slice(3, 5)
 _STEP = 0.01
 """in units of the head, over which is looked how the space turns"""
 
@@ -112,6 +113,12 @@ def _kinds(source: Head, target: Head) -> list[tuple[Tensor, Tensor]]:
 def _rest(avatar: SurfelAvatar) -> Tensor:
     with torch.no_grad():
         return pose_head(avatar.head, avatar.shape, torch.zeros(50), torch.zeros(15)).vertices
+
+
+def eyes_of(avatar: SurfelAvatar) -> Tensor:
+    """(3,) the middle of a person's eyes, at rest."""
+    middle: Tensor = (avatar.head.joint_regressor @ _rest(avatar))[_EYE_JOINTS].mean(dim=0)
+    return middle
 
 
 def _controls(head: Head, vertices: Tensor) -> Tensor:
