@@ -27,8 +27,9 @@ WAITS = State(Status.WAITING, "for SLURM, as job 123", True)
 
 
 @pytest.fixture
-def run(sbatch: Path, tmp_path: Path) -> Run:
+def run(sbatch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Handed in, and waiting."""
+    monkeypatch.setenv("PEGASUS_HOME", str(tmp_path / "home"))
     capture = write_small_capture(tmp_path / "capture", {"source": 3})
     folder = tmp_path / "run"
     folder.mkdir()
