@@ -108,8 +108,17 @@ def _start_worker(messages: Queue[_Message | None], threads: int) -> None:
 
     global _messages
     _messages = messages
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(threads)
     torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    """A pool's queues stay open in its other workers: these would wait for a killed parent."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(piece: Piece[Result]) -> Outcome[Result]:
