@@ -76,6 +76,7 @@ def two(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(capture: Path, two: Path, tmp_path: Path) -> None:
     one = tmp_path / "one"
     assert train(command(capture, one)).returncode == 0
@@ -94,6 +95,7 @@ def test_two_processes_train_as_one(capture: Path, two: Path, tmp_path: Path) ->
         assert torch.allclose(state["exp_avg"], other["exp_avg"], atol=0.02 * scale + 1e-12)
 
 
+@pytest.mark.slow
 def test_growth_and_pruning_are_the_same_everywhere(capture: Path, tmp_path: Path) -> None:
     probe = tmp_path / "probe.py"
     probe.write_text(
@@ -120,6 +122,7 @@ def test_growth_and_pruning_are_the_same_everywhere(capture: Path, tmp_path: Pat
     assert all(torch.equal(a, b) for a, b in zip(first[0], second[0], strict=True))
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_started_again(capture: Path, two: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     launcher = (*TORCHRUN, "--max-restarts=2")
@@ -151,6 +154,7 @@ def children_of(pid: int) -> list[int]:
     return sorted(child for child, parent in pairs if parent == pid)
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_shared_and_goes_on_alone(capture: Path, tmp_path: Path) -> None:
     surfel_avatar(("hat_a", "nose_b"), 300).save(tmp_path / "a.avatar")
     said = ["evaluate", "--avatar", str(tmp_path / "a.avatar"), "--data", str(capture)]
@@ -172,6 +176,7 @@ def test_an_evaluation_is_shared_and_goes_on_alone(capture: Path, tmp_path: Path
     assert first["subjects"] == second["subjects"] and first["results"] == second["results"]
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_divided_and_too_many_processes(
     capture: Path, tmp_path: Path
 ) -> None:
@@ -184,6 +189,7 @@ def test_a_batch_that_cannot_be_divided_and_too_many_processes(
     assert "2 processes for 1 frames" in done.stderr
 
 
+@pytest.mark.slow
 def test_slurm_jobs_through_their_local_stand_in(capture: Path, two: Path, tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     run = tmp_path / "run"
@@ -199,6 +205,7 @@ def test_slurm_jobs_through_their_local_stand_in(capture: Path, two: Path, tmp_p
         assert ours["losses"]["rgb"] == pytest.approx(theirs["losses"]["rgb"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_queues_signals_save_and_requeue(capture: Path, tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     run = tmp_path / "run"
@@ -234,6 +241,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_without_slurm_it_says_so(capture: Path, tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     done = train([*command(capture, tmp_path / "run"), "--slurm", "partition=gpu"])

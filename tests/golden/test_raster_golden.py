@@ -35,6 +35,7 @@ def _inputs(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
     return tuple(torch.tensor(case[name], requires_grad=True) for name in ("points", "features"))
 
 
+@pytest.mark.slow
 def test_fragments_are_those_of_the_reference(case: Case, engine: str) -> None:
     fragments = raster.rasterize(torch.tensor(case["points"]), *_options(case), engine)
     same = fragments.index.numpy() == case["idx"][0]
@@ -45,6 +46,7 @@ def test_fragments_are_those_of_the_reference(case: Case, engine: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fused", [False, True])
 def test_image_and_gradients_are_those_of_the_reference(
     case: Case, engine: str, fused: bool

@@ -60,12 +60,14 @@ def _close(actual: Numbers, wanted: Numbers, tolerance: float = 1e-5) -> None:
     assert difference <= tolerance, f"off by {difference:.2e}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", FRAMES)
 def test_points_and_normals(frames: list[pr.Frame], expected: dict[str, Numbers], k: int) -> None:
     _close(frames[k].points, expected[f"{k}/out/deformed_points"])
     _close(frames[k].normals, expected[f"{k}/out/pnts_normal_deformed"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", FRAMES)
 @pytest.mark.parametrize(
     ("name", "reference"),

@@ -67,6 +67,7 @@ def test_sliders_that_were_read_out_go_away(qtbot, qapp) -> None:
     QApplication.processEvents()
 
 
+@pytest.mark.slow
 def test_everything_that_tab_reaches_has_a_name_and_the_order_of_the_eye(qtbot, window) -> None:
     nameless = []
     for index in range(window.face_tabs.count()):

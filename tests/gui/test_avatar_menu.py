@@ -79,6 +79,7 @@ def ticked(dialog: TransferDialog) -> dict[str, bool]:
     return {i.data(Qt.ItemDataRole.UserRole): i.checkState() == checked for i in items}
 
 
+@pytest.mark.slow
 def test_what_is_worn_is_given_to_another_person(
     qtbot, window, anna, tmp_path, monkeypatch
 ) -> None:
@@ -146,6 +147,7 @@ def test_giving_can_be_cancelled_in_the_dialog_or_goes_on_behind_it(
     assert not (tmp_path / "anna-hair_curly.avatar").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_open", [True, False])
 def test_an_evaluation_opens_its_report(
     qtbot, window, avatar_file, tmp_path, monkeypatch, is_open

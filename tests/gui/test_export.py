@@ -61,6 +61,7 @@ def test_a_folder_that_is_missing_is_said(qtbot, window, dialog, tmp_path):
     qtbot.waitUntil(lambda: "does not exist" in dialog.status.text(), timeout=30_000)
 
 
+@pytest.mark.slow
 def test_mp4_cannot_be_transparent(dialog):
     dialog.format.setCurrentIndex(dialog.format.findData(".mp4"))
     assert dialog.settings().background == VIEWPORT
@@ -78,6 +79,7 @@ def test_closing_the_window_during_an_export_leaves_nothing(qtbot, window, dialo
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pass_name", "background"),
     [("rgb", "studio"), ("normal", "studio"), ("depth", "white"), ("alpha", "black"),

@@ -87,6 +87,7 @@ def test_a_defect_on_a_thread_is_shown_too(qtbot, hooked, capsys) -> None:
     assert "pop from empty list" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Mesa takes such orders")
 def test_without_opengl_3_3_one_line_says_what_to_do(qapp, tmp_path: Path) -> None:
     picture = tmp_path / "window.png"
@@ -100,6 +101,7 @@ def test_without_opengl_3_3_one_line_says_what_to_do(qapp, tmp_path: Path) -> No
     assert "python main.py render demo" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have one screen")
 @pytest.mark.parametrize(
     ("environment", "said"),

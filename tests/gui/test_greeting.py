@@ -78,6 +78,7 @@ def played(qtbot, window) -> Played:
     return Played(window, qtbot.waitUntil)
 
 
+@pytest.mark.slow
 def test_a_greeting_plays_to_its_end_and_leaves_no_trace(qtbot, played) -> None:
     document, live = played.window.editor.document, played.window.editor.live
     before = document.snapshot
@@ -103,6 +104,7 @@ def _turn_wheel(window: EditorWindow) -> None:
     QApplication.sendEvent(window.viewport, event)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "touch",
     [
@@ -122,6 +124,7 @@ def test_any_touch_ends_the_greeting(qtbot, played, touch: Callable) -> None:
     assert live.latest.request.face == document.face
 
 
+@pytest.mark.slow
 def test_a_greeting_is_played_only_when_asked_for_and_can_be_switched_off(
     qtbot, open_window
 ) -> None:
@@ -141,6 +144,7 @@ def test_a_greeting_is_played_only_when_asked_for_and_can_be_switched_off(
     assert not again.performance.is_playing
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(choose_device("auto").type != "cpu", reason="nothing is compiled by numba")
 def test_the_window_says_that_loops_are_compiled_until_a_picture_is_there(
     qtbot, qapp, avatar_file, tmp_path, monkeypatch

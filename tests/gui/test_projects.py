@@ -60,6 +60,7 @@ def project(qtbot, window, tmp_path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_closed_and_opened_again_it_is_the_same_to_the_bit(
     qtbot, window, open_window, project, monkeypatch
 ):
@@ -88,6 +89,7 @@ def test_closed_and_opened_again_it_is_the_same_to_the_bit(
     assert second.scene.backgrounds.currentData() == "checker"
 
 
+@pytest.mark.slow
 def test_surfels_are_the_same_to_the_bit_also_after_drags(qtbot, window, open_window, tmp_path):
     window.projects.open("demo")
     document = window.editor.document
@@ -111,6 +113,7 @@ def test_surfels_are_the_same_to_the_bit_also_after_drags(qtbot, window, open_wi
     assert np.array_equal(before, settled(qtbot, second))
 
 
+@pytest.mark.slow
 def test_what_a_project_is_shown_before_is_not_the_usual_background(
     qtbot, window, open_window, project, avatar_file
 ):
@@ -128,6 +131,7 @@ def test_what_a_project_is_shown_before_is_not_the_usual_background(
     assert window.editor.document.display.background == "white"
 
 
+@pytest.mark.slow
 def test_save_asks_for_a_name_once_and_marks_what_is_not_saved(window, tmp_path, monkeypatch):
     asked = []
     chosen = str(tmp_path / "b")
@@ -149,6 +153,7 @@ def test_save_asks_for_a_name_once_and_marks_what_is_not_saved(window, tmp_path,
     assert yaml.safe_load(document.project.read_text())["view"]["reach"] == document.view.reach
 
 
+@pytest.mark.slow
 def test_to_close_with_unsaved_work_is_asked_about(qtbot, window, tmp_path, monkeypatch):
     window.editor.document.set_view(window.editor.document.view.zoomed(2))
     assert not window.editor.document.is_modified  # to have looked is no work
@@ -171,6 +176,7 @@ def test_to_close_with_unsaved_work_is_asked_about(qtbot, window, tmp_path, monk
     assert not window.isVisible() and Path(chosen).is_file()
 
 
+@pytest.mark.slow
 def test_discard_discards(qtbot, window):
     window.editor.document.set_expression({0: 0.5}, "Smile")
     window.close()
@@ -178,6 +184,7 @@ def test_discard_discards(qtbot, window):
     assert not window.isVisible()
 
 
+@pytest.mark.slow
 def test_an_avatar_that_is_gone_is_located(qtbot, window, project, tmp_path, monkeypatch):
     kept, avatar = window.editor.document.snapshot, window.editor.document.avatar.path
     moved = tmp_path / "moved.avatar"
@@ -199,6 +206,7 @@ def test_an_avatar_that_is_gone_is_located(qtbot, window, project, tmp_path, mon
     assert yaml.safe_load(project.read_text())["avatar"]["path"] == "../moved.avatar"
 
 
+@pytest.mark.slow
 def test_what_another_avatar_lacks_is_said(qtbot, window, project, tmp_path):
     published_avatar(every=40).save(window.editor.document.avatar.path)
     window.projects.close()
@@ -212,6 +220,7 @@ def test_what_another_avatar_lacks_is_said(qtbot, window, project, tmp_path):
     assert yaml.safe_load(project.read_text())["face"]["attributes"]["hair"]["strength"] == 0.7
 
 
+@pytest.mark.slow
 def test_the_history_is_a_list_to_click_and_widgets_are_in_step(qtbot, window):
     document, panel = window.editor.document, window.history
     first = document.snapshot
@@ -230,6 +239,7 @@ def test_the_history_is_a_list_to_click_and_widgets_are_in_step(qtbot, window):
     assert document.face.expression[0] == 1 / 3 and document.view == first.view
 
 
+@pytest.mark.slow
 def test_a_double_click_that_resets_is_one_change(window):
     row = next(row for row in window.expression.rows() if row.title == "Jaw open")
     row.value_changed.emit(20.0)
@@ -269,6 +279,7 @@ sys.exit(application.exec())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_ended_by_the_system_it_closes_unasked_and_keeps_what_was_done(name, window, avatar_file):

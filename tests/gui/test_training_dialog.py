@@ -130,6 +130,7 @@ def _keep_picture(widget) -> None:
         widget.grab().save(str(Path(folder) / "runs.png"))
 
 
+@pytest.mark.slow
 def test_form_and_file_say_the_same(qtbot, dialog, capture):
     dialog.form.fields["steps"].setValue(77)
     assert yaml.safe_load(dialog.config_text())["steps"] == 77
@@ -150,6 +151,7 @@ def test_form_and_file_say_the_same(qtbot, dialog, capture):
     assert dialog.rows.source.currentText() == "074" and dialog.form.values()["name"] == "no"
 
 
+@pytest.mark.slow
 def test_fields_say_what_they_cannot_take(qtbot, dialog):
     share = dialog.form.fields["data.view_balance"]
     share.lineEdit().setText("9")
@@ -195,6 +197,7 @@ def test_of_many_changes_one_is_looked_at(qtbot, dialog, capture):
     qtbot.waitUntil(lambda: not _looks(), timeout=10_000)
 
 
+@pytest.mark.slow
 def test_problems_are_told_in_the_words_of_the_form(qtbot, dialog, capture, tmp_path):
     points = {**SMALL["points"], "maximum": 100}
     fill(qtbot, dialog, capture, points=points, start_from=str(tmp_path / "none.avatar"))
@@ -206,6 +209,7 @@ def test_problems_are_told_in_the_words_of_the_form(qtbot, dialog, capture, tmp_
     assert dialog.rows.head.text().endswith("none.pkl")
 
 
+@pytest.mark.slow
 def test_what_was_filled_in_is_not_lost_unasked(qtbot, dialog, capture):
     asked = []
 
@@ -223,12 +227,14 @@ def test_what_was_filled_in_is_not_lost_unasked(qtbot, dialog, capture):
     assert not dialog.isVisible() and len(asked) == 2
 
 
+@pytest.mark.slow
 def test_an_untouched_form_closes_at_once(qtbot, dialog):
     dialog.rows.kind.setCurrentIndex(1)
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
 
 
+@pytest.mark.slow
 def test_tab_goes_from_the_top_to_the_bottom(qtbot, dialog):
     rows, form = dialog.rows, dialog.form
     wanted = [rows.kind, rows.data, rows.source, rows.begin, rows.head, rows.out]
@@ -243,6 +249,7 @@ def test_tab_goes_from_the_top_to_the_bottom(qtbot, dialog):
         assert field.accessibleName()
 
 
+@pytest.mark.slow
 def test_a_kind_brings_its_values_and_leaves_what_was_typed(qtbot, dialog, tmp_path):
     rows, form = dialog.rows, dialog.form
     titles = [rows.kind.itemText(index) for index in range(rows.kind.count())]
@@ -308,6 +315,7 @@ def test_the_slurm_box_says_what_is_wrong(qtbot, qapp):
     assert box.job().options()[-2:] == ["slurm_qos=long", "mem_gb=8"] and box.submit.isEnabled()
 
 
+@pytest.mark.slow
 def test_bad_frames_and_a_missing_card_are_explained(qtbot, dialog, tmp_path):
     broken = write_small_capture(tmp_path / "broken", {"source": 2})
     (broken / "source" / "mask" / "2.png").write_bytes(b"cut")
@@ -319,6 +327,7 @@ def test_bad_frames_and_a_missing_card_are_explained(qtbot, dialog, tmp_path):
     assert not dialog.preflight.bad.item(0).icon().isNull()
 
 
+@pytest.mark.slow
 def test_the_command_can_be_copied(qtbot, dialog, capture):
     fill(qtbot, dialog, capture)
     QTest.mouseClick(dialog.copy, LEFT)
@@ -326,6 +335,7 @@ def test_the_command_can_be_copied(qtbot, dialog, capture):
     assert "-m trainer train --out" in copied and f"data.folder={capture}" in copied
 
 
+@pytest.mark.slow
 def test_a_run_folder_in_use_is_refused(qtbot, dialog, capture, tmp_path):
     used = tmp_path / "used"
     used.mkdir()
@@ -336,6 +346,7 @@ def test_a_run_folder_in_use_is_refused(qtbot, dialog, capture, tmp_path):
     assert not dialog.start.isEnabled()
 
 
+@pytest.mark.slow
 def test_a_long_run_and_a_failed_one(qtbot, window, tmp_path):
     folder = tmp_path / "long"
     folder.mkdir()
@@ -362,6 +373,7 @@ def test_a_long_run_and_a_failed_one(qtbot, window, tmp_path):
     assert "no such folder" in runs.message.text()
 
 
+@pytest.mark.slow
 def test_the_home_of_nobody_is_a_problem_and_no_fault(dialog):
     dialog.rows.out.setText("~nosuchuser/run")
     told = [problem["text"] for problem in dialog._own_problems()]

@@ -68,6 +68,7 @@ def keep_picture(widget, name: str) -> None:
         widget.grab().save(str(Path(folder) / f"{name}.png"))
 
 
+@pytest.mark.slow
 def test_what_was_seen_is_shown_and_what_it_takes(qtbot, window, dialog, film) -> None:
     assert not dialog.start.isEnabled() and "Choose a video" in dialog.start.toolTip()
     look(qtbot, dialog, film)
@@ -100,6 +101,7 @@ def test_what_was_seen_is_shown_and_what_it_takes(qtbot, window, dialog, film) -
     assert not dialog.record.isEnabled()
 
 
+@pytest.mark.slow
 def test_escape_asks_before_a_filled_form_is_lost(qtbot, dialog, tmp_path) -> None:
     def answer(title: str) -> None:
         box = QApplication.activeModalWidget()
@@ -116,6 +118,7 @@ def test_escape_asks_before_a_filled_form_is_lost(qtbot, dialog, tmp_path) -> No
     assert not dialog.isVisible()
 
 
+@pytest.mark.slow
 def test_tab_goes_from_the_video_to_the_start(qtbot, dialog) -> None:
     order, field = [], dialog.video
     for _ in range(60):
@@ -132,6 +135,7 @@ def _text(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -147,6 +151,7 @@ def test_what_cannot_be_used_is_one_line(qtbot, dialog, tmp_path, make, says) ->
     assert not dialog.start.isEnabled() and dialog.start.toolTip() == dialog.status.text()
 
 
+@pytest.mark.slow
 def test_a_dropped_video_of_two_people_says_who_is_taken(qtbot, dialog, tmp_path) -> None:
     video = write_video(tmp_path / "two.mkv", put_beside(filmed_demo(14)[:4], 0.8))
     data = QMimeData()
@@ -264,6 +269,7 @@ def test_following_ends_when_something_else_is_opened(tmp_path) -> None:
     assert follower.run is None
 
 
+@pytest.mark.slow
 def test_a_newer_state_keeps_what_was_chosen(window, full_picture, small_avatar) -> None:
     document = window.editor.document
     document.set_expression({0: 0.5}, "Smile")
@@ -275,6 +281,7 @@ def test_a_newer_state_keeps_what_was_chosen(window, full_picture, small_avatar)
     assert document.face.expression[0] == 0.5 and document.history.entries
 
 
+@pytest.mark.slow
 def test_a_newer_state_leaves_what_is_being_typed(window, full_picture, small_avatar) -> None:
     document, section = window.editor.document, window.attributes.sections["hair"]
     document.wear("hair", AttributeBlend("hair_curly", 1.0), "Hair")
@@ -293,6 +300,7 @@ def test_a_newer_state_leaves_what_is_being_typed(window, full_picture, small_av
     assert window.expression.rows()[0].number.text() == "0.0°" and not document.face.attributes
 
 
+@pytest.mark.slow
 def test_a_recording_shows_what_to_do(qtbot, film, tmp_path) -> None:
     assert has_camera(str(film)) and not has_camera(str(tmp_path / "none"))
     out = tmp_path / "recording.avi"
@@ -332,6 +340,7 @@ def test_the_face_is_offered_only_where_it_can_be_shown(qtbot, tmp_path) -> None
     assert shown.offer.isHidden() and shown.follow.isChecked()
 
 
+@pytest.mark.slow
 def test_what_was_recorded_is_the_video(qtbot, window, dialog, film) -> None:
     window.training.camera_source = str(film)
     dialog.set_camera(True)
@@ -344,6 +353,7 @@ def test_what_was_recorded_is_the_video(qtbot, window, dialog, film) -> None:
     qtbot.waitUntil(lambda: dialog.start.isEnabled(), timeout=LOOK_MS)
 
 
+@pytest.mark.slow
 def test_a_video_that_is_dropped_on_the_window_opens_the_dialog(
     qtbot, window, film, tmp_path
 ) -> None:

@@ -51,6 +51,7 @@ def _on_screen(window) -> np.ndarray:
     return np.array(image.constBits()).reshape(image.height(), image.bytesPerLine() // 4, 4)
 
 
+@pytest.mark.slow
 def test_dragging_a_slider_changes_the_picture_and_is_one_undo(qtbot, window, full_picture):
     before, shown = full_picture(), _on_screen(window)
     row = _row(window, "Jaw open")
@@ -68,6 +69,7 @@ def test_dragging_a_slider_changes_the_picture_and_is_one_undo(qtbot, window, fu
     assert np.array_equal(after, full_picture())
 
 
+@pytest.mark.slow
 def test_a_typed_value_reaches_the_document_and_double_click_resets_it(qtbot, window):
     row = _row(window, "Smile left")
     row.number.setFocus()
@@ -82,6 +84,7 @@ def test_a_typed_value_reaches_the_document_and_double_click_resets_it(qtbot, wi
     assert document.face.expression[index] == 0 and row.number.value() == 0
 
 
+@pytest.mark.slow
 def test_a_closed_section_has_no_sliders_until_something_in_it_is_found(qtbot, window):
     controls = window.expression.findChildren(ControlList)[-1]
     assert not controls.findChildren(SliderRow)
@@ -97,6 +100,7 @@ def test_a_closed_section_has_no_sliders_until_something_in_it_is_found(qtbot, w
     assert not any(row.isHidden() for row in rows)
 
 
+@pytest.mark.slow
 def test_a_combined_control_moves_both_sides(qtbot, window):
     names = window.editor.document.avatar.head.expression_names
     slider = _row(window, "Smile").slider
@@ -107,6 +111,7 @@ def test_a_combined_control_moves_both_sides(qtbot, window):
     assert _row(window, "Smile right").number.value() == slider.high
 
 
+@pytest.mark.slow
 def test_a_number_beyond_the_slider_is_shown_and_stays(qtbot, window):
     document, row = window.editor.document, _row(window, "Blink left")
     index = document.avatar.head.expression_names.index("blink left")
@@ -122,6 +127,7 @@ def test_a_number_beyond_the_slider_is_shown_and_stays(qtbot, window):
     assert row.value() == pytest.approx(0.5, abs=0.02) and "Beyond" not in row.slider.toolTip()
 
 
+@pytest.mark.slow
 def test_mouth_close_is_a_share_of_the_open_jaw(qtbot, window):
     document, row = window.editor.document, _row(window, "Mouth close")
     index = document.avatar.head.expression_names.index("mouth close")
@@ -142,6 +148,7 @@ def test_mouth_close_is_a_share_of_the_open_jaw(qtbot, window):
     assert document.face.expression[index] == closed
 
 
+@pytest.mark.slow
 def test_clicking_an_attribute_wears_it_and_strength_changes_it(qtbot, window, full_picture):
     before = full_picture()
     section = window.attributes.sections["hair"]
@@ -160,6 +167,7 @@ def test_clicking_an_attribute_wears_it_and_strength_changes_it(qtbot, window, f
     assert np.array_equal(before, full_picture())
 
 
+@pytest.mark.slow
 def test_undo_brings_the_worn_tile_back(qtbot, window):
     section = window.attributes.sections["hat"]
     QTest.mouseClick(section.gallery.tiles["hat_beanie"], LEFT)
@@ -167,6 +175,7 @@ def test_undo_brings_the_worn_tile_back(qtbot, window):
     assert section.gallery.tiles[""].isChecked() and section.strength.isHidden()
 
 
+@pytest.mark.slow
 def test_thumbnails_come_and_are_found_again_on_disk(qtbot, window, tmp_path):
     qtbot.waitUntil(lambda: window.editor.thumbnails.num_pending == 0, timeout=30_000)
     sections = window.attributes.sections.values()
@@ -176,6 +185,7 @@ def test_thumbnails_come_and_are_found_again_on_disk(qtbot, window, tmp_path):
     assert len(kept) == 6
 
 
+@pytest.mark.slow
 def test_the_wheel_over_a_slider_leaves_the_value(qtbot, window):
     row = _row(window, "Smile")
     for widget in (row.slider, row.number):
@@ -194,6 +204,7 @@ def test_the_wheel_over_a_slider_leaves_the_value(qtbot, window):
     assert row.number.value() == 0
 
 
+@pytest.mark.slow
 def test_the_viewport_orbits_pans_zooms_and_frames(qtbot, window):
     document, viewport = window.editor.document, window.viewport
     start = document.view
@@ -221,6 +232,7 @@ def test_the_viewport_orbits_pans_zooms_and_frames(qtbot, window):
     assert document.history.labels == [] and not window.preferences.undo_camera
 
 
+@pytest.mark.slow
 def test_the_head_stays_under_the_cursor_while_panning(window):
     view = window.editor.document.view
     moved = view.panned(0.25, 0.1)
@@ -232,6 +244,7 @@ def test_the_head_stays_under_the_cursor_while_panning(window):
     assert (-x / 2, -y / 2) == pytest.approx((0.25, 0.1), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_dropping_a_wrong_file_says_so_and_keeps_the_avatar(qtbot, window, tmp_path):
     wrong = tmp_path / "wrong.avatar"
     wrong.write_bytes(b"this is not an avatar")
@@ -250,6 +263,7 @@ def test_dropping_a_wrong_file_says_so_and_keeps_the_avatar(qtbot, window, tmp_p
     assert str(wrong) not in window.preferences.recent
 
 
+@pytest.mark.slow
 def test_window_state_is_kept(qtbot, open_window):
     first = open_window()
     first.docks[0].hide()
@@ -268,6 +282,7 @@ def test_window_state_is_kept(qtbot, open_window):
     second.set_theme("dark")
 
 
+@pytest.mark.slow
 def test_a_change_is_kept_at_once_and_garbage_is_told(qtbot, open_window, tmp_path):
     file = tmp_path / "home" / "config" / "editor.json"
     file.parent.mkdir(parents=True)
@@ -284,6 +299,7 @@ def test_a_change_is_kept_at_once_and_garbage_is_told(qtbot, open_window, tmp_pa
     window.set_theme("dark")
 
 
+@pytest.mark.slow
 def test_the_window_grabbed_holds_the_picture(qtbot, window):
     image = grab_window(window)
     place = window.viewport.mapTo(window, window.viewport.rect().center())
@@ -322,6 +338,7 @@ def test_screenshot_command(avatar_file, tmp_path, qapp):
     assert [p.name for p in tmp_path.glob("*.png")] == ["window.png"]
 
 
+@pytest.mark.slow
 def test_the_log_is_closed_until_asked_for_or_an_export_runs(qtbot, window, tmp_path):
     assert window.activity_dock.isHidden()
     written = []
@@ -332,18 +349,21 @@ def test_the_log_is_closed_until_asked_for_or_an_export_runs(qtbot, window, tmp_
     assert (tmp_path / "picture.png").exists()
 
 
+@pytest.mark.slow
 def test_a_typed_distance_changes_the_picture(qtbot, window, full_picture):
     before = full_picture()[..., 3].astype(int).sum()
     window.scene.distance.value_changed.emit(window.editor.document.view.distance * 2)
     assert full_picture()[..., 3].astype(int).sum() < 0.5 * before
 
 
+@pytest.mark.slow
 def test_help_lists_the_keys_of_the_menus(window):
     box = window.actions_.help.show_shortcuts()
     assert "Export turntable" in box.informativeText() and "Ctrl+O" in box.informativeText()
     box.close()
 
 
+@pytest.mark.slow
 def test_a_job_that_reports_after_the_window_is_closed_is_not_heard(qtbot, window):
     heard = []
     window.close()
@@ -352,6 +372,7 @@ def test_a_job_that_reports_after_the_window_is_closed_is_not_heard(qtbot, windo
     assert heard == []
 
 
+@pytest.mark.slow
 def test_while_nothing_is_open_there_is_a_start_screen(qtbot, qapp, avatar_file, tmp_path):
     window = EditorWindow(Preferences(recent=[str(avatar_file), str(tmp_path / "gone.avatar")]))
     window.show()

@@ -151,6 +151,7 @@ def test_heads_behind_beside_and_around_the_camera(
     assert _is_finite(pr.Session(avatar, "cpu").render(avatar.neutral(), camera, PASSES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [1e-12, 5.0, 1e6, 1e30])
 def test_a_radius_of_any_size(radius: float) -> None:
     points = torch.tensor([[0.0, 0.0, 1.0], [3.0, -2.0, 2.0], [0.1, 0.1, -1.0]]).requires_grad_()

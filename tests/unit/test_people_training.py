@@ -70,6 +70,7 @@ def test_the_look_is_a_table_with_costs(folders: Path, tmp_path: Path) -> None:
     assert len(few.attributes) == len(report.attributes)
 
 
+@pytest.mark.slow
 def test_hats_in_videos_are_found_by_a_network(folders, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PEGASUS_ASSETS", str(tmp_path / "assets"))
     (tmp_path / "assets").mkdir()
@@ -92,6 +93,7 @@ def test_hats_in_videos_are_found_by_a_network(folders, tmp_path, monkeypatch) -
     assert all(a["picture"] for a in report.attributes if not a["reason"])
 
 
+@pytest.mark.slow
 def test_what_was_made_of_a_video_before_takes_no_time(folders, tmp_path) -> None:
     people, runs = tmp_path / "people", tmp_path / "runs"
     people.mkdir()

@@ -65,6 +65,7 @@ def states(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+@pytest.mark.slow
 def test_a_video_becomes_a_subject_that_trainings_read(film: Path, tmp_path: Path) -> None:
     summary = make(film, tmp_path)
     assert summary.folder == tmp_path / "my_take" and summary.num_frames == COUNT
@@ -89,6 +90,7 @@ def test_a_video_becomes_a_subject_that_trainings_read(film: Path, tmp_path: Pat
     assert opening[list(BLINKS)].max() < 0.6 * np.median(opening)
 
 
+@pytest.mark.slow
 def test_what_is_done_stays_and_what_it_depends_on_is_seen(film: Path, tmp_path: Path) -> None:
     video = tmp_path / "film.mkv"
     shutil.copy(film, video)
@@ -127,6 +129,7 @@ def links(folder: Path, kind: str) -> set[tuple[int, int]]:
     return {(file.st_ino, file.st_mtime_ns) for file in found}
 
 
+@pytest.mark.slow
 def test_more_frames_of_the_same_video_take_over_what_was_made(film: Path, tmp_path: Path) -> None:
     out = tmp_path / "capture"
     folder = make(film, out, Options(every=2, size=128)).folder
@@ -158,6 +161,7 @@ def summary_of(folder: Path) -> Summary:
     return Summary(folder, 0, 0, ())
 
 
+@pytest.mark.slow
 def test_what_another_run_has_made_of_the_video_is_shared(film: Path, tmp_path: Path) -> None:
     video = tmp_path / "renamed.mkv"
     shutil.copy(film, video)
@@ -186,6 +190,7 @@ def _refuse(*_: object) -> None:
     raise AssertionError("it was fitted already")
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_goes_on(film: Path, tmp_path: Path) -> None:
     whole = states(make(film, tmp_path / "whole").folder)
     program = (
@@ -236,6 +241,7 @@ def _two(folder: Path) -> Path:
     return write_video(folder / "v.mkv", put_beside(filmed_demo(8), 0.6), rate=25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("film_it", "says"),
     [
@@ -260,6 +266,7 @@ def test_videos_that_are_not_as_they_should_be(tmp_path: Path, film_it, says) ->
     assert np.ptp(places[:, :468, 0], axis=1).min() > 0.3 * SIDE
 
 
+@pytest.mark.slow
 def test_another_face_and_another_take(tmp_path: Path) -> None:
     video = _two(tmp_path)
     summary = make(video, tmp_path / "out", Options(size=128, face=2))
@@ -279,6 +286,7 @@ def test_another_face_and_another_take(tmp_path: Path) -> None:
         make(cut, tmp_path / "out", Options(size=128, take=2))
 
 
+@pytest.mark.slow
 def test_something_before_the_face_is_told(tmp_path: Path) -> None:
     frames = [frame.copy() for frame in filmed_demo(COUNT)]
     for frame in frames[10:12]:
@@ -332,6 +340,7 @@ def run_trainer(*arguments: str, timeout: int = 120) -> subprocess.CompletedProc
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -356,6 +365,7 @@ def test_mistakes_end_in_one_line(tmp_path: Path, arguments: tuple[str, ...], sa
     assert len(wrong) == 1 and says in wrong[0] and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_several_videos_side_by_side(film: Path, tmp_path: Path) -> None:
     bad = write_video(tmp_path / "grey.mkv", grey_levels(6))
     told = []

@@ -82,6 +82,7 @@ def test_what_is_asked_while_a_job_waits_counts_when_it_begins(run, wanted, tmp_
     assert run.state().status is expected
 
 
+@pytest.mark.slow
 def test_a_job_that_is_paused_leaves_the_queue_and_is_handed_in_again(run, sbatch, tmp_path):
     told, script = tmp_path / "told", tmp_path / "script"
     cancel = sbatch.with_name("scancel")
@@ -106,6 +107,7 @@ def test_a_job_that_is_paused_leaves_the_queue_and_is_handed_in_again(run, sbatc
     assert "sbatch" in resume(run)[0] and str(run.folder) in resume(run)[0]
 
 
+@pytest.mark.slow
 def test_a_job_that_has_begun_is_judged_by_what_it_writes(run, tmp_path) -> None:
     done = begin(run, tmp_path)
     assert "Job completed successfully" in done.stdout + done.stderr, done.stderr

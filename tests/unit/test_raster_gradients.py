@@ -38,6 +38,7 @@ def _cloud(num_points: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.
     return points, torch.randn(num_points, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_fragments_are_those_of_the_oracle(case: Options, engine: str) -> None:
     num_points, size, radius, num_kept = case
@@ -50,6 +51,7 @@ def test_fragments_are_those_of_the_oracle(case: Options, engine: str) -> None:
     assert torch.equal(raster.visible_points(fast), raster.visible_points(plain))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_image_and_gradients_are_those_of_the_oracle(
@@ -109,6 +111,7 @@ def test_the_oracle_agrees_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(render, (xy, features))
 
 
+@pytest.mark.slow
 def test_gradients_of_numba_are_the_same_on_every_run() -> None:
     case = (2000, (96, 96), 0.1, 10)
     points, features = _cloud(case[0], case[1])

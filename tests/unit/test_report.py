@@ -51,6 +51,7 @@ def report(place: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_training(place: Path, report: Path) -> None:
     found = json.loads((report / "report.json").read_text("utf-8"))
     assert set(found["subjects"]) == {"source", "hat_a"} and set(found["pairs"]) == {"hat_b+hair_c"}

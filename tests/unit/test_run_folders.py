@@ -67,6 +67,7 @@ def _change(run: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) 
         torch.save(content, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["train/runconf.conf", "train/20240101_1200_person.conf"])
 def test_names_come_from_the_runs_configuration(
     run: Path, golden: Path, flame: Path, head: pr.Head, place: str, tmp_path: Path

@@ -104,6 +104,7 @@ def test_a_diary_written_anew_is_read_anew(tmp_path: Path) -> None:
     assert reader.read() and reader.curves.steps == [1]
 
 
+@pytest.mark.slow
 def test_a_day_of_events_opens_at_once(tmp_path: Path) -> None:
     lines = "".join(event(step) + "\n" for step in range(1, 100_001))
     (tmp_path / "events.jsonl").write_text(lines, "utf-8")
@@ -272,6 +273,7 @@ def test_garbage_in_a_run_folder_is_no_state_but_no_fault(tmp_path: Path, writte
     assert all(step <= 1_000_000_000 for step in run.events.curves.steps)
 
 
+@pytest.mark.slow
 def test_thousands_of_names_and_endless_lines_are_cut(tmp_path: Path) -> None:
     losses = {f"loss {number}": 1.0 for number in range(3000)}
     line = json.dumps({"step": 1, "losses": losses}).encode() + b"\n"

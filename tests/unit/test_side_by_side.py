@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
 
 from trainer.preprocess.side_by_side import Piece, StepReport, run_pieces
 
@@ -30,6 +31,7 @@ def _start_two(folder: Path) -> None:
     list(run_pieces(pieces, 2, lambda place, step, share: None))
 
 
+@pytest.mark.slow
 def test_workers_end_when_what_started_them_is_killed(tmp_path: Path) -> None:
     notes = [tmp_path / "first.pid", tmp_path / "second.pid"]
     running = subprocess.Popen(

@@ -52,6 +52,7 @@ LOCKS = torch.cat([block((0.2, 0.1, 0.1), 300), block((-0.25, 0.1, 0.1), 300)])
 SPECK = block((0.2, 0.1, -0.4), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "points", "stay"),
     [

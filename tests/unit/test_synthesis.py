@@ -197,6 +197,7 @@ def test_what_an_attribute_changes_is_scored_apart_from_what_it_leaves() -> None
     assert np.isnan(score(plain, plain, plain)[2:]).all()
 
 
+@pytest.mark.slow
 def test_the_truth_is_drawn_as_the_person_was(tmp_path: Path) -> None:
     """Nothing put on is as good as untouched, and the same outside what changes."""
     person = PersonConfig(made_of="painted")

@@ -226,6 +226,7 @@ def test_twelve_people_are_twelve() -> None:
     assert len({(look.skin, look.hair, look.eyebrows) for look in people.values()}) == len(people)
 
 
+@pytest.mark.slow
 def test_every_preset_and_attribute_names_assets_that_are_there(collection: HumanAssets) -> None:
     for name in people_presets():
         look = choose_look(collection, name, 7)
@@ -257,6 +258,7 @@ def part_height(person: Person, part: str, expression: str = "") -> float:
     return float(posed[np.unique(faces)][:, 1].mean())
 
 
+@pytest.mark.slow
 def test_brows_and_lashes_follow_the_face_and_hair_does_not(jonas: Person) -> None:
     brows = part_height(jonas, "eyebrows", "brow inner up") - part_height(jonas, "eyebrows")
     lids = part_height(jonas, "eyelids", "blink left") - part_height(jonas, "eyelids")
@@ -264,6 +266,7 @@ def test_brows_and_lashes_follow_the_face_and_hair_does_not(jonas: Person) -> No
     assert brows > 0.005 and lids < -0.001 and hair == 0.0
 
 
+@pytest.mark.slow
 def test_pictures_masks_and_parts_agree(collection: HumanAssets) -> None:
     try:
         open_context().release()
@@ -286,6 +289,7 @@ def test_pictures_masks_and_parts_agree(collection: HumanAssets) -> None:
     assert np.median(np.abs(lengths - 1)) < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attribute", "parts"),
     [

@@ -62,6 +62,7 @@ print(torch.get_num_threads())
 """
 
 
+@pytest.mark.slow
 def test_a_compiled_loop_does_not_give_torch_the_cores_back() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _LOOK], capture_output=True, text=True, check=True, timeout=120

@@ -52,6 +52,7 @@ def test_a_mistake_is_the_last_line(tmp_path, monkeypatch):
         TrainerCall().ask("transfer")
 
 
+@pytest.mark.slow
 def test_it_is_ended_with_all_that_it_started(tmp_path, monkeypatch):
     use_fake_trainer(tmp_path, monkeypatch, HANGING)
     before = set(psutil.Process().children(recursive=True))

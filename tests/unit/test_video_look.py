@@ -29,6 +29,7 @@ def look(video: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str
     return report
 
 
+@pytest.mark.slow
 def test_frames_are_shown_with_what_was_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def _text(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -45,6 +45,7 @@ def events(run: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (run / "events.jsonl").read_text("utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_a_training_makes_the_capture_of_its_video_first(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

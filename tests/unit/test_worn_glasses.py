@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from pegasus_runtime.head import load_free_head, pose_head
@@ -29,6 +30,7 @@ def _read(folder: Path) -> Capture:
     return load_capture(DataConfig(folder=str(folder), image_size=SIDE, held_out_every=0))
 
 
+@pytest.mark.slow
 def test_worn_glasses_get_surfels_of_their_own(tmp_path: Path) -> None:
     folder = write_small_capture(tmp_path, {"source": 14})
     plain = _read(folder)
