@@ -55,6 +55,11 @@ class Difference:
     colour: Tensor
     """(M, 3)"""
 
+    def size(self) -> Tensor:
+        """(M,) how far place and colour of each surfel move, in logits of a colour."""
+        size: Tensor = _OFFSET_SCALE * self.offset.norm(dim=1) + self.colour.norm(dim=1) / 2
+        return size
+
     @classmethod
     def none(cls, count: int) -> Difference:
         """No difference to ``count`` surfels."""
@@ -166,8 +171,7 @@ class Wardrobe:
         """(N,) in 0..1, how much a hat needs each of the person's surfels for itself."""
         if hat.name not in self._claims:
             change = hat.difference
-            size = _OFFSET_SCALE * change.offset.norm(dim=1) + change.colour.norm(dim=1) / 2
-            size = size + change.opacity.abs() / 4
+            size = change.size() + change.opacity.abs() / 4
             claim = torch.zeros(len(self.source))
             claim[hat.region] = (size / _CLAIMED).clamp(0, 1)
             self._claims[hat.name] = claim

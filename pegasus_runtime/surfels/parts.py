@@ -11,7 +11,7 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Wardrobe
 from pegasus_runtime.surfels.surfels import Surfels
 
-_WORN_BY = {"hair": "hair", "hat": "hat", "eyeglasses": "glasses"}
+WORN = {"hair": "hair", "hat": "hat", "eyeglasses": "glasses"}
 """category → what its own surfels show"""
 STANDS_OFF, FAR_OFF = 0.012, 0.1
 """Distances from the skin, in units of the head, beyond which a surfel on the scalp and one on any
@@ -36,8 +36,8 @@ def guess_parts(surfels: Surfels, head: Head, worn: str = "") -> Tensor:
         head: to which they are bound.
         worn: category of the attribute that brings them.
     """
-    if worn in _WORN_BY:
-        return torch.full((len(surfels),), PART_NAMES.index(_WORN_BY[worn]), dtype=torch.uint8)
+    if worn in WORN:
+        return torch.full((len(surfels),), PART_NAMES.index(WORN[worn]), dtype=torch.uint8)
     part, away = triangle_parts(head)[surfels.triangle], surfels.offset.norm(dim=1)
 
     def on(*names: str) -> Tensor:

@@ -17,8 +17,8 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Wardrobe
 from trainer.data.dataset import Capture
 
-_SHOWS = {"hair": "hair", "hat": "hat"}
-"""category → the part that its surfels show"""
+_CATEGORIES = ("hair", "hat")
+"""whose part has their name"""
 _MOST_MISPLACED = 0.5
 """of an attribute's own: where more show something else, it is the part pictures that do not know
 the attribute; less leaves specks of what is put on badly"""
@@ -33,9 +33,9 @@ def without_misplaced(wardrobe: Wardrobe, capture: Capture) -> Wardrobe:
     """
     kept = {}
     for attribute in wardrobe.attributes:
-        part = _SHOWS.get(category_of(attribute.name))
+        part = category_of(attribute.name)
         kept[attribute.name] = torch.arange(len(attribute.own))
-        if part is None or part not in capture.part_names:
+        if part not in _CATEGORIES or part not in capture.part_names:
             continue
         right = (attribute.own.part == PART_NAMES.index(part)).nonzero()[:, 0]
         if len(right) >= (1 - _MOST_MISPLACED) * len(attribute.own):

@@ -10,10 +10,11 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute, rest_surfels
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import axis_angles, triangle_frames
+from pegasus_runtime.surfels.parts import WORN
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from trainer.transfer.correspondence import Correspondence, Similarity, eyes_of
 from trainer.transfer.looks import Look, logit_of
-from trainer.transfer.worn import WORN, worn_look
+from trainer.transfer.worn import worn_look
 
 
 def carried(

@@ -13,10 +13,10 @@ from pegasus_runtime.errors import InvalidInput, one_line, quoted
 from pegasus_runtime.files import output_file
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.parts import WORN
 from trainer.transfer.carried import carried
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.differences import ZONES
-from trainer.transfer.worn import WORN
 
 TRANSFERABLE = (*WORN, *ZONES)
 """categories of attributes that can be put onto another person"""

@@ -18,13 +18,13 @@ from pegasus_runtime.model.latent import LatentCodes, category_of
 from pegasus_runtime.surfels.attributes import Attribute, Wardrobe
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.file import in_drawing_order
+from pegasus_runtime.surfels.parts import WORN
 from pegasus_runtime.surfels.surfels import concatenate
 from trainer.transfer.carried import carried
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.differences import ZONES, carry_difference
 from trainer.transfer.looks import SkinColour, look_of
 from trainer.transfer.replaced import Change, hide_under, without_hair
-from trainer.transfer.worn import WORN
 
 
 @torch.no_grad()

@@ -16,14 +16,13 @@ from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute, Wardrobe
 from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.parts import WORN
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 from trainer.transfer.looks import Look, SkinColour, look_of, seen_surfels
 
-WORN = {"hair": "hair", "hat": "hat", "eyeglasses": "glasses"}
-"""category → the part that its surfels show"""
-_BECAME, _OFFSET_SCALE = 0.5, 20.0
-"""How much a surfel has to change to become the attribute; an offset by 1 / scale counts as one
-logit. Less takes shaded skin for hair, more leaves holes."""
+_BECAME = 0.5
+"""How much a surfel has to change (`Difference.size`) to become the attribute: less takes shaded
+skin for hair, more leaves holes."""
 _LEAST_OPACITY = -4.0
 """Logit below which nothing is to be seen, and nothing carried."""
 _AROUND = 24
@@ -71,9 +70,7 @@ def _worn_part(attribute: Attribute, wardrobe: Wardrobe) -> Tensor:
 
 def _has_become(attribute: Attribute) -> Tensor:
     """(M,) bool, which surfels of a region have changed so much that they are something else."""
-    change = attribute.difference
-    size = _OFFSET_SCALE * change.offset.norm(dim=1) + change.colour.norm(dim=1) / 2
-    has_become: Tensor = size > _BECAME
+    has_become: Tensor = attribute.difference.size() > _BECAME
     return has_become
 
 
