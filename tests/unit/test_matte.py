@@ -10,6 +10,7 @@ import pytest
 
 from pegasus_runtime.errors import InvalidInput
 from tests.onnx_file import convolution, node, write_network, write_pixel_network
+from trainer.preprocess.foreground import foreground_colours
 from trainer.preprocess.matte import follow_head, keep_person, refine
 from trainer.preprocess.onnx_networks import (
     PARSING_CLASSES,
@@ -17,7 +18,6 @@ from trainer.preprocess.onnx_networks import (
     PersonSegmenter,
     PortraitMatte,
 )
-from trainer.preprocess.parts import unmixed
 
 SIDE = 256
 OWN, BEHIND = np.array([180, 120, 90]), np.array([40, 70, 200])
@@ -66,7 +66,7 @@ def test_background_is_taken_off_the_rim() -> None:
     alpha = disc(SIDE, 0.3, soft=6.0)
     picture = picture_of(alpha)
     # The matte believes that more is the person's than is.
-    found = unmixed(picture, disc(SIDE, 0.3, soft=2.0))
+    found = foreground_colours(picture, disc(SIDE, 0.3, soft=2.0))
     rim = (alpha > 0.55) & (alpha < 0.95)
     before, after = (np.abs(p[rim].astype(float) - OWN).mean() for p in (picture, found))
     assert after < 0.35 * before

@@ -99,3 +99,13 @@ class FitStep:
 
 def _array(values: Any) -> FloatArray:
     return np.asarray(values.detach() if isinstance(values, torch.Tensor) else values, np.float32)
+
+
+def covered_pixels(triangles: Array, size: int) -> Array:
+    """(S, S) truth within triangles (T, 3, 2)."""
+    import cv2
+
+    shape = np.zeros((size, size), np.uint8)
+    for triangle in triangles.round().astype(np.int32):  # in one call overlapping ones cancel out
+        cv2.fillConvexPoly(shape, triangle, 1)
+    return shape > 0
