@@ -23,14 +23,15 @@ def asset_folder() -> Path:
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes as hexadecimal digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """SHA-256 of a file's bytes as hexadecimal digits; heads are large, so once a version of it."""
+    facts = os.stat(path)
+    return _digest(os.fspath(path), facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
-def _sha256_of_version(path: Path, _size: int, _modified: int) -> str:
-    return file_sha256(path)
+def _digest(path: str, *_version: int) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find_head(sha256: str, name: str, wanted_by: str) -> Path:
@@ -42,10 +43,8 @@ def find_head(sha256: str, name: str, wanted_by: str) -> Path:
     folder = asset_folder()
     candidates = sorted(folder.rglob("*")) if folder.is_dir() else []
     for path in candidates:
-        if path.suffix in HEAD_SUFFIXES and path.is_file():
-            facts = path.stat()
-            if _sha256_of_version(path, facts.st_size, facts.st_mtime_ns) == sha256:
-                return path
+        if path.suffix in HEAD_SUFFIXES and path.is_file() and file_sha256(path) == sha256:
+            return path
     raise InvalidInput(
         f"{wanted_by}: needs the head {name!r} (sha256 {sha256[:12]}…), which is not in {folder}; "
         "copy its file there or name it with --head."
