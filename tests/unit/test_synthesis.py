@@ -117,6 +117,56 @@ def test_hair_that_goes_leaves_skin_and_no_hole() -> None:
     assert np.abs(colour - SKIN).max() < 0.12
 
 
+@pytest.mark.parametrize("seen", [True, False], ids=["skin", "hardly any skin"])
+def test_skin_beside_new_hair_has_the_frames_own_colour(seen: bool) -> None:
+    source, person = avatar_of("hair"), avatar_of("hair")
+    lent = lend(SourcePerson.of(source), person, "hair")
+    bare = replace(lent, after=lent.after[:2])
+    frame, pictures = frame_from(0.0)
+    # Bluish skin, of which the avatar knows nothing, and the old hair over the upper half.
+    is_hair = np.arange(SIDE)[:, None] < SIDE // 2
+    parts = np.where(is_hair, NAMES.index("hair"), NAMES.index("skin" if seen else "clothes"))
+    image = np.where(is_hair[..., None], (200, 20, 20), (90, 120, 180)) * np.ones((SIDE, SIDE, 1))
+    pictures = replace(
+        pictures,
+        image=image.astype(np.uint8),
+        parts=np.broadcast_to(parts, (SIDE, SIDE)).astype(np.uint8),
+    )
+    made = compose(bare, source, frame, pictures, NAMES)
+    brow = made.image[SIDE // 2 - 8 : SIDE // 2 - 3, SIDE // 2 - 4 : SIDE // 2 + 4].mean(
+        axis=(0, 1)
+    )
+    wanted = (90, 120, 180) if seen else np.multiply(SKIN, 255)
+    assert np.abs(brow - wanted).max() < (12 if seen else 40)
+
+
+def test_a_fringe_that_part_pictures_call_skin_goes_with_the_hair() -> None:
+    source = avatar_of("hair")
+    lent = lend(SourcePerson.of(source), avatar_of("hair"), "hair")
+    bare = replace(lent, after=lent.after[:2])
+    frame, pictures = frame_from(0.0)
+    rows = np.arange(SIDE)[:, None] * np.ones((1, SIDE), int)
+    middle = SIDE // 2
+    parts = np.where(rows < middle - 4, NAMES.index("hair"), NAMES.index("skin"))
+    image = np.where(rows[..., None] < middle - 2, (90, 60, 20), (200, 150, 120))
+    pictures = replace(pictures, image=image.astype(np.uint8), parts=parts.astype(np.uint8))
+    made = compose(bare, source, frame, pictures, NAMES)
+    fringe = made.image[middle - 4 : middle - 2, middle - 4 : middle + 4].astype(int)
+    assert np.abs(fringe - (200, 150, 120)).max() < 12
+
+
+def test_gloss_on_dark_skin_makes_no_other_colour_on_light_skin() -> None:
+    source, person = avatar_of(), avatar_of()
+    theirs = person.wardrobe.source
+    dark = torch.tensor((0.3, 0.16, 0.1)).expand(len(theirs), 3).clone()
+    nose = parts_of(theirs, "nose").nonzero()[:, 0]
+    dark[nose[::3]] += 0.12
+    person.wardrobe = replace(person.wardrobe, source=replace(theirs, colour=torch.logit(dark)))
+    lent = lend(SourcePerson.of(source), person, "nose").after[-1].surfels
+    albedo = torch.sigmoid(lent.colour)
+    assert float((albedo - torch.tensor(SKIN)).abs().max()) < 0.15
+
+
 def test_skin_is_continued_under_what_is_not_like_it() -> None:
     source = avatar_of("hair")
     colours = skin_colours(source)

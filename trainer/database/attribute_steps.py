@@ -104,7 +104,7 @@ def view_of(frame: FrameRecord) -> npt.NDArray[np.float64]:
 class CompositeStep:
     """Writes the pictures."""
 
-    name, version, after, cost = "composites", 3, (), 0.98
+    name, version, after, cost = "composites", 4, (), 0.98
     outputs, frames_apart = tuple(f"{kind}/" for kind in KINDS), None
 
     def settings(self, options: SynthesisSettings) -> dict[str, Any]:

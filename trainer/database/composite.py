@@ -4,6 +4,7 @@
    marked: the head's own correspondence aligns them, there is nothing to register.
 2. Where something went, or the shape is another's, the frame gives way to the second drawing, in
    the light of the frame: what the frame differs by from the first drawing around there is added.
+   Where hair goes, the frame's own skin is carried on instead.
 3. The new part is laid over with its own alpha, whose holes are closed.
 """
 
@@ -21,6 +22,7 @@ from trainer.data.images import Pictures
 from trainer.database.layers import Drawn, FloatArray, draw_layers
 from trainer.database.lent_part import LentPart
 from trainer.database.people import PARTS_OF
+from trainer.preprocess.inpainting import inpaint
 
 Bytes = npt.NDArray[np.uint8]
 BACKGROUND = "background"
@@ -37,6 +39,21 @@ _SHAPED = 0.04
 """weight from which the other shape is seen"""
 _SOLID = ("hair", "hat", "eyeglasses")
 """categories that lie on the head rather than being of it"""
+_CARRIED_ON = ("hair",)
+"""Categories with which the frame's skin is filled in, rather than the drawing's used: what was
+filmed at a hairline has its shade. Eleven neighbouring frames of *jonas* with the hair of *amara*
+and *kofi*, from two sides: 21.7 to 28.1 dB where the drawing has 20.3 to 21.5, and the error
+changes less from frame to frame, by 3.3 to 4.6 grey levels of 255 for 4.9 to 5.2. At ears the
+drawing is better, 30 dB for 26 and 2.1 levels for 3.8; at eyes, mouths, brows and noses by 2 to 12
+dB."""
+_STRAY_REACH, _STRAY_AWAY = 0.04, 0.13
+"""Of the picture's side around hair, and of the mean over colours from the frame's usual skin: what
+is called skin there and is less like it goes with the hair. Part pictures of videos end hair where
+a forehead usually begins. Farther, or less unlike, repaints shaded cheeks; nearer, or more, leaves
+a fringe."""
+_LEAST_SKIN = 0.02
+"""Of the picture, of a frame's skin that is carried on: with less, as from behind, a neck's shade
+would be all over the head; with more, fewer frames gain by it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +85,7 @@ def compose(
     image = np.asarray(pictures.image / 255, np.float32)
     mask = np.asarray(pictures.mask / 255, np.float32)
     classes = pictures.parts
-    changed = _changed(lent.category, before, after, classes, names)
+    changed = _changed(lent.category, image, before, after, classes, names)
     side = image.shape[0]
     share = _blurred(changed.astype(np.float32), _FEATHER * side)[..., None]
     share = np.maximum(share, changed[..., None])
@@ -76,9 +93,14 @@ def compose(
     rest = np.maximum(1 - after.marked_alpha, 1e-3)
     bare_alpha = ((after.alpha - after.marked_alpha) / rest).clip(0, 1)[..., None]
     bare = (after.colour - after.marked_colour) / rest[..., None]
-    light = _difference_in_light(image, mask, before, share[..., 0], classes, names)
+    known = _known_skin(mask, before, share[..., 0], classes, names)
     bare = np.where(bare_alpha > 0.02, bare / np.maximum(bare_alpha, 0.02), 1.0)
-    bare = (bare + light).clip(0, 1) * bare_alpha + 1 - bare_alpha
+    bare = (bare + _difference_in_light(image, before, known)).clip(0, 1)
+    if lent.category in _CARRIED_ON and known.mean() > _LEAST_SKIN:
+        # What is filled in knows no ear.
+        filled = inpaint(pictures.image, ~known) / np.float32(255)
+        bare = np.where(_shows_ears(after)[..., None], bare, filled)
+    bare = bare * bare_alpha + 1 - bare_alpha
     behind = (1 - share) * image + share * bare
     behind_mask = (1 - share[..., 0]) * mask + share[..., 0] * bare_alpha[..., 0]
     left = (1 - new_alpha)[..., None]
@@ -93,8 +115,9 @@ def compose(
 
 
 def _changed(
-    category: str, before: Drawn, after: Drawn, classes: Bytes | None, names: tuple[str, ...]
-) -> npt.NDArray[np.bool_]:
+    category: str, image: FloatArray, before: Drawn, after: Drawn, classes: Bytes | None,
+    names: tuple[str, ...],
+) -> npt.NDArray[np.bool_]:  # fmt: skip
     """(S, S), where the frame cannot stay as it is behind the new part."""
     import cv2
 
@@ -103,6 +126,8 @@ def _changed(
         # The frame's own labels are sharper than what an avatar shows.
         wanted = [names.index(name) for name in PARTS_OF[category] if name in names]
         gone |= np.isin(classes, wanted)
+        if category == "hair":
+            gone |= _stray_hair(image, classes, names) & ~_shows_ears(after)
     if category not in _SOLID and category != "eyebrows":
         gone |= after.marked_alpha > _SEEN
         gone |= (before.region > _SHAPED) | (after.region > _SHAPED)
@@ -113,6 +138,24 @@ def _changed(
         before_it = [names.index(n) for n in ("hair", "hat", "glasses") if n in names]
         grown &= ~np.isin(classes, before_it)
     return np.asarray(grown)
+
+
+def _shows_ears(drawn: Drawn) -> npt.NDArray[np.bool_]:
+    return np.asarray(drawn.parts == PART_NAMES.index("ears"))
+
+
+def _stray_hair(image: FloatArray, classes: Bytes, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """(S, S), what is called skin, lies beside hair, and has another colour than skin elsewhere."""
+    import cv2
+
+    hair, skin = (np.isin(classes, [names.index(n)]) for n in ("hair", "skin"))
+    reach = 2 * max(round(_STRAY_REACH * image.shape[0]), 1) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    beside = cv2.dilate(hair.astype(np.uint8), disc) > 0
+    if not (skin & ~beside).any():
+        return np.zeros_like(skin)
+    usual = np.median(image[skin & ~beside], axis=0)
+    return np.asarray(skin & beside & (np.abs(image - usual).mean(axis=2) > _STRAY_AWAY))
 
 
 def _closed(colour: FloatArray, alpha: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -127,15 +170,22 @@ def _closed(colour: FloatArray, alpha: FloatArray) -> tuple[FloatArray, FloatArr
     return (colour + added * filling).astype(np.float32), closed.clip(0, 1)
 
 
-def _difference_in_light(
-    image: FloatArray, mask: FloatArray, before: Drawn, share: FloatArray,
-    classes: Bytes | None, names: tuple[str, ...],
-) -> FloatArray:  # fmt: skip
-    """(S, S, 3), what the frame's skin differs by from the drawing of it, carried to all."""
+def _known_skin(
+    mask: FloatArray, before: Drawn, share: FloatArray, classes: Bytes | None,
+    names: tuple[str, ...],
+) -> npt.NDArray[np.bool_]:  # fmt: skip
+    """(S, S), where frame and drawing both show skin that stays."""
     known = (mask > 0.95) & (before.alpha > 0.95) & (share < 0.02)
     if classes is not None:
         skin = [names.index(n) for n in ("skin", "nose", "ears", "neck", "scalp") if n in names]
         known &= np.isin(classes, skin)
+    return np.asarray(known)
+
+
+def _difference_in_light(
+    image: FloatArray, before: Drawn, known: npt.NDArray[np.bool_]
+) -> FloatArray:
+    """(S, S, 3), what the frame's known skin differs by from the drawing of it, carried to all."""
     weight = known.astype(np.float32)
     difference = (image - before.over_white) * weight[..., None]
     sigma = _LIGHT_REACH * image.shape[0]

@@ -171,8 +171,8 @@ def _matched(source: SourcePerson, person: SurfelAvatar, new: Surfels, category:
         return replace(new, colour=_logit(mixed)).chosen(kept)
     changed = plain
     for name in _SKIN_OF[category]:
-        ratio = _albedo_ratio(own, person, name)
-        changed = torch.where(parts_of(new, name)[:, None], albedo * ratio, changed)
+        mine, theirs = _usual_albedos(own, person, name)
+        changed = torch.where(parts_of(new, name)[:, None], _carried(albedo, mine, theirs), changed)
     if category in ("nose", "ears"):
         inside = _inside(own.head, category, new)[:, None]
         changed = inside * changed + (1 - inside) * skin
@@ -193,8 +193,8 @@ def _darkest(albedo: Tensor) -> Tensor:
     return dark
 
 
-def _albedo_ratio(own: SurfelAvatar, other: SurfelAvatar, part: str) -> Tensor:
-    """(3,) by which another's albedos of a part are multiplied to be like one's own.
+def _usual_albedos(own: SurfelAvatar, other: SurfelAvatar, part: str) -> tuple[Tensor, Tensor]:
+    """(3,) and (3,), one's own usual albedo of a part, and the other person's.
 
     A dark lip on dark skin has no counterpart on light skin but a lip of that person.
     """
@@ -202,9 +202,20 @@ def _albedo_ratio(own: SurfelAvatar, other: SurfelAvatar, part: str) -> Tensor:
     if any(int(of.sum()) < _FEWEST_TO_MATCH for _, of in found):
         found = [(a.wardrobe.source, parts_of(a.wardrobe.source, "skin")) for a in (own, other)]
     if not all(bool(of.any()) for _, of in found):
-        return torch.ones(3)
+        return torch.ones(3), torch.ones(3)
     mine, theirs = (torch.sigmoid(s.colour[of]).median(dim=0).values for s, of in found)
-    return mine / theirs.clamp_min(0.02)
+    return mine, theirs.clamp_min(0.02)
+
+
+def _carried(albedo: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
+    """(N, 3), another person's albedos as much darker or lighter than one's own usual (3,).
+
+    Shade takes a share of any skin. Gloss adds to it what it adds to dark skin, and no more: by the
+    ratio of two skins the tip of a dark nose would be yellow on a light face.
+    """
+    ratio = mine / theirs
+    lighter = mine + (albedo - theirs) * ratio.clamp_max(1)
+    return torch.where(albedo > theirs, lighter, albedo * ratio)
 
 
 def _inside(head: Head, category: str, surfels: Surfels) -> Tensor:
