@@ -240,7 +240,7 @@ def _bust(
     bare = shirt.bare_neck(every, base.body_faces)
     skin = Batch("skin", 0, 0, {"skin": skin_texture(assets, look.skin)}, skin_settings(head))
     uv = mesh.uv
-    settings = {"base_colour": SHIRTS[look.shirt], "neckline": shirt.NECKLINE}
+    settings = {"base_colour": SHIRTS[look.shirt], "neckline": shirt.NECKLINE, "hem": shirt.HEM}
     cloth = Batch("solid", 0, 0, {"cloth": PLAIN}, settings)
     return (
         # The first piece: its vertices come right after the head's.

@@ -57,6 +57,9 @@ _FAR_JAW_RAD, _FAR_GAZE_RAD = 0.5, 0.45
 _YAW_DEG, _PITCH_DEG, _DISTANCES = (-40, 40), (-15, 20), (0.97, 1.06)
 """Of the other frames' cameras, and of all in distances: wider shows more sides, each in fewer
 frames."""
+_AROUND_PITCH_DEG = (-35, 35)
+"""Of those from anywhere: less leaves the underside of a brim, of a chin and of a bust, and the top
+of a hat, without a picture."""
 _TURN_RAD, _NECK_RAD, _JAW_RAD, _GAZE_RAD = 0.05, 0.12, 0.3, 0.25
 """How far root, neck, jaw and eyes turn in usual frames: more teaches more of the hinge, less
 leaves sliders without an example."""
@@ -109,12 +112,15 @@ def _around_share(subject: str) -> float:
 
 def _draw_camera(random: np.random.Generator, image_size: int, around: float) -> Camera:
     everywhere = random.random() < around
-    yaw_deg = random.uniform(*((-180, 180) if everywhere else _YAW_DEG))
+    yaws, pitches = _YAW_DEG, _PITCH_DEG
+    if everywhere:
+        yaws, pitches = (-180, 180), _AROUND_PITCH_DEG
+    yaw_deg = random.uniform(*yaws)
     return Camera.orbit(
         LOOK_AT,
         DISTANCE * random.uniform(*_DISTANCES),
         yaw_deg=yaw_deg,
-        pitch_deg=random.uniform(*_PITCH_DEG),
+        pitch_deg=random.uniform(*pitches),
         fov_deg=FIELD_OF_VIEW_DEG,
         image_size=(image_size, image_size),
     )

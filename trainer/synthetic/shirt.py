@@ -29,6 +29,9 @@ _BAND = (
 )
 """outward and upward of the neckline, ring by ring of the collar's band, from the cloth inwards;
 farther outward the band stands off the neck"""
+HEM = (-0.65, 0.45)
+"""Height of the bust's lower edge in the middle, in head units, and by how much it rises with the
+square of x; lower ones leave the pictures"""
 _FIT_REACH, _FIT_HEIGHT, _FIT_RAD = 0.15, 0.05, 0.2
 """Around the neckline, up and down and about the neck, within which cloth tells how wide the collar
 is: less follows single folds, more cuts across the shoulders."""
@@ -49,7 +52,7 @@ class Shirt:
 
 
 def t_shirt(points: FloatArray, body: IndexArray, weights: FloatArray) -> Shirt:
-    """Cloth over the shoulders and a ribbed collar.
+    """Cloth over the shoulders, closed below as a plaster bust is, and a ribbed collar.
 
     Args:
         points: (V, 3) the head and what is beside it, at rest.
@@ -59,14 +62,46 @@ def t_shirt(points: FloatArray, body: IndexArray, weights: FloatArray) -> Shirt:
     used, faces = np.unique(body, return_inverse=True)
     faces = faces.reshape(body.shape)
     cloth = points[used] + _LOOSE * vertex_normals(points[used], faces)
+    carried = weights[used]
     band, nearest = _collar(cloth)
-    band_faces = grid_faces(len(_BAND), _COLUMNS)[:, ::-1] + len(cloth)
+    base, base_weights = _base(cloth, faces, carried)
+    base_faces = np.arange(len(base)).reshape(-1, 3)
+    band_faces = grid_faces(len(_BAND), _COLUMNS)[:, ::-1]
+    firsts = len(cloth), len(cloth) + len(base)
     return Shirt(
-        np.concatenate([cloth, band]).astype(np.float32),
-        np.concatenate([faces, band_faces]).astype(np.int64),
-        _band_uv(len(faces), band_faces - len(cloth)),
-        np.concatenate([weights[used], weights[used][nearest]]).astype(np.float32),
+        np.concatenate([cloth, base, band]).astype(np.float32),
+        np.concatenate([faces, base_faces + firsts[0], band_faces + firsts[1]]).astype(np.int64),
+        _band_uv(len(faces) + len(base_faces), band_faces),
+        np.concatenate([carried, base_weights, carried[nearest]]).astype(np.float32),
     )
+
+
+def _base(
+    cloth: FloatArray, faces: IndexArray, weights: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Corners (3 T, 3) of what closes the bust at its hem, and their weights (3 T, J).
+
+    A fan from the middle to where the hem crosses each triangle of the cloth.
+    """
+    corners = np.concatenate([cloth, weights], axis=1)[faces]
+    above = corners[..., 1] - (HEM[0] + HEM[1] * corners[..., 0] ** 2)
+    side = np.where(above < 0, -1, 1)
+    crosses = np.abs(side.sum(axis=1)) == 1
+    corners, above, side = corners[crosses], above[crosses], side[crosses]
+    # First the corner that is alone on its side, then the others in their order.
+    alone = (side == -side.sum(axis=1, keepdims=True)).argmax(axis=1)
+    order = (alone[:, None] + np.arange(3)) % 3
+    corners, above = (
+        corners[np.arange(len(order))[:, None], order],
+        np.take_along_axis(above, order, 1),
+    )
+    share = (above[:, :1] / (above[:, :1] - above[:, 1:]))[..., None]
+    ends = corners[:, :1] + share * (corners[:, 1:] - corners[:, :1])
+    # Seen from below, as the cloth is from outside.
+    ends = np.where(above[:, :1, None] < 0, ends, ends[:, ::-1])
+    middle = np.broadcast_to(ends.mean(axis=(0, 1)), (len(ends), 1, ends.shape[2]))
+    fan = np.concatenate([ends, middle], axis=1).reshape(-1, ends.shape[2])
+    return fan[:, :3], fan[:, 3:]
 
 
 def _band_uv(num_cloth: int, band_faces: IndexArray) -> FloatArray:

@@ -2,6 +2,7 @@
 uniform sampler2D cloth;
 uniform vec3 base_colour;
 uniform vec2 neckline;
+uniform vec2 hem;
 uniform int teeth_part;
 uniform int tongue_part;
 
@@ -42,7 +43,7 @@ void main() {
         float below = neckline.x + neckline.y * rest_position.z - rest_position.y;
         if (place.x < 0.5 && below < -0.012) discard;
         albedo *= place.x < 0.5 ? 1.0 : 0.85 + 0.15 * cos(place.y * 420.0);
-        if (rest_position.y < -0.65 + 0.45 * rest_position.x * rest_position.x) discard;
+        if (rest_position.y < hem.x + hem.y * rest_position.x * rest_position.x) discard;
         if (!gl_FrontFacing) sky *= 0.35;
     } else if (style == 5) {
         gloss = 0.35;
