@@ -99,6 +99,27 @@ def test_nothing_stands_before_skin_that_is_seen(head: Head, canonical: Canonica
     assert float(seen.bare[face].float().mean()) > 0.6
 
 
+@pytest.mark.slow
+def test_a_hull_is_one_piece(head: Head, canonical: CanonicalHead) -> None:
+    capture = _capture(head, canonical, with_parts=False)
+    frames = capture.training["source"]
+    for frame in frames:
+        frame.record.camera = _camera(0)
+        frame.pictures.mask[:] = 0
+        frame.pictures.mask[40:100, 44:84] = 255
+        frame.pictures.mask[:20] = 255
+    hull = _hull(head, canonical, capture)
+    high = hull.grid.places[:, 1] > canonical.vertices[:, 1].max() + 0.3
+    assert float(hull.distance(canonical.vertices.mean(dim=0)[None])) > 0
+    assert bool(high.any()) and float(hull.distance(hull.grid.places[high]).max()) <= 0
+
+
+def test_hair_is_carved_with_the_scalp(head: Head, canonical: CanonicalHead) -> None:
+    scalp = _labels(head) == head.part_names.index("scalp")
+    grid = Grid.around(canonical).on(canonical.vertices, scalp)
+    assert bool(scalp[grid.nearest].all()) and len(grid.nearest) == len(grid.places)
+
+
 @pytest.mark.parametrize("steepness", [1.0, 5.0])
 @pytest.mark.slow
 def test_a_hull_has_no_holes_however_steep_its_distance(

@@ -25,6 +25,8 @@ from trainer.synthetic.garments import hang, load_garment_base, read_garment
 from trainer.synthetic.gl_renderer import open_context, posed_vertices
 from trainer.synthetic.people import choose_look, people_presets
 from trainer.synthetic.person import Person
+from trainer.synthetic.shirt import HEM, t_shirt
+from trainer.synthetic.skull_radius_map import grid_faces
 from trainer.synthetic.textures import garment_texture, read_texture, skin_texture
 
 cv2 = pytest.importorskip("cv2")
@@ -309,3 +311,26 @@ def test_an_attribute_marks_what_it_replaces(
     person = make_asset_person(load_free_head(), look, attribute, collection)
     marked = {person.part_names[i] for i in np.unique(person.face_part[person.face_object == 1])}
     assert marked == parts
+
+
+@pytest.mark.parametrize("place", [(0.0, -0.1), (0.2, 0.1), (-0.25, -0.2)])
+def test_a_bust_is_closed_below(place: tuple[float, float]) -> None:
+    columns, rows = 48, 30
+    angle, height = np.meshgrid(
+        np.linspace(-np.pi, np.pi, columns), np.linspace(-1.0, 0.0, rows), indexing="xy"
+    )
+    tube = np.stack([0.4 * np.sin(angle), height, 0.4 * np.cos(angle) - 0.1], axis=-1)
+    points = tube.reshape(-1, 3).astype(np.float32)
+    outward = grid_faces(rows, columns)[:, ::-1]
+    shirt = t_shirt(points, outward, np.ones((len(points), 1), np.float32))
+    corners = shirt.vertices[shirt.faces]
+    edges = corners[:, [1, 2, 0]] - corners
+    to_place = np.array(place) - corners[..., [0, 2]]
+    turns = edges[..., 0] * to_place[..., 1] - edges[..., 2] * to_place[..., 0]
+    over = (turns > 0).all(axis=1) | (turns < 0).all(axis=1)
+    hem = HEM[0] + HEM[1] * place[0] ** 2
+    near = np.abs(corners[..., 1].mean(axis=1) - hem) < 0.05
+    hit = over & near
+    assert hit.sum() == 1
+    assert np.cross(edges[hit][0, 0], edges[hit][0, 1])[1] < 0
+    assert np.allclose(shirt.weights[shirt.faces[hit]], 1)

@@ -20,6 +20,7 @@ from torch import Tensor
 from pegasus_runtime.deform.nearest_vertex import nearest_vertices
 from pegasus_runtime.head import Head
 from pegasus_runtime.head.canonical import make_canonical_head
+from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import (
     HIDDEN,
@@ -204,11 +205,17 @@ class _Carver:
     def _grid(self) -> Grid:
         return Grid.around(self.canonical)
 
+    @cached_property
+    def _scalp_grid(self) -> Grid:
+        scalp = require_parts(self.head).on("scalp")
+        return self._grid.on(self.canonical.vertices, scalp) if bool(scalp.any()) else self._grid
+
     def hull(self, name: str) -> Hull:
         """Of a subject."""
         if name not in self._hulls:
             frames = self.capture.training[name]
-            given = self.head, self.canonical, self.capture, frames, self._grid, self._bare
+            grid = self._scalp_grid if category_of(name) in _SOLID_CATEGORIES else self._grid
+            given = self.head, self.canonical, self.capture, frames, grid, self._bare
             self._hulls[name] = make_hull(*given)
         return self._hulls[name]
 
@@ -228,10 +235,12 @@ class _Carver:
             return find_thin_part(self.head, self.canonical, self.capture, frames)
         if category_of(name) in _SOLID_CATEGORIES:
             found, outward = self.hull(name).sample_surface(_HULL_CANDIDATES, generator)
+            gap, may_be = self._gap(found, generator), self._may_be(found, self.hull(name))
             own = self.hull(self.capture.source).distance(found) < -_BEYOND
+            # Fewer views carve less: what lies close before skin that they show is not put on.
+            own &= may_be | (gap > FAR_OFF)
             if category_of(name) == HIDDEN:
-                hair = self._stands_on(_HAIRY_PARTS, found, self._gap(found, generator))
-                own |= hair & self._may_be(found, self.hull(name))
+                own |= may_be & self._stands_on(_HAIRY_PARTS, found, gap)
             return found[own], outward[own]
         return torch.zeros(0, 3), torch.zeros(0, 3)
 

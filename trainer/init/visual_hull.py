@@ -2,12 +2,13 @@
 
 A head model knows nothing of hair, hats or collars, but where any mask says "background" there is
 nothing. The hull is kept as a field of distances on a grid around the head, which rides on the
-head's nearest vertices from frame to frame.
+head's nearest vertices from frame to frame, and for what hangs from a head or is worn on it on the
+nearest of its scalp: a neck that turns would carve the ends of long hair away.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,6 +57,11 @@ class Grid:
     """(K, 3)"""
     nearest: Tensor
     """(K,) vertex each rides on"""
+
+    def on(self, vertices: Tensor, allowed: Tensor) -> Grid:
+        """The same places, each on the nearest of the vertices (V, 3) allowed (V,)."""
+        known = allowed.nonzero()[:, 0]
+        return replace(self, nearest=known[nearest_vertices(self.places, vertices[known])])
 
     @classmethod
     def around(cls, canonical: CanonicalHead) -> Grid:
@@ -163,7 +169,22 @@ def make_hull(
     known = torch.where(num_seen >= _MIN_SEEN * len(views), smallest[1], _OUTSIDE)
     values = torch.full((int(np.prod(grid.shape)),), _OUTSIDE)
     values[grid.inside] = known.clamp(_OUTSIDE, 1.0)
-    return Hull(grid, values.view(1, 1, *grid.shape), votes.result())
+    return Hull(grid, _largest_piece(values.view(grid.shape))[None, None], votes.result())
+
+
+def _largest_piece(values: Tensor) -> Tensor:
+    """Distances (X, Y, Z) with nothing apart from the head.
+
+    What lies outside of the pictures that are taken from the side is carved by none, and stays
+    behind long hair as a cloud that hides it.
+    """
+    from scipy.ndimage import label
+
+    pieces, _ = label(values.numpy() > 0)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    apart = (pieces > 0) & (pieces != sizes.argmax())
+    return torch.where(torch.from_numpy(apart), _OUTSIDE, values)
 
 
 def _pixels_inside(mask: np.typing.NDArray[np.bool_]) -> Tensor:
