@@ -16,7 +16,9 @@ from tests.talking_demo import filmed_demo
 from tests.unit.test_database_people import write_person
 from tests.videos import write_video
 from trainer.config.data import DataConfig
+from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
+from trainer.data.machine_check import run_bytes
 from trainer.data.preflight import preflight
 from trainer.data.preflight_report import Report
 from trainer.database.people import SOURCE
@@ -65,6 +67,9 @@ def test_the_look_is_a_table_with_costs(folders: Path, tmp_path: Path) -> None:
     assert set(costs) == {"people_quick", "people_good", "people_best"}
     assert 0 < costs["people_quick"]["seconds"] < costs["people_best"]["seconds"]
     assert all(each["bytes_per_attribute"] > 0 for each in costs.values())
+    # The training's own checkpoints are told as well.
+    presets = {p.name: p.config() for p in PRESETS if p.is_of_people}
+    assert all(costs[name]["bytes"] > run_bytes(preset) for name, preset in presets.items())
     few = preflight(config_of(folders, attributes=("hat_ben",)), tmp_path / "run")
     assert few.facts["Attributes"] == "1 of 1 people" and few.seconds < report.seconds
     assert len(few.attributes) == len(report.attributes)

@@ -91,7 +91,7 @@ def test_the_time_is_about_what_was_measured(monkeypatch: pytest.MonkeyPatch) ->
         report = Report()
         check_device(replace(config, threads=threads), report)
         seconds.append(report.seconds)
-    assert seconds[0] == pytest.approx(1000 * 0.7 + 60, rel=0.1)
+    assert seconds[0] == pytest.approx(1000 * 0.56 + 40, rel=0.1)
     assert seconds[0] / seconds[1] == pytest.approx(1.7, rel=0.05)
 
 

@@ -19,9 +19,14 @@ trainings are begun that run out of memory."""
 _GAIN, USED_CORES = 0.77, 8
 """so many cores more than one are worth cores ** _GAIN, for the time that is guessed; more cores
 than that were not tried"""
-_GPU_SPEED = 25
+_GPU_SPEED = 12
 """against one core; only for the time that is guessed before a training: more promises less of
 it"""
+_SURFELS_S, _PIXELS_S, _START_S = 0.12, 0.32, 40.0
+"""On one core, of 40,000 surfels and of a picture of 512² in each step, and of reading all before
+the first; only for the time that is guessed. From steps of 27,000 surfels at 256² (0.095 s each),
+of 54,000 at 256² (0.137) and of 90,000 at 512² (0.3), on a core whose `Look.slowness` is 0.63: more
+promises less."""
 _PREVIEW_BYTES, _EVENT_BYTES = 700_000, 1000
 """At most, of a preview and of a step's line: more refuses disks that would do, less lets some
 become full."""
@@ -59,18 +64,18 @@ def check_device(config: TrainingConfig, report: Report) -> None:
 def estimate_seconds(config: TrainingConfig, num_gpus: int) -> float:
     """Seconds: right within a factor of two on processors, and a guess on GPUs.
 
-    Measured on one core: a step at 512² takes 0.2 s and 0.25 s for 40,000 surfels, the start a
-    minute; of the published model 4 s with 60,000 points and networks of 128 × 5 and 96.
+    Measured on one core: see `_SURFELS_S`; of the published model a step takes 4 s with 60,000
+    points and networks of 128 × 5 and 96.
     """
     points = (config.points.initial + config.points.maximum) / 2
     pixels = (config.data.image_size / 512) ** 2
     if config.model.kind == "surfels":
-        step = 0.25 * points / 40_000 + 0.2 * pixels
+        step = _SURFELS_S * points / 40_000 + _PIXELS_S * pixels
     else:
         model = config.model
         weights = model.geometry_depth * model.geometry_width**2 + 4 * model.deformer_width**2
         step = 3.6 * points / 60_000 * weights / (5 * 128**2 + 4 * 96**2) + 0.4 * pixels
-    total = config.steps * config.batch_size * step + 60
+    total = config.steps * config.batch_size * step + _START_S
     cores = min(config.threads or os.cpu_count() or 1, USED_CORES)
     return total / (_GPU_SPEED * num_gpus) if num_gpus else total / cores**_GAIN
 
@@ -97,7 +102,7 @@ def check_room(config: TrainingConfig, num_frames: int, out: Path, report: Repor
     if not os.access(existing, os.W_OK):
         report.refuse(f"{existing} cannot be written.", "Choose another folder for the run.")
     room = shutil.disk_usage(existing).free
-    size = _run_bytes(config)
+    size = run_bytes(config)
     report.facts["Disk"] = f"{size / 2**20:.0f} MB needed, {room / 2**30:.1f} GB free"
     if size > room:
         report.refuse(
@@ -106,8 +111,8 @@ def check_room(config: TrainingConfig, num_frames: int, out: Path, report: Repor
         )
 
 
-def _run_bytes(config: TrainingConfig) -> int:
-    """Checkpoints (parameters with two moments), previews and the event log."""
+def run_bytes(config: TrainingConfig) -> int:
+    """Of a run folder: checkpoints (parameters with two moments), previews and the event log."""
     checkpoint = 12 * num_learned(config, config.points.maximum)
     previews = config.steps // config.preview_every * _PREVIEW_BYTES
     return (config.keep_checkpoints + 2) * checkpoint + previews + _EVENT_BYTES * config.steps

@@ -15,7 +15,7 @@ from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
 from trainer.data.capture_folder import FrameRecord, read_part_names, read_subject
 from trainer.data.image_file import PictureFile
-from trainer.data.machine_check import estimate_seconds
+from trainer.data.machine_check import estimate_seconds, run_bytes
 from trainer.data.preflight_report import Report
 from trainer.data.video_check import (
     BYTES_PER_FRAME,
@@ -237,7 +237,9 @@ def _costs(
         "seconds": START_S + mine + pace * (avatar_seconds + train_seconds),
         "seconds_per_person": pace * avatar_seconds + prepare / num_people,
         "seconds_per_attribute": pace * one.seconds if one else 0.0,
-        "bytes": avatar_bytes + (person.num_frames * BYTES_PER_FRAME if own else 0),
+        "bytes": run_bytes(config)
+        + avatar_bytes
+        + (person.num_frames * BYTES_PER_FRAME if own else 0),
         "bytes_per_person": avatar_bytes + frames * BYTES_PER_FRAME / num_people,
         "bytes_per_attribute": one.bytes if one else 0,
     }

@@ -22,9 +22,9 @@ from trainer.preprocess.frames import Selection
 from trainer.preprocess.look import Look, LookedAt, look
 from trainer.preprocess.video import share_to_do, usual_steps
 
-BYTES_PER_FRAME = 2 << 20
-"""of a frame's crop, picture, mask and parts, at 512²: more refuses disks that would do, less fills
-some"""
+BYTES_PER_FRAME = 1 << 20
+"""of a frame's crop, picture, mask and parts, at 512², which is 0.7 MB before a patterned wall:
+more refuses disks that would do, less fills some"""
 START_S = 15.0
 """of the program and of what it reads first; only for the time that is guessed"""
 _GAIN = 0.5

@@ -17,12 +17,13 @@ NOTE_FILE = "synthesis.json"
 """in the database: whose it is"""
 AVATARS, SOURCE_AVATAR = "avatars", "source_avatar"
 """folders of the database that are no subjects"""
-_FRAME_S = 0.35
-"""of a composite of 256² on one core; with the square of the side above that"""
+_FRAME_S = 0.27
+"""Of a composite of 256² on one core as slow as `Look.slowness` has as its measure; with the square
+of the side above that. Like the others only for what is told before: more tells more."""
 _FRAME_BYTES = 3.2
-"""of all pictures of a frame for each pixel"""
+"""of all pictures of a frame for each pixel; a patterned background takes as much"""
 _AVATAR_BYTES = 60 << 20
-"""of a run folder: two checkpoints and the avatar"""
+"""of a run folder: two checkpoints and the avatar; one of 24,000 surfels has 48 MB"""
 
 
 @dataclass(frozen=True)
