@@ -28,6 +28,7 @@ from trainer.database.composite import BACKGROUND, compose
 from trainer.database.lent_part import SourcePerson, lend
 from trainer.database.people import Person, find_source
 from trainer.database.plan import SynthesisSettings, plan_of, plan_synthesis
+from trainer.database.sheet import SHEET_NAME, write_sheet
 from trainer.database.truth import compare_with_truth, score, table
 from trainer.synthetic.capture import SETTINGS_FILE, capture
 from trainer.synthetic.config import CaptureConfig, PersonConfig
@@ -199,6 +200,20 @@ def test_a_plan_says_what_would_be_made(tmp_path: Path) -> None:
     }  # fmt: skip
     assert told["attributes"][0]["frames"] == 4 and told["missing"]["hair_ben"]
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_behind_a_person_is_not_on_the_contact_sheet(tmp_path: Path) -> None:
+    folder = write_person(tmp_path / "me", {"nose": 3})
+    side = cv2.imread(str(folder / "image" / "1.png")).shape[0]
+    mask = np.zeros((side, side), np.uint8)
+    mask[: side // 2] = 255
+    for path in (folder / "image").iterdir():
+        cv2.imwrite(str(path), np.full((side, side, 3), 90, np.uint8))
+        cv2.imwrite(str(folder / "mask" / path.name), mask)
+    plan = plan_of(find_source(folder), (), (), SynthesisSettings(size=side))
+    write_sheet(plan, tmp_path)
+    shown = cv2.imread(str(tmp_path / SHEET_NAME))[:, side : 2 * side]
+    assert (shown[: side // 2 - 1] == 90).all() and (shown[side // 2 + 1 :] == 255).all()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ send."""
 _AROUND = 1.7
 """side of a shown picture over the part's: more shows more of the face, less only the part"""
 _LEAST_TILE = 0.34
-"""of the picture: an eyebrow alone is known by nobody"""
+"""Of the picture: an eyebrow alone is known by nobody. More shows so much that rows look alike."""
 _TRIED_FRAMES = 8
 """of which the one with most of the eyes is shown: more find one that looks straight ahead"""
 _WORN = ("hat", "eyeglasses")

@@ -30,8 +30,11 @@ RUN = "run"
 _POLL_S = 2.0
 """Less tells a step sooner, for more reads of a file."""
 _TAIL_BYTES = 4096
+"""Of the events, in which the last line is found: with less, long lines are not whole and no step
+is told; more is read each time."""
 _PREPARED = 0.15
-"""share of the time of a training that goes before its first step"""
+"""Share of the time of a training that goes before its first step; only for the bar, which stands
+still or jumps there when it is wrong."""
 
 
 @dataclass(frozen=True)

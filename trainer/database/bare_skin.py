@@ -29,12 +29,13 @@ _DEPTH = 0.006
 """In units of the head, under the surface: less shines through the skin that was filmed, more is
 seen beside it at the outline."""
 _NEAR = 0.02
-"""of the head: what stands off farther is no skin, whatever it was called"""
+"""In units of the head: what stands off farther is no skin, whatever it was called. More takes
+locks on a forehead for it, less loses skin where the fitted head lies too deep."""
 _ALIKE = 0.13
 """Of albedo: half the difference from the person's median at which a colour hardly counts. Less
 forgets red noses, more lets hair colour the temples."""
 _OPACITY = 4.0
-"""logit: nothing shines through"""
+"""Logit, 0.98: nothing shines through. Less lets white through the skin; more is no different."""
 _STIFF = 20.0
 """weight of what was seen against its neighbours; less blurs freckles, more keeps speckles"""
 

@@ -34,9 +34,11 @@ _FEATHER = 0.005
 _LIGHT_REACH = 0.05
 """of the side, over which the difference in light is carried; less is noisy, more ignores shade"""
 _SEEN = 0.3
-"""of alpha, from which a drawn part counts as there"""
+"""Of alpha, from which a drawn part counts as there: less replaces good pixels around single stray
+surfels, more leaves thin ends of the old part."""
 _SHAPED = 0.04
-"""weight from which the other shape is seen"""
+"""Weight from which the other shape is seen: less redraws more of the cheeks, whose pores the
+drawing has not; more makes a step where the old outline stays."""
 _SOLID = ("hair", "hat", "eyeglasses")
 """categories that lie on the head rather than being of it"""
 _CARRIED_ON = ("hair",)

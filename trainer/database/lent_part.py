@@ -28,22 +28,26 @@ from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import look_of
 
 _FEWEST = 12
-"""Surfels of a part: fewer are stray votes."""
+"""Surfels of a part: fewer are stray votes. More refuses thin brows and rims."""
 _FEWEST_TO_MATCH = 60
-"""of the source's own part, to match its mean colour rather than that of all skin"""
+"""of the source's own part, to match its usual colour rather than that of all skin: fewer are a
+matter of chance, more gives lips of small pictures the colour of a cheek"""
 _SKIN_OF = {"nose": ("nose",), "ears": ("ears",), "mouth": ("lips",), "eyes": ("eyelids",)}
-"""category → its parts whose mean colour becomes that of the source's own"""
+"""category → its parts whose usual colour becomes that of the source's own"""
 _NEAR_HAIR = 0.05
 """In units of the head, how far from hair what is called skin may have its colour; less leaves a
 fringe, more repaints cheeks."""
 _LEAST_HAIR = 0.15
 """Of a brow's surfel: less brings the other person's skin along, more loses thin brows."""
 _DARKEST = 0.2
-"""share of a brow's surfels whose colour is that of its hair"""
+"""Share of a brow's surfels whose colour is that of its hair: more mixes skin in and makes brows
+lighter, less follows single dark surfels."""
 _PRESSED = 0.08
 """In units of the head, how far under a hat hair is hidden all the same: less lets it shine through
 gaps between surfels, more takes hair below the rim."""
 _OPAQUE = 0.5
+"""Of a hat's surfels, from which they hide hair: less takes hair away under stray transparent ones,
+more lets it through at thin brims."""
 _LAID_AROUND = ("hair", "eyeglasses")
 """Hair of a smaller head lacks a rim all around, and glasses belong before the eyes. A hat is as
 thick on any head, and stays as it is bound."""

@@ -41,14 +41,15 @@ _LEAST_SHARE = {"hair": 0.02, "hat": 0.04, "eyeglasses": 0.003}
 """Of what a picture shows of the person: less is a stray label, or a collar taken for hair; more
 loses thin rims and short hair."""
 _LEAST_PART = 2e-4
-"""the same of what everybody has: a few pixels of 512², so that ears under hair are not taken"""
+"""The same of what everybody has, a few pixels of 512²: less takes ears under hair, more loses lids
+and brows of small faces."""
 _LEAST_FRAMES = 0.2
 """Share of the frames in which it has to be seen: with more, ears and glasses of people who turn
 about are lost; with less what is seen once cannot be learned."""
 _SAMPLED_FRAMES = 16
 """that are looked at: more are surer and take longer"""
 _SIDE = 128
-"""of the part pictures that are looked at, where nothing is lost but single hairs"""
+"""Of the part pictures that are looked at: less loses thin rims, more takes longer to read."""
 _ANY_SIDE = 512
 """of the cameras, which do not matter here"""
 

@@ -162,6 +162,7 @@ def plan_of(
     wanted = settings.categories or tuple(PARTS_OF)
     attributes, missing = [], {}
     frames = min(settings.frames or person.num_frames, person.num_frames)
+    # Small pictures take hardly less: the surfels are posed for each of them.
     scale = max((settings.size / 256) ** 2, 0.5)
     for category in wanted:
         for each in people:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from trainer.data.capture_folder import PARAMETERS_FILE, read_subject
-from trainer.data.image_file import PictureFile
+from trainer.data.images import decode_frame
 from trainer.database.attribute_steps import view_of
 from trainer.database.plan import Plan
 from trainer.preprocess.crop import save_picture
@@ -28,7 +29,7 @@ def write_sheet(plan: Plan, out: Path) -> None:
     record = read_subject(plan.source.folder, size, 1.0)
     chosen = [record.frames[i] for i in _spread([view_of(frame) for frame in record.frames])]
     white = np.full((tile, tile, 3), 255, np.uint8)
-    rows = [[white, *(_tile(frame.files["image"], tile) for frame in chosen)]]
+    rows = [[white, *(_tile(frame.files, tile) for frame in chosen)]]
     people = {person.name: person for person in plan.people}
     for each in plan.attributes:
         folder = out / each.name
@@ -38,8 +39,8 @@ def write_sheet(plan: Plan, out: Path) -> None:
         shown = [record.frames[i] for i in _spread([view_of(f) for f in record.frames])]
         theirs = read_subject(people[each.person].folder, size, 1.0).frames
         front = theirs[_spread([view_of(frame) for frame in theirs])[0]]
-        tiles = [_tile(front.files["image"], tile)]
-        tiles += [_tile(frame.files["image"], tile) for frame in shown]
+        tiles = [_tile(front.files, tile)]
+        tiles += [_tile(frame.files, tile) for frame in shown]
         rows.append(tiles + [white] * (_COLUMNS + 1 - len(tiles)))
     rows[0] += [white] * (_COLUMNS + 1 - len(rows[0]))
     sheet = np.concatenate([np.concatenate(row[: _COLUMNS + 1], axis=1) for row in rows])
@@ -55,5 +56,10 @@ def _spread(views: list[npt.NDArray[np.float64]]) -> list[int]:
     ]
 
 
-def _tile(path: Path, tile: int) -> Bytes:
-    return PictureFile.read(path).composite_over_white(tile)
+def _tile(files: Mapping[str, Path], tile: int) -> Bytes:
+    """What is learned of a frame: what is behind the person does not belong to it."""
+    pictures = decode_frame(
+        {kind: files[kind] for kind in ("image", "mask") if kind in files}, tile, needs_matte=False
+    )
+    matte = pictures.mask[..., None] / 255
+    return np.asarray((pictures.image * matte + 255 * (1 - matte)).round(), np.uint8)

@@ -34,7 +34,7 @@ from trainer.synthetic.frame_sampling import FrameParameters
 from trainer.synthetic.lending import is_lent
 
 _INSIDE = 128
-"""of 255, of a mask"""
+"""of 255, of a mask: what is more than half covered counts, on both sides of the comparison"""
 _CHANGED = 6
 """Grey levels by which the truth differs from the person without the attribute where it counts as
 changed; less takes in rounding, more leaves out the shade of a nose"""
