@@ -57,6 +57,14 @@ def command_text(folder: Path, num_gpus: int, settings: dict[str, str]) -> str:
     return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
+def free_folder(parent: Path, name: str) -> Path:
+    """A folder for a run of that name, in which there is none yet."""
+    folder, number = parent / (name or "run"), 2
+    while folder.exists():
+        folder, number = parent / f"{name}-{number}", number + 1
+    return folder
+
+
 def start_run(folder: Path, config_text: str, num_gpus: int = 0) -> Run:
     """Start a training in a new folder.
 

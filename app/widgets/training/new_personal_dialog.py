@@ -9,21 +9,19 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.runs.presets import Description
 from app.runs.settings import to_yaml
-from app.runs.video_names import VIDEO_FILTER, person_name
+from app.runs.video_names import VIDEO_FILTER
 from app.state.app_dirs import typed_path
 from app.widgets.browse_row import BrowseRow
 from app.widgets.training.attribute_table import AttributeTable
-from app.widgets.training.preset_choices import PresetChoices, long_duration
-from app.widgets.training.training_dialog import NamedTrainingDialog, faint_text, wide_form
+from app.widgets.training.preset_choices import long_duration
+from app.widgets.training.training_dialog import NamedTrainingDialog
 
 _PARAMETERS_FILE = "flame_params.json"
 """that every subject of a capture has"""
@@ -48,8 +46,8 @@ class NewPersonalDialog(NamedTrainingDialog):
         head: Path | None = None,
     ) -> None:
         """``head`` is what captures were tracked with, unless the user says else."""
-        super().__init__("New personal avatar", description.settings, runs_folder, parent)
-        self._presets = [preset for preset in description.presets if preset.is_of_people]
+        presets = [preset for preset in description.presets if preset.is_of_people]
+        super().__init__("New personal avatar", description.settings, presets, runs_folder, parent)
         self._costs: dict[str, dict[str, float]] = {}
         self._make_fields()
         self.head.line.setText(str(head) if head else "")
@@ -78,18 +76,12 @@ class NewPersonalDialog(NamedTrainingDialog):
     def show_found(self, report: dict[str, Any]) -> None:
         self.table.set_attributes(report["attributes"])
         self._costs = report["costs_by_preset"]
-        # One at a time: the next look tells what is left.
-        problems = [f"{p['text']} {p['fix']}" for p in report["problems"][:1]]
-        self._is_seen = not problems
-        self.notes.setText("\n".join(map(self.in_words, report["notes"])))
+        problem = self.take_report(report)
         self._show_costs()
-        self.say("")
-        for text in map(self.in_words, problems):
-            row = self._row_of(text)
-            if row is not None:
-                row.show_problem(text)
-            else:
-                self.say(text, is_problem=True)
+        row = self._row_of(problem)
+        self.say("" if row else problem, bool(problem))
+        if row:
+            row.show_problem(problem)
         self.show_ready()
 
     def problem_to_solve(self) -> str:
@@ -127,31 +119,22 @@ class NewPersonalDialog(NamedTrainingDialog):
             "The FLAME head (generic_model.pkl) with which the captures were tracked; empty for "
             "the free head."
         )
-        self.table, self.facts, self.notes = AttributeTable(), QLabel(), faint_text()
-        self.choices = PresetChoices(self._presets)
+        self.table = AttributeTable()
 
     def _lay_out(self) -> None:
         person = QHBoxLayout()
         person.setSpacing(8)
         person.addWidget(self.person, 1)
         person.addWidget(self.capture, 0, Qt.AlignmentFlag.AlignTop)
-        form = self._form = wide_form()
+        form = self._form
         form.addRow("Person", person)
         form.addRow("Other people", self.people)
         form.addRow("Head", self.head)
         form.setRowVisible(self.head, False)
         form.addRow("Name", self.name)
-        content = QVBoxLayout()
-        content.addWidget(faint_text(_EXPLANATION))
-        content.addLayout(form)
-        content.addWidget(self.table, 1)
-        content.addWidget(self.facts)
-        content.addWidget(self.notes)
-        content.addWidget(self.choices)
         stops: list[QWidget] = [self.person.line, self.person.button, self.capture]
         stops += [self.people.line, self.people.button, self.head.line, self.head.button]
-        stops += [self.name, self.table]
-        self.lay_out(content, [*stops, *self.choices.buttons()])
+        self.lay_out(_EXPLANATION, self.table, [*stops, self.name, self.table])
 
     def _connect(self) -> None:
         for row in (self.person, self.people, self.head):
@@ -160,12 +143,8 @@ class NewPersonalDialog(NamedTrainingDialog):
         self.table.changed.connect(self._on_ticks)
 
     def _on_people(self) -> None:
-        self.drop_look()
-        self._is_seen = False
-        self.facts.clear()
-        self.notes.clear()
         text = self.person.line.text().strip()
-        self.propose_name(person_name(text) if text else "")
+        self.forget_found(text)
         # What is made of a video has the free head.
         is_capture = bool(text) and self._person.is_dir()
         self._form.setRowVisible(self.head, is_capture)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.runs.launch import command_text
+from app.runs.launch import command_text, free_folder
 from app.runs.presets import Description
 from app.runs.settings import converted, from_yaml, set_arguments, to_yaml
 from app.runs.slurm import is_slurm_here
@@ -28,7 +28,7 @@ from app.widgets.training.preflight_panel import PreflightPanel
 from app.widgets.training.settings_form import SettingsForm
 from app.widgets.training.slurm_box import SlurmBox
 from app.widgets.training.source_rows import KEYS, SourceRows
-from app.widgets.training.training_dialog import TrainingDialog, free_folder
+from app.widgets.training.training_dialog import TrainingDialog
 
 _PATIENCE_MS = 4000
 """after which a training can be started although the look at its data has not ended; less starts

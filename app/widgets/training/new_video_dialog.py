@@ -5,26 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.runs.presets import Description
 from app.runs.settings import to_yaml
-from app.runs.video_names import VIDEO_FILTER, person_name
+from app.runs.video_names import VIDEO_FILTER
 from app.state.app_dirs import typed_path
 from app.widgets.training.frame_strip import FrameStrip
-from app.widgets.training.preset_choices import PresetChoices, long_duration
-from app.widgets.training.training_dialog import NamedTrainingDialog, faint_text, wide_form
+from app.widgets.training.preset_choices import long_duration
+from app.widgets.training.training_dialog import NamedTrainingDialog
 
 _WAITING = "Choose a video, or drop one here."
 _EXPLANATION = (
@@ -42,9 +40,10 @@ class NewVideoDialog(NamedTrainingDialog):
     def __init__(
         self, description: Description, runs_folder: Path, parent: QWidget | None = None
     ) -> None:
-        super().__init__("New avatar from a video", description.settings, runs_folder, parent)
+        presets = [preset for preset in description.presets if preset.is_of_video]
+        title = "New avatar from a video"
+        super().__init__(title, description.settings, presets, runs_folder, parent)
         self.setAcceptDrops(True)
-        self._presets = [preset for preset in description.presets if preset.is_of_video]
         self._make_fields()
         self._lay_out()
         self._connect()
@@ -73,19 +72,16 @@ class NewVideoDialog(NamedTrainingDialog):
         self.strip.set_frames(report["frames"])
         if report["num_faces"]:
             self._offer_faces(report["num_faces"])
-        # One at a time: the next look tells what is left.
-        problems = [f"{p['text']} {p['fix']}" for p in report["problems"][:1]]
-        self._is_seen = not problems
+        problem = self.take_report(report)
         facts = report["facts"]
         self.facts.setText(
             "   ·   ".join(f"{k}: {facts[k]}" for k in ("Video", "Looked at") if k in facts)
         )
-        self.notes.setText("\n".join(map(self.in_words, report["notes"])))
         for preset in self._presets:
             seconds = report["seconds_by_preset"].get(preset.name)
             takes = f"About {long_duration(seconds)} here." if seconds else ""
             self.choices.show_cost(preset, takes)
-        self.say(" ".join(map(self.in_words, problems)), bool(problems))
+        self.say(problem, bool(problem))
         self.show_ready()
 
     def is_filled(self) -> bool:
@@ -111,10 +107,7 @@ class NewVideoDialog(NamedTrainingDialog):
         self.face = QComboBox()
         self.face.setAccessibleName("Whose face")
         self.face.setToolTip("The face whose landmarks are drawn below is the one that is used")
-        self.strip, self.facts, self.notes = FrameStrip(), QLabel(), faint_text()
-        self.facts.setWordWrap(True)
-        self.facts.setTextFormat(Qt.TextFormat.PlainText)
-        self.choices = PresetChoices(self._presets)
+        self.strip = FrameStrip()
         for button in (self.browse, self.record):
             button.setAutoDefault(False)
 
@@ -124,20 +117,13 @@ class NewVideoDialog(NamedTrainingDialog):
         row.addWidget(self.video, 1)
         row.addWidget(self.browse)
         row.addWidget(self.record)
-        form = self._form = wide_form()
+        form = self._form
         form.addRow("Video", row)
         form.addRow("Name", self.name)
         form.addRow("Whose face", self.face)
         self._offer_faces(0)
-        content = QVBoxLayout()
-        content.addWidget(faint_text(_EXPLANATION))
-        content.addLayout(form)
-        content.addWidget(self.strip, 1)
-        content.addWidget(self.facts)
-        content.addWidget(self.notes)
-        content.addWidget(self.choices)
         stops: list[QWidget] = [self.video, self.browse, self.record, self.name, self.face]
-        self.lay_out(content, [*stops, self.strip, *self.choices.buttons()])
+        self.lay_out(_EXPLANATION, self.strip, [*stops, self.strip])
 
     def _connect(self) -> None:
         self.video.textChanged.connect(self._on_video)
@@ -153,14 +139,10 @@ class NewVideoDialog(NamedTrainingDialog):
             self.set_video(Path(chosen))
 
     def _on_video(self) -> None:
-        self.drop_look()
-        self._is_seen = False
+        text = self.video.text().strip()
+        self.forget_found(text)
         self._offer_faces(0)
         self.strip.clear()
-        self.facts.clear()
-        self.notes.clear()
-        text = self.video.text().strip()
-        self.propose_name(person_name(text) if text else "")
         self.show_waiting(self.looking if text else _WAITING)
         if text:
             self.look_soon()

@@ -22,9 +22,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.runs.launch import free_folder
+from app.runs.presets import TrainingPreset
 from app.runs.settings import Setting, converted, with_labels
+from app.runs.video_names import person_name
 from app.widgets.activity_panel import ERROR_COLOUR
 from app.widgets.discard_question import may_discard
+from app.widgets.training.preset_choices import PresetChoices
 
 WAIT_MS = 500
 """without a change, before it is looked again: a look starts a process; less starts one for every
@@ -162,14 +166,6 @@ class TrainingDialog(QDialog):
         self.start_asked.emit(folder, text, self._num_gpus)
 
 
-def free_folder(parent: Path, name: str) -> Path:
-    """A folder for a run of that name, in which there is none yet."""
-    folder, number = parent / (name or "run"), 2
-    while folder.exists():
-        folder, number = parent / f"{name}-{number}", number + 1
-    return folder
-
-
 class NamedTrainingDialog(TrainingDialog):
     """One that is started with a name, when what was looked at can be used."""
 
@@ -179,11 +175,23 @@ class NamedTrainingDialog(TrainingDialog):
     """of the run's folder while the name cannot be used"""
 
     def __init__(
-        self, title: str, settings: list[Setting], runs_folder: Path, parent: QWidget | None
+        self,
+        title: str,
+        settings: list[Setting],
+        presets: list[TrainingPreset],
+        runs_folder: Path,
+        parent: QWidget | None,
     ) -> None:
         super().__init__(title, settings, parent)
-        self._runs_folder = runs_folder
+        self._presets, self._runs_folder = presets, runs_folder
         self._is_seen = self._has_own_name = False
+        self.facts, self.notes, self.choices = QLabel(), _faint_text(), PresetChoices(presets)
+        self.facts.setTextFormat(Qt.TextFormat.PlainText)
+        self.facts.setWordWrap(True)
+        self._form = QFormLayout()
+        self._form.setHorizontalSpacing(14)
+        self._form.setVerticalSpacing(8)
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.name = QLineEdit()
         self.name.setPlaceholderText("the name of the avatar")
         self.name.setAccessibleName("Name")
@@ -200,10 +208,21 @@ class NamedTrainingDialog(TrainingDialog):
         """
         return usual if self._name_problem() else usual | {"name": self.name.text().strip()}
 
-    def propose_name(self, name: str) -> None:
-        """What it could be called, unless the user has said so already."""
+    def forget_found(self, file: str) -> None:
+        """Another file or folder is the person's: its name is proposed, unless one was typed."""
+        self.drop_look()
+        self._is_seen = False
+        self.facts.clear()
+        self.notes.clear()
         if not self._has_own_name:
-            self.name.setText(name)
+            self.name.setText(person_name(file) if file else "")
+
+    def take_report(self, report: dict[str, Any]) -> str:
+        """Show the notes; what keeps it from being started, one at a time, is the caller's."""
+        problem = next((f"{p['text']} {p['fix']}" for p in report["problems"]), "")
+        self._is_seen = not problem
+        self.notes.setText("\n".join(map(self.in_words, report["notes"])))
+        return self.in_words(problem)
 
     def problem_to_solve(self) -> str:
         """What has to be changed before it can be started; empty for nothing."""
@@ -233,13 +252,21 @@ class NamedTrainingDialog(TrainingDialog):
             self.say("")
             self.show_ready()
 
-    def lay_out(self, content: QVBoxLayout, stops: Sequence[QWidget]) -> None:
-        """Put the content, which scrolls where it has no room, over the buttons.
+    def lay_out(self, explanation: str, found: QWidget, stops: Sequence[QWidget]) -> None:
+        """Put all, which scrolls where it has no room, over the buttons.
 
         Args:
-            content: all above the buttons.
-            stops: of Tab in it, in order.
+            explanation: of what can be made here, over the form.
+            found: shows what a look has found, below it.
+            stops: of Tab in them, in order.
         """
+        content = QVBoxLayout()
+        content.addWidget(_faint_text(explanation))
+        content.addLayout(self._form)
+        content.addWidget(found, 1)
+        for widget in (self.facts, self.notes, self.choices):
+            content.addWidget(widget)
+        stops = [*stops, *self.choices.buttons()]
         inner, area = QWidget(), QScrollArea()
         inner.setLayout(content)
         content.setContentsMargins(0, 0, 6, 0)
@@ -270,19 +297,10 @@ class NamedTrainingDialog(TrainingDialog):
         return ""
 
 
-def faint_text(text: str = "") -> QLabel:
+def _faint_text(text: str = "") -> QLabel:
     """A paragraph that explains."""
     label = QLabel(text)
     label.setObjectName("faint")
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     return label
-
-
-def wide_form() -> QFormLayout:
-    """A form whose fields take all the room."""
-    form = QFormLayout()
-    form.setHorizontalSpacing(14)
-    form.setVerticalSpacing(8)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    return form
