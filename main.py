@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
-import os
 import sys
-import threading
-from contextlib import suppress
 from typing import NoReturn
 
 from app.commands.command_line import run
 from pegasus_runtime.memory import keep_freed_memory
+from pegasus_runtime.process_end import leave
 
 _MANY_OBJECTS = 1_000_000
 """Fewer looks for garbage while modules are imported, more keeps garbage in memory for longer."""
@@ -27,18 +24,8 @@ def main() -> int:
 
 
 def start() -> NoReturn:
-    """Run the command line and leave with its status.
-
-    Threads have ended, and functions that wait for the end have run by then. Python would go on to
-    free every object: a quarter of a second for memory that the system takes back at once.
-    """
-    status = main()
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as Python would
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-    os._exit(status)
+    """Run the command line and leave with its status."""
+    leave(main())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import os
 # fit of 420 steps beside a busy core took 15 s instead of 2. On a free machine nothing changes.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from pegasus_runtime.process_end import leave  # noqa: E402
 from trainer.cli import main  # noqa: E402
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())
