@@ -3,6 +3,7 @@ refused in one line."""
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from dataclasses import replace
@@ -13,17 +14,27 @@ import torch
 from torch import Tensor
 
 import pegasus_runtime as pr
+from pegasus_runtime.head import pose_head
 from pegasus_runtime.head.parts import require_parts
-from pegasus_runtime.surfels.attributes import Attribute, Wardrobe, rest_corners, rest_surfels
+from pegasus_runtime.surfels.attributes import (
+    Attribute,
+    Difference,
+    Wardrobe,
+    rest_corners,
+    rest_surfels,
+)
 from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.binding import bind_points, skin_triangles
 from pegasus_runtime.surfels.parts import with_guessed_parts
-from pegasus_runtime.surfels.surfels import Surfels
+from pegasus_runtime.surfels.pose import LightNetwork
+from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from tests.factories import other_head, published_avatar, surfel_avatar
 from trainer.cli import main
 from trainer.transfer.carried import laid_around
 from trainer.transfer.correspondence import Correspondence, Similarity, eyes_of
 from trainer.transfer.looks import is_part, look_of
 from trainer.transfer.request import TRANSFERABLE
+from trainer.transfer.states import states_across, with_states_of
 from trainer.transfer.transfer import transfer
 
 NAMES = ("hair_a", "hat_b", "eyeglasses_c", "nose_d", "mouth_e", "eyes_f", "ears_g", "eyebrows_h")
@@ -135,6 +146,78 @@ def test_glasses_stay_before_the_eyes(personal: SurfelAvatar, target: SurfelAvat
     fit = Similarity.fit(before, after)
     assert fit.shift.abs().max() < 1e-4, "neither higher nor lower"
     assert (fit.apply(before) - after).abs().max() < 1e-4, "in their form"
+
+
+def test_a_hat_stands_off_the_skin_as_far_as_it_did(
+    personal: SurfelAvatar, target: SurfelAvatar
+) -> None:
+    look = look_of(personal, _attribute(personal, "hat_b").own)
+    across = Correspondence.between(personal, target)
+    points = _points(target, laid_around(look, target, across, "hat"))
+    before, after = _from_skin(personal, look.points), _from_skin(target, points)
+    assert (before - after).abs().quantile(0.9) < 1e-3
+
+
+def _from_skin(avatar: SurfelAvatar, points: Tensor) -> Tensor:
+    vertices = pose_head(avatar.head, avatar.shape, torch.zeros(50), torch.zeros(15)).vertices
+    bound = bind_points(vertices, avatar.head.faces, points, skin_triangles(avatar.head))
+    return bound.offset.norm(dim=1)
+
+
+def test_what_is_worn_follows_expressions_as_it_did(
+    personal: SurfelAvatar, target: SurfelAvatar
+) -> None:
+    """Their states are the same in another order."""
+    states = copy.deepcopy(personal.states)
+    order = torch.randperm(NUM_STATES, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        states.linear.weight.copy_(personal.states.linear.weight[order])
+        states.linear.bias.copy_(personal.states.linear.bias[order])
+    other = replace(target, states=states)
+    own = _attribute(personal, "hat_b").own
+    made = _attribute(transfer(personal, other, ("hat_b",)), "hat_b").own
+    assert made.offset_states.abs().max() > 0.5 * own.offset_states.abs().max() > 0
+    carried = with_states_of(own, states_across(personal, other))
+    generator = torch.Generator().manual_seed(2)
+    expression, feature = (torch.rand(size, generator=generator) for size in (50, 36))
+    with torch.no_grad():
+        before, after = personal.states(expression, feature), states(expression, feature)
+    for name in ("offset_states", "colour_states"):
+        moved = torch.einsum("r,nrc->nc", before, getattr(own, name))
+        assert torch.allclose(
+            torch.einsum("r,nrc->nc", after, getattr(carried, name)), moved, atol=1e-4
+        )
+    opacity = carried.opacity_states @ after
+    assert torch.allclose(opacity, own.opacity_states @ before, atol=1e-4)
+
+
+@pytest.mark.parametrize("has_brows", [True, False])
+def test_brows_have_the_form_of_the_others(
+    personal: SurfelAvatar, target: SurfelAvatar, has_brows: bool
+) -> None:
+    """Full brows, which were so before, on who has thin ones or none."""
+    skin, hair = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
+
+    def coloured(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
+        source = avatar.wardrobe.source
+        colours = torch.where(brows[:, None], hair, skin).logit()
+        source = replace(source, colour=colours, opacity=torch.full((len(source),), 3.0))
+        light = LightNetwork()
+        return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
+
+    full, place = _on(personal, ["eyebrows"]), _on(target, ["eyebrows"])
+    heights = _points(target, target.wardrobe.source)[:, 1]
+    low = place & (heights < heights[place].median())
+    plain = coloured(personal, full)
+    bare = replace(plain.wardrobe.attributes[-1], difference=Difference.none(0),
+                   region=torch.zeros(0, dtype=torch.long), part=None)  # fmt: skip
+    wearing = (*plain.wardrobe.attributes[:-1], bare)
+    lender = replace(plain, wardrobe=replace(plain.wardrobe, attributes=wearing))
+    made = transfer(lender, coloured(target, low & has_brows), ("eyebrows_h",))
+    dressed = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()[: len(place)]
+    assert (dressed[_on(made, ["eyebrows"])] - hair).abs().max(dim=1).values.quantile(0.8) < 0.25
+    away = _on(made, ["neck", "ears"])
+    assert (dressed[away] - skin).abs().max() < 0.02
 
 
 def _heights(avatar: SurfelAvatar, surfels: Surfels) -> Tensor:

@@ -11,9 +11,10 @@ from pegasus_runtime.surfels.attributes import Attribute, rest_surfels
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import axis_angles, triangle_frames
 from pegasus_runtime.surfels.parts import WORN
-from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
+from pegasus_runtime.surfels.surfels import Surfels
 from trainer.transfer.correspondence import Correspondence, Similarity, eyes_of
 from trainer.transfer.looks import Look, logit_of
+from trainer.transfer.states import with_states_of
 from trainer.transfer.worn import worn_look
 
 
@@ -34,21 +35,16 @@ def _placed(look: Look, target: SurfelAvatar, across: Correspondence, category: 
     surfels = laid_around(look, target, across, category)
     with torch.no_grad():
         light = target.light(rest_surfels(surfels, target.wardrobe.rest_corners)[1])
-    return replace(
-        surfels,
-        colour=logit_of(look.colour, light),
-        # Its states are those of another face.
-        offset_states=torch.zeros(len(surfels), NUM_STATES, 3),
-        colour_states=torch.zeros(len(surfels), NUM_STATES, 3),
-        opacity_states=torch.zeros(len(surfels), NUM_STATES),
-    )
+    surfels = replace(surfels, colour=logit_of(look.colour, light))
+    return with_states_of(surfels, across.states)
 
 
 def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, category: str) -> Surfels:
     """Surfels bound to another head, around which they lie as they did around their own.
 
-    Hair and hats bend with the space around the head; glasses keep their form and stay before the
-    eyes.
+    Hair bends with the space around the head, and grows with it. Hats bend as well, but their cloth
+    and their brim stand off the skin as far as they did. Glasses keep their form and stay before
+    the eyes.
 
     Args:
         look: of N surfels, at least one.
@@ -67,6 +63,8 @@ def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, catego
         scale = torch.linalg.det(fit.linear).abs() ** (1 / 3)
         turn, stretch = fit.linear / scale, scale.expand(len(points))
         turn = turn.expand(len(points), 3, 3)
+    elif category == "hat":
+        points = across.as_far_off(look.points, points)
     bound = across.bind(points, surfels.triangle, surfels.barycentric)
     frames = triangle_frames(target.wardrobe.rest_corners[bound.triangle])
     return replace(

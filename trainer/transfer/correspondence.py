@@ -8,6 +8,7 @@ and then by the nearest skin.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from pegasus_runtime.head.landmarks import face_landmarks
 from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import Binding, bind_points, skin_triangles, triangle_frames
+from pegasus_runtime.surfels.surfels import NUM_STATES
+from trainer.transfer.states import states_across
 
 _NUM_CONTROLS = 700
 """vertices that say how the space around the head is bent: more follow every wrinkle, fewer miss a
@@ -29,6 +32,9 @@ _ROUNDS = 3
 """of nearest skin for heads that are built otherwise; more creep along the skin"""
 _INNER = ("eyes", "teeth", "tongue", "mouth")
 _EYE_JOINTS = slice(3, 5)
+_ON_SKIN = 1e-3
+"""Distance in units of the head below which no way off the skin is told: less throws what lies on
+it anywhere, more leaves what lies near as near as it came to be."""
 _STEP = 0.01
 """in units of the head, over which is looked how the space turns"""
 
@@ -54,6 +60,14 @@ class Correspondence:
         warp = _bent(source, target) if same else _laid_over(source, target)
         return cls(warp, source, target, same)
 
+    @cached_property
+    def states(self) -> Tensor:
+        """(R, R) by which states of expression of the target become the other's."""
+        if not self.same_head:
+            # Their expressions have the same numbers and are others.
+            return torch.zeros(NUM_STATES, NUM_STATES)
+        return states_across(self.source, self.target)
+
     def bent(self, points: Tensor) -> Tensor:
         """Points (N, 3) around the one head, around the other."""
         if not len(points):
@@ -69,6 +83,14 @@ class Correspondence:
         # Deep in the head the space may fold.
         right[:, 2] *= torch.linalg.det(left @ right).sign()[:, None]
         return there[0], left @ right, sizes.clamp_min(1e-3).log().mean(dim=1).exp()
+
+    def as_far_off(self, points: Tensor, there: Tensor) -> Tensor:
+        """Places (N, 3) around the target's head, moved along the way to the nearest skin until
+        they are as far from it as points (N, 3) are from the other person's."""
+        feet = _skin_below(self.source, points), _skin_below(self.target, there)
+        wanted, away = (points - feet[0]).norm(dim=1), there - feet[1]
+        moved: Tensor = feet[1] + away * (wanted / away.norm(dim=1).clamp_min(_ON_SKIN))[:, None]
+        return moved
 
     def bind(self, points: Tensor, triangle: Tensor, barycentric: Tensor) -> Binding:
         """Bind points (N, 3) around the target's head to what they were bound to around the
@@ -113,6 +135,14 @@ def _kinds(source: Head, target: Head) -> list[tuple[Tensor, Tensor]]:
 def _rest(avatar: SurfelAvatar) -> Tensor:
     with torch.no_grad():
         return pose_head(avatar.head, avatar.shape, torch.zeros(50), torch.zeros(15)).vertices
+
+
+def _skin_below(avatar: SurfelAvatar, points: Tensor) -> Tensor:
+    """(N, 3) the nearest places of a person's skin at rest."""
+    vertices = _rest(avatar)
+    bound = bind_points(vertices, avatar.head.faces, points, skin_triangles(avatar.head))
+    corners = vertices[avatar.head.faces[bound.triangle]]
+    return (corners * bound.barycentric[:, :, None]).sum(dim=1)
 
 
 def eyes_of(avatar: SurfelAvatar) -> Tensor:
@@ -165,14 +195,12 @@ def _laid_over(source: SurfelAvatar, target: SurfelAvatar) -> Any:
     marks = [
         face_landmarks(a.head, v, torch.zeros(15)) for a, v in ((source, ours), (target, theirs))
     ]
-    index, allowed = _controls(source.head, ours), skin_triangles(target.head)
+    index = _controls(source.head, ours)
     similar = Similarity.fit(marks[0], marks[1])
     controls, warped = ours[index], similar.apply(ours[index])
     warp = None
     for _ in range(_ROUNDS):
-        bound = bind_points(theirs, target.head.faces, warped, allowed)
-        corners = theirs[target.head.faces[bound.triangle]]
-        nearest = (corners * bound.barycentric[:, :, None]).sum(dim=1)
+        nearest = _skin_below(target, warped)
         warp = _spline(
             torch.cat([marks[0], controls]), torch.cat([marks[1], nearest]), 100 * _STIFFNESS
         )

@@ -3,6 +3,7 @@
 Each surfel of the target moves as the nearest ones of the other person do, of the same part. How
 much darker, lighter or redder one becomes is carried over, not its colour: a nose's shade fits any
 skin. An iris takes the attribute's own colour, and so do lips where the attribute has painted them.
+Brows are drawn anew (`brows`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.parts import triangle_parts
+from trainer.transfer.brows import Brows, with_brows
 from trainer.transfer.correspondence import Correspondence
-from trainer.transfer.looks import Look, is_part, logit_of, look_of
+from trainer.transfer.looks import Look, is_part, logit_of, look_of, ratio_of
 from trainer.transfer.replaced import Change
 from trainer.transfer.worn import dressed_source
 
@@ -39,10 +41,6 @@ _NEIGHBOURS = 6
 _PAINTED = (0.02, 0.07)
 """Mean change of an attribute's lips from which on they are painted, none to all: less takes the
 source person's lips along, more leaves lips unpainted."""
-_DARKEST = 0.03
-"""of colours that are divided; less makes sparks of black"""
-_MOST = 4.0
-"""times as bright or dark as a surfel may become"""
 
 
 def carry_difference(
@@ -75,10 +73,14 @@ def carry_difference(
     change.values["offset"][rows] += weight * offset
     change.values["log_radius"][rows] += weight * near.mean(surfels.log_radius - before.log_radius)
     change.values["opacity"][rows] += near.weight * near.mean(surfels.opacity - before.opacity)
-    ratio = near.mean(worn.colour).clamp_min(_DARKEST) / near.mean(plain.colour).clamp_min(_DARKEST)
-    colour = look.colour[rows] * ratio.clamp(1 / _MOST, _MOST)
+    ratio = ratio_of(near.mean(worn.colour), near.mean(plain.colour))
+    colour = look.colour[rows] * ratio
     own = near.weight * _takes_colour(category, worn, plain, look, rows)
     colour = torch.lerp(colour, near.mean(worn.colour), own[:, None])
+    if category == "eyebrows":
+        theirs, ours = Brows.of(worn, plain), Brows.of(look, look)
+        share, among = near.mean(theirs.share), near.mean(theirs.among)
+        colour = with_brows(colour, look, rows, (theirs, ours), share, among)
     logits = logit_of(colour, look.light[rows]) - look.surfels.colour[rows]
     change.values["colour"][rows] += weight * logits
 

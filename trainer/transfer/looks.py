@@ -33,6 +33,12 @@ _SEEN = 0.05
 DARKEST, BRIGHTEST = 0.01, 0.985
 """of an albedo: beyond, logits are so large that half a difference is no half way"""
 
+_DIVISIBLE = 0.03
+"""of colours that are divided; less makes sparks of black"""
+_MOST = 4.0
+"""times as bright or dark as a surfel may become; more makes sparks of shade that lay elsewhere,
+less leaves a painted thing as it was"""
+
 
 @dataclass(frozen=True, eq=False)
 class Look:
@@ -84,6 +90,12 @@ def is_part(part: Tensor, names: Sequence[str]) -> Tensor:
 def logit_of(colour: Tensor, light: Tensor) -> Tensor:
     """Logits (N, 3) of the albedo that has a colour (N, 3) under a light (N, 1)."""
     return torch.logit((colour / light.clamp_min(1e-3)).clamp(DARKEST, BRIGHTEST))
+
+
+def ratio_of(colour: Tensor, before: Tensor) -> Tensor:
+    """How many times as bright colours (N, 3) are as others (N, 3)."""
+    ratio = colour.clamp_min(_DIVISIBLE) / before.clamp_min(_DIVISIBLE)
+    return ratio.clamp(1 / _MOST, _MOST)
 
 
 @torch.no_grad()
