@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NoReturn
 
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.process_identity import ProcessIdentity, this_process
@@ -132,7 +133,7 @@ def replace_file(path: AnyPath) -> Iterator[Path]:
             partial.replace(output_file(path))
             _to_disk(target.parent)
     except OSError as error:
-        raise InvalidInput(_unwritable(path, error)) from error
+        _refuse_unwritable(path, error)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -162,7 +163,7 @@ def replace_folder(path: AnyPath, own: Sequence[str]) -> Iterator[Path]:
         _swap_folder(partial, output_folder(path, own))
         _to_disk(target.parent)
     except OSError as error:
-        raise InvalidInput(_unwritable(path, error)) from error
+        _refuse_unwritable(path, error)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -327,6 +328,13 @@ def _require_folder(path: AnyPath, target: Path) -> None:
         raise InvalidInput(f"{path}: the folder {folder} does not exist; create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidInput(f"{path}: the folder {folder} cannot be written; choose another.")
+
+
+def _refuse_unwritable(path: AnyPath, error: OSError) -> NoReturn:
+    if isinstance(error, FileNotFoundError) and error.errno is None:
+        # Nothing that the system says: our own line about a file that was to be read meanwhile.
+        raise error
+    raise InvalidInput(_unwritable(path, error)) from error
 
 
 def _unwritable(path: AnyPath, error: OSError) -> str:

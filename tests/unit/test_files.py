@@ -107,6 +107,15 @@ def test_what_is_not_ours_is_left_alone(
     assert everything(tmp_path) == before
 
 
+def test_what_is_missing_to_read_is_no_fault_of_what_is_written(tmp_path: Path) -> None:
+    said = "short04.obj: there is no such file."
+    with pytest.raises(FileNotFoundError, match=said), replace_file(tmp_path / "a.txt"):
+        raise FileNotFoundError(said)
+    with pytest.raises(FileNotFoundError, match=said), replace_folder(tmp_path / "a", FRAMES):
+        raise FileNotFoundError(said)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_is_not_replaced_by_a_folder_nor_a_folder_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     with pytest.raises(InvalidInput, match="is a file, not a folder"):

@@ -63,7 +63,7 @@ def test_text_settings_take_text(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (["stepz=3"], "stepz is unknown; did you mean steps"),
+        (["stepz=3"], r"stepz is unknown; did you mean steps\?$"),
         (["points.maximun=3"], "did you mean points.maximum"),
         (["steps=many"], "steps = many: use a whole number from 1 to"),
         (["steps=0"], "from 1 to 100,000,000"),

@@ -90,7 +90,8 @@ class InvalidSettings(InvalidInput):
         if len(problems) > _MAX_LISTED:
             texts.append(f"and {len(problems) - _MAX_LISTED} more")
         text = "; ".join([*texts, *filter(None, [advice])])
-        super().__init__(f"{where}{': ' if where else ''}{text}.")
+        end = "" if text.endswith("?") else "."
+        super().__init__(f"{where}{': ' if where else ''}{text}{end}")
 
 
 def setting(
