@@ -1,9 +1,11 @@
 """Finds where the face estimator's landmarks lie on the free head, for ``resources/models``.
 
-The demo avatar is drawn from many sides, the estimator looks at the pictures, and rays through
-what it finds are cast onto the head's mesh: where the rays of all views meet it, on average, the
-landmark lies. The inner edges of the lips are looked for in an open mouth; in a closed one nobody
-can tell which lip a point is on.
+The made-up people of the asset folder are drawn from many sides, the estimator looks at the
+pictures, and rays through what it finds are cast onto each person's mesh: where the rays of all
+views of all people meet it, on average, the landmark lies. Of one person the mean would be what the
+estimator thinks of that face. The inner edges of the lips are looked for in an open mouth; in a
+closed one nobody can tell which lip a point is on. The demo's person is left out, so that drawn
+videos of it can tell how good the map is.
 
 Run it as ``python -m trainer.head_builder.landmark_map --out FILE``.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -21,23 +23,27 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pegasus_runtime.avatar_file import load_avatar
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.files import replace_file
-from pegasus_runtime.head import Head, pose_head
-from pegasus_runtime.parameters import Parameters
-from pegasus_runtime.session import Session
+from pegasus_runtime.head import Head, load_free_head
 from pegasus_runtime.surfels.binding import bind_points
 from trainer.preprocess.estimators import FaceEstimators, Region
 from trainer.preprocess.landmark_groups import FIRST_IRIS, INNER_LIPS, NUM_LANDMARKS
+from trainer.synthetic.casting import person_for, renderer_for
+from trainer.synthetic.config import SOURCE, CaptureConfig, PersonConfig
+from trainer.synthetic.frame_sampling import FrameParameters
+from trainer.synthetic.gl_renderer import posed_vertices
+from trainer.synthetic.people import people_presets
 
+_LEFT_OUT = "victor"
+"""of the people: whom the demo avatar is of"""
 _YAWS_DEG, _PITCHES_DEG = (-30, -15, 0, 15, 30), (-12, 0, 12)
 """Views of the landmarks' faces: farther ones hide half of them, fewer leave errors of a view
 in."""
 _JAW, _OPEN_JAW_RAD = 6, 0.22
 """Place in the pose, and radians of the second look, in which the inner lips are apart: less leaves
 one before the other."""
-_SIDE, _FOV_DEG, _DISTANCE, _TARGET = 768, 17.0, 5.0, (0.0, -0.03, 0.2)
+_SIDE, _FOV_DEG, _DISTANCE, _TARGET = 640, 17.0, 5.0, (0.0, -0.03, 0.2)
 """Of the views: pixels, degrees, distance and centre; a larger face is found no better, a cut one
 not at all."""
 _MIN_COSINE = 0.15
@@ -56,6 +62,9 @@ _LOOKS = 3
 beside, more only take longer"""
 _FEW = 4
 """Views that see a landmark in one place; fewer may all be wrong, as at the face's outline."""
+_EYE_IRISES, _EYE_SHARE = ((4, 0), (3, 5)), 0.5
+"""joints of the right and the left eye with the first of its irises' landmarks; their share in the
+skinning weights of what is an eyeball's"""
 _INNER_PARTS = ("teeth", "tongue", "mouth")
 
 FloatArray = npt.NDArray[np.float64]
@@ -65,7 +74,7 @@ FloatArray = npt.NDArray[np.float64]
 class _View:
     camera: Camera
     vertices: Tensor
-    """(V, 3) of the head as it is seen"""
+    """(V, 3) of this person's head as it is seen"""
     is_open: bool
     """whether the mouth is"""
     landmarks: FloatArray
@@ -78,10 +87,10 @@ def main() -> int:
     out = parser.parse_args().out
     from safetensors.torch import save_file
 
-    session = Session(load_avatar("demo"), device="cpu")
-    head, rest = session.avatar.head, _vertices(session, session.avatar.neutral())
-    places, spread = _meet(head, rest, _look_at(session))
-    triangles, weights = _bind(head, rest, places)
+    head = load_free_head()
+    names = [name for name in people_presets() if name != _LEFT_OUT]
+    places, spread = _meet(head, [view for name in names for view in _look_at(head, name)])
+    triangles, weights = _bind(head, places)
     with replace_file(out) as partial:
         save_file(
             {"triangles": triangles, "barycentric": weights, "spread": spread},
@@ -92,39 +101,39 @@ def main() -> int:
     return 0
 
 
-def _vertices(session: Session, parameters: Parameters) -> Tensor:
-    shape = torch.as_tensor(session.avatar.shape)
-    expression, pose = torch.as_tensor(parameters.expression), torch.as_tensor(parameters.pose)
-    return pose_head(session.avatar.head, shape, expression, pose).vertices
-
-
-def _look_at(session: Session) -> list[_View]:
+def _look_at(head: Head, name: str) -> list[_View]:
     estimators, views = FaceEstimators(), []
-    closed = session.avatar.neutral()
-    opened = replace(closed, pose=_OPEN_JAW_RAD * np.eye(15, dtype=np.float32)[_JAW])
-    for pitch, yaw, parameters in product(_PITCHES_DEG, _YAWS_DEG, (closed, opened)):
-        camera = Camera.orbit(
-            _TARGET, _DISTANCE, yaw, pitch, fov_deg=_FOV_DEG, image_size=(_SIDE, _SIDE)
-        )
-        picture = session.render(parameters, camera, passes=("rgb",))["rgb"]
-        bytes_of = (picture * 255).round().astype(np.uint8)
-        region = Region.of_face(estimators.detect(bytes_of)[0])
-        for _ in range(_LOOKS):
-            places = estimators.landmarks(bytes_of, region).places
-            region = Region.of_landmarks(places)
-        vertices = _vertices(session, parameters)
-        views.append(
-            _View(camera, vertices, parameters is opened, places[:, :2].astype(np.float64))
-        )
+    person_of = PersonConfig(made_of="assets", name=name)
+    config = CaptureConfig(supersampling=1, person=person_of)
+    person = person_for(config, SOURCE)
+    closed = np.zeros(15, np.float32)
+    opened = _OPEN_JAW_RAD * np.eye(15, dtype=np.float32)[_JAW]
+    with renderer_for(config, SOURCE, _SIDE) as renderer:
+        for pitch, yaw, pose in product(_PITCHES_DEG, _YAWS_DEG, (closed, opened)):
+            camera = Camera.orbit(
+                _TARGET, _DISTANCE, yaw, pitch, fov_deg=_FOV_DEG, image_size=(_SIDE, _SIDE)
+            )
+            moment = FrameParameters(np.zeros(50, np.float32), pose, camera)
+            picture = renderer.draw(moment).image
+            faces = estimators.detect(picture)
+            if not faces:
+                continue
+            region = Region.of_face(faces[0])
+            for _ in range(_LOOKS):
+                places = estimators.landmarks(picture, region).places
+                region = Region.of_landmarks(places)
+            vertices = torch.from_numpy(posed_vertices(person, moment)[: head.num_vertices])
+            views.append(_View(camera, vertices, pose is opened, places[:, :2].astype(np.float64)))
     return views
 
 
-def _meet(head: Head, rest: Tensor, views: list[_View]) -> tuple[Tensor, Tensor]:
-    """Where the rays of all views hit the head (478, 3), at rest, and how far apart (478,)."""
+def _meet(head: Head, views: list[_View]) -> tuple[Tensor, Tensor]:
+    """Where the rays of all views hit the head (478, 3), told on it as it is stored, and how far
+    apart (478,)."""
     hits = np.full((len(views), NUM_LANDMARKS, 3), np.nan)
     cosines = np.zeros((len(views), NUM_LANDMARKS))
     for index, view in enumerate(views):
-        hits[index], cosines[index] = _cast(head, rest, view)
+        hits[index], cosines[index] = _cast(head, view)
     wanted = np.isin(np.arange(NUM_LANDMARKS), INNER_LIPS)
     hits[np.array([view.is_open for view in views])[:, None] != wanted] = np.nan
     # The hit that most others lie near: between two clusters there is nothing.
@@ -141,12 +150,12 @@ def _meet(head: Head, rest: Tensor, views: list[_View]) -> tuple[Tensor, Tensor]
     return torch.from_numpy(mean).float(), torch.from_numpy(spread).float()
 
 
-def _cast(head: Head, rest: Tensor, view: _View) -> tuple[FloatArray, FloatArray]:
+def _cast(head: Head, view: _View) -> tuple[FloatArray, FloatArray]:
     """The first hits (478, 3) of one view's rays, NaN without one, and their cosines (478,).
 
-    The hits are told at the head's rest, whatever its face does in the view.
+    The hits are told on the head as it is stored, whoever it is and does whatever in the view.
     """
-    vertices, at_rest = view.vertices, rest[head.faces].double().numpy()
+    vertices, stored = view.vertices, head.template[head.faces].double().numpy()
     corners = vertices[head.faces].double().numpy()
     projected = view.camera.project(vertices).double().numpy()
     flat = (1 - projected[:, :2]) * _SIDE / 2
@@ -181,7 +190,7 @@ def _cast(head: Head, rest: Tensor, view: _View) -> tuple[FloatArray, FloatArray
             nearest, weights = beside.argmin(), np.full(3, 1 / 3)
             if beside[nearest] > _BESIDE_PX:
                 continue
-        hits[index], cosines[index] = weights @ at_rest[nearest], cosine[nearest]
+        hits[index], cosines[index] = weights @ stored[nearest], cosine[nearest]
     return hits, cosines
 
 
@@ -191,15 +200,30 @@ def _parts(head: Head, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     return torch.isin(head.part_labels[head.faces], wanted).any(dim=1).numpy()
 
 
-def _bind(head: Head, vertices: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+def _bind(head: Head, places: Tensor) -> tuple[Tensor, Tensor]:
     eyes = torch.from_numpy(_parts(head, ("eyes",)))
     skin = ~eyes & ~torch.from_numpy(_parts(head, _INNER_PARTS))
-    on_skin = bind_points(vertices, head.faces, places[:FIRST_IRIS], skin)
-    on_eyes = bind_points(vertices, head.faces, places[FIRST_IRIS:], eyes)
+    on_skin = bind_points(head.template, head.faces, places[:FIRST_IRIS], skin)
+    on_eyes = bind_points(head.template, head.faces, _on_axes(head, places[FIRST_IRIS:]), eyes)
     return (
         torch.cat([on_skin.triangle, on_eyes.triangle]),
         torch.cat([on_skin.barycentric, on_eyes.barycentric]),
     )
+
+
+def _on_axes(head: Head, irises: Tensor) -> Tensor:
+    """Irises (10, 3) with their centres on the eyes' own axes.
+
+    The estimator leaves them about the middle of the lids; films are fitted by those that are seen
+    (`trainer.preprocess.irises`), which lie where the eye looks.
+    """
+    moved = irises.clone()
+    for joint, first in _EYE_IRISES:
+        ball = head.template[head.skinning_weights[:, joint] > _EYE_SHARE]
+        moved[first : first + 5, :2] += (ball.amin(dim=0) + ball.amax(dim=0))[:2] / 2 - irises[
+            first, :2
+        ]
+    return moved
 
 
 if __name__ == "__main__":

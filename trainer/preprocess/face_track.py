@@ -19,6 +19,7 @@ from trainer.preprocess.estimators import (
 )
 from trainer.preprocess.face_checks import CheckedFace, look_twice
 from trainer.preprocess.frames import Selection
+from trainer.preprocess.irises import with_seen_irises
 from trainer.preprocess.scan import Scan, upright
 from trainer.preprocess.smoothing import smooth_landmarks
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
@@ -97,7 +98,7 @@ class Track:
 class TrackStep:
     """Follows the face with two looks at every frame; see `face_checks`."""
 
-    name, version, after, cost = "landmarks", 4, ("faces",), 45.0
+    name, version, after, cost = "landmarks", 5, ("faces",), 60.0
     outputs = (FILE, _PART)
     frames_apart = ()
 
@@ -186,7 +187,9 @@ class _Follower:
         values, move = np.zeros(NUM_BLENDSHAPES, np.float32), 1.0
         if found:
             places, move = found.landmarks.places, found.move
+            # The blendshape network knows irises as the landmark network places them.
             values = self._estimators.blendshapes(places)
+            places = with_seen_irises(pixels, places)
         self._rows.add(present=found is not None, places=places, blendshapes=values, move=move)
 
     def _regions(self, position: int) -> list[Region]:

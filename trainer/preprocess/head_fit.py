@@ -56,7 +56,7 @@ every frame bends mouth and lids a little to make up for it."""
 _EXPRESSION_PRIOR, _DETAIL_PRIOR = 0.5, 0.15
 """More leaves faces stiffer, less turns landmarks' errors into grimaces; the second is of
 expressions without a meaning."""
-_JAW_SIDE_PRIOR, _VERGENCE_PRIOR, _GAZE_PRIOR = 2.0, 4.0, 0.2
+_JAW_SIDE_PRIOR, _VERGENCE_PRIOR, _GAZE_PRIOR = 2.0, 4.0, 0.02
 """More keeps the jaw in its middle and the eyes together and ahead, less follows landmarks'
 errors."""
 _SMOOTH = {"turn": 20.0, "depth": 20.0, "place": 200.0, "expression": 0.3, "jaw": 2.0, "gaze": 0.5}

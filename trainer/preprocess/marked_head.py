@@ -20,10 +20,11 @@ _WEIGHTS: tuple[tuple[tuple[int, ...], float], ...] = (
     (groups.OUTER_LIPS + groups.INNER_LIPS, 3.0),
     (groups.RIGHT_EYE + groups.LEFT_EYE, 3.0),
     (groups.NOSE_RIDGE, 2.0),
-    ((groups.RIGHT_IRIS, groups.LEFT_IRIS), 4.0),
+    ((groups.RIGHT_IRIS, groups.LEFT_IRIS), 12.0),
 )
 """How much a landmark counts. The oval follows what is seen, not the skin; lips and lids are small,
-and a likeness is lost there first."""
+and a likeness is lost there first. Irises are seen in the picture; with 4 a look is followed by six
+tenths only."""
 _SURE_SPREAD = 0.01
 """in units of the head: a landmark whose place on the mesh is known no better counts half"""
 _USUAL_SHIFT = 0.004
