@@ -15,7 +15,7 @@ from torch import Tensor
 
 import pegasus_runtime as pr
 from pegasus_runtime.head import pose_head
-from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.head.parts import PART_NAMES, require_parts
 from pegasus_runtime.surfels.attributes import (
     Attribute,
     Difference,
@@ -25,7 +25,7 @@ from pegasus_runtime.surfels.attributes import (
 )
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles
-from pegasus_runtime.surfels.parts import with_guessed_parts
+from pegasus_runtime.surfels.parts import triangle_parts, with_guessed_parts
 from pegasus_runtime.surfels.pose import LightNetwork
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from tests.factories import other_head, published_avatar, surfel_avatar
@@ -218,6 +218,35 @@ def test_brows_have_the_form_of_the_others(
     assert (dressed[_on(made, ["eyebrows"])] - hair).abs().max(dim=1).values.quantile(0.8) < 0.25
     away = _on(made, ["neck", "ears"])
     assert (dressed[away] - skin).abs().max() < 0.02
+
+
+def test_eyeballs_take_the_place_of_the_own_ones(
+    personal: SurfelAvatar, target: SurfelAvatar
+) -> None:
+    made = transfer(personal, target, ("eyes_f",))
+    own, source = _attribute(made, "eyes_f").own, made.wardrobe.source
+    eyes = PART_NAMES.index("eyes")
+    assert len(own) > 100 and (triangle_parts(made.head)[own.triangle] == eyes).all()
+    dressed = made.wardrobe.dressed({"eyes_f": 1.0})
+    hidden = (triangle_parts(made.head)[source.triangle] == eyes) & (source.part == eyes)
+    assert dressed.opacity[: len(source)][hidden].max() < -7
+
+
+def test_attributes_that_change_nothing_leave_white_skin_white(
+    personal: SurfelAvatar, target: SurfelAvatar
+) -> None:
+    none = torch.zeros(0, dtype=torch.long)
+    attributes = tuple(
+        replace(a, region=none, difference=Difference.none(0), part=None)
+        for a in personal.wardrobe.attributes
+    )
+    nothing = replace(personal, wardrobe=replace(personal.wardrobe, attributes=attributes))
+    source = target.wardrobe.source
+    white = replace(source, colour=torch.full_like(source.colour, 12.0))
+    white_target = replace(target, wardrobe=replace(target.wardrobe, source=white))
+    made = transfer(nothing, white_target, ("nose_d", "mouth_e", "ears_g"))
+    dressed = made.wardrobe.dressed({"nose_d": 1.0, "mouth_e": 1.0, "ears_g": 1.0})
+    assert dressed.colour[: len(source)].min() > 4
 
 
 def _heights(avatar: SurfelAvatar, surfels: Surfels) -> Tensor:

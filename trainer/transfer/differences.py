@@ -3,7 +3,7 @@
 Each surfel of the target moves as the nearest ones of the other person do, of the same part. How
 much darker, lighter or redder one becomes is carried over, not its colour: a nose's shade fits any
 skin. An iris takes the attribute's own colour, and so do lips where the attribute has painted them.
-Brows are drawn anew (`brows`).
+Brows are drawn anew (`brows`), and eyeballs of the same head carried over whole (`eyes`).
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ _ALIKE = (
 """Parts whose surfels take after one another; a lid never after the eye behind it."""
 _NEIGHBOURS = 6
 """that are mixed: one is ragged, many are blurred"""
+_CHANGED = 0.1
+"""Change of a colour, in 0..1, from which on all of its logit is spent: less makes green and blue
+spots where two attributes meet on fair skin, more leaves a dark thing on it pale."""
 _PAINTED = (0.02, 0.07)
 """Mean change of an attribute's lips from which on they are painted, none to all: less takes the
 source person's lips along, more leaves lips unpainted."""
@@ -81,8 +84,20 @@ def carry_difference(
         theirs, ours = Brows.of(worn, plain), Brows.of(look, look)
         share, among = near.mean(theirs.share), near.mean(theirs.among)
         colour = with_brows(colour, look, rows, (theirs, ours), share, among)
-    logits = logit_of(colour, look.light[rows]) - look.surfels.colour[rows]
+    logits = _logits_between(look, rows, colour)
     change.values["colour"][rows] += weight * logits
+
+
+def _logits_between(look: Look, rows: Tensor, colour: Tensor) -> Tensor:
+    """Logits (K, 3) from the colours of some surfels to others (K, 3).
+
+    White skin may have any large logit. What hardly changes keeps it: each attribute that brought
+    it back to where it is just white would, with others, make a hole in that colour.
+    """
+    before, light = look.colour[rows], look.light[rows]
+    least = logit_of(before, light)
+    share = ((colour - before).abs() / _CHANGED).clamp(0, 1)
+    return logit_of(colour, light) - torch.lerp(least, look.surfels.colour[rows], share)
 
 
 def _looks(personal: SurfelAvatar, attribute: Attribute) -> tuple[Look, Look]:

@@ -3,7 +3,8 @@
 1. The two heads are laid over one another (`correspondence`).
 2. What is worn is carried over as surfels of its own (`carried`); hair that it replaces goes, and
    skin is put below (`replaced`).
-3. What an attribute changes of a face is carried over as a change of that face (`differences`).
+3. What an attribute changes of a face is carried over as a change of that face (`differences`);
+   eyeballs are put in place of the own ones (`eyes`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pegasus_runtime.surfels.surfels import concatenate
 from trainer.transfer.carried import carried
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.differences import ZONES, carry_difference
+from trainer.transfer.eyes import swap_eyes
 from trainer.transfer.looks import SkinColour, look_of
 from trainer.transfer.replaced import Change, hide_under, without_hair
 
@@ -64,6 +66,8 @@ def transfer(
             hide_under(look, look_of(target, own).points, change)
         elif category in ZONES:
             carry_difference(personal, target, attribute, across, look, change)
+            if category == "eyes":
+                own = swap_eyes(personal, target, attribute, across, look, change)
         region, difference = change.region()
         part = target.wardrobe.source.part[region]
         given.append(Attribute(name, region, difference, own, part))

@@ -23,7 +23,7 @@ from trainer.transfer.looks import Look, SkinColour, look_of, seen_surfels
 _BECAME = 0.5
 """How much a surfel has to change (`Difference.size`) to become the attribute: less takes shaded
 skin for hair, more leaves holes."""
-_LEAST_OPACITY = -4.0
+LEAST_OPACITY = -4.0
 """Logit below which nothing is to be seen, and nothing carried."""
 _AROUND = 24
 """Neighbours whose median is the colour of a thing at a place; more blur stripes, fewer keep
@@ -83,8 +83,8 @@ def worn_look(personal: SurfelAvatar, attribute: Attribute) -> Look:
     among = torch.zeros(len(source), dtype=torch.bool)
     # What hair leaves as it was is part of it as well.
     among[attribute.region if part != "hair" else slice(None)] = True
-    from_source = among & (source.opacity > _LEAST_OPACITY)
-    from_own = attribute.own.opacity > _LEAST_OPACITY
+    from_source = among & (source.opacity > LEAST_OPACITY)
+    from_own = attribute.own.opacity > LEAST_OPACITY
     if part != "hair":
         # What lies hidden has learned any colour, and would be seen on another head. Hair is not
         # all opaque, and what lies in it belongs to it.
