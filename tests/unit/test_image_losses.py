@@ -9,7 +9,6 @@ import torch
 from trainer.config.training import LossConfig
 from trainer.data.images import Pictures
 from trainer.losses.image import image_losses, make_targets
-from trainer.losses.outline import outline_loss
 
 CPU = torch.device("cpu")
 
@@ -78,18 +77,3 @@ def test_the_colour_loss_sees_the_weights() -> None:
     plain = make_targets(_pictures(region), (), LossConfig(), CPU)
     favoured = image_losses(channels, targets)["rgb"]
     assert favoured / image_losses(channels, plain)["rgb"] == pytest.approx(380 / 20)
-
-
-def test_surfels_are_drawn_back_to_the_outline_from_where_a_picture_shows_that_none_is() -> None:
-    mask = np.zeros((100, 100), np.uint8)
-    mask[30:70, 40:60] = 255
-    # Within, beside it on the right of the picture, and beyond the picture.
-    places = torch.tensor([[0.0, 0.0, 4.0], [-0.6, 0.0, 4.0], [-1.4, 0.0, 4.0]]).requires_grad_()
-    opacity = torch.tensor([0.5, 0.5, 0.5]).requires_grad_()
-    loss = outline_loss(places, opacity, mask)
-    loss.backward()  # type: ignore[no-untyped-call]
-    # 20 pixels from the outline and one of them free, half opaque.
-    assert loss.item() == pytest.approx(0.5 * 19 / 100**2, rel=0.05)
-    assert places.grad is not None and opacity.grad is not None
-    assert float(places.grad[1, 0]) < 0 and not bool(places.grad[[0, 2]].any())
-    assert float(opacity.grad[1]) > 0 and not bool(opacity.grad[[0, 2]].any())

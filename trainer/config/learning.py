@@ -22,9 +22,6 @@ class LossConfig(Settings):
         2.0, "surfels: square of the colour's error, which minds large ones more"
     )
     mask: float = _weight(0.2, "outline of the picture", label="Outline")
-    outline: float = _weight(
-        1.0, "surfels: none lies outside the person, also where it is not seen there"
-    )
     states: float = _weight(1e-3, "surfels: expressions move them little against the head")
     tracking: float = _weight(
         1e-3, "surfels: frames stay near where they were tracked, where optimiser.tracking is set"

@@ -29,7 +29,6 @@ from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
-from trainer.losses.outline import outline_loss
 from trainer.refine.refined import refined
 
 _OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
@@ -137,14 +136,12 @@ class SurfelState(TrainState):
             columns.append(posed.normals * 0.5 + 0.5)
         else:
             targets.normal = None
-        given = posed, torch.cat(columns, dim=1), camera, targets.mask.shape
-        points, image, alpha = self._blend(*given)
+        image, alpha = self._blend(posed, torch.cat(columns, dim=1), camera, targets.mask.shape)
         channels = {"rgb": image[:, :, :3], "alpha": alpha, "normal": image[:, :, 3 + _PROBES :]}
         targets.part_mask = None
         losses = image_losses(channels, targets)
         error = composite_over_white(channels) - targets.rgb
         losses["square"] = error.square().mean()
-        losses["outline"] = outline_loss(points, posed.opacity, frame.pictures.mask)
         if self._features:
             losses["vgg"] = self._features(composite_over_white(channels), targets.rgb)
         losses["states"] = self._state_loss(probe.sets)
@@ -246,7 +243,7 @@ class SurfelState(TrainState):
         """Colours over white and normals (H, W, 3)."""
         posed, camera = self._pose(frame, self._worn(frame))
         columns = torch.cat([self._colours(posed), posed.normals * 0.5 + 0.5], dim=1)
-        _, image, alpha = self._blend(posed, columns, camera, frame.pictures.mask.shape)
+        image, alpha = self._blend(posed, columns, camera, frame.pictures.mask.shape)
         return image[:, :, :3] + 1 - alpha, image[:, :, 3:]
 
     def snapshot(self) -> dict[str, Any]:
@@ -342,13 +339,13 @@ class SurfelState(TrainState):
         columns: Tensor,
         camera: tuple[Tensor, Tensor, Tensor],
         shape: tuple[int, ...],
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         size = (shape[0], shape[1])
         points, conics = project_surfels(posed, camera, size)
         image, alpha = blend(
             points, columns, conics=conics, opacities=posed.opacity, image_size=size
         )
-        return points, image, alpha[:, :, None]
+        return image, alpha[:, :, None]
 
     @staticmethod
     def _state_loss(sets: list[SurfelSet]) -> Tensor:

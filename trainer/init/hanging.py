@@ -80,8 +80,7 @@ def _errors(
     ends = torch.cat([points, torch.ones(len(points), 1)], dim=1)
     errors = torch.zeros(candidates.shape)
     for expression, pose in _poses(canonical):
-        shape = torch.zeros(head.identity_directions.shape[2])
-        posed = pose_head(head, shape, expression, pose)
+        posed = pose_head(head, canonical.shape, expression, pose)
         corners = posed.vertices[head.faces]
         motion = (_rigid(triangle_frames(corners), corners) @ back)[:, :3]
         wanted = _blended(weights, posed.transforms) @ unposed @ ends[:, :, None]

@@ -192,7 +192,9 @@ class _Carver:
 
     def __init__(self, head: Head, capture: Capture) -> None:
         self.head, self.capture = head, capture
-        self.canonical = make_canonical_head(head, capture.mean_expression)
+        # Of this person's shape: what is bound far off a triangle goes astray with each degree by
+        # which another shape turns that, long hair of the demo's person by 20 of 512 pixels.
+        self.canonical = make_canonical_head(head, capture.mean_expression, shape=capture.shape)
         self.rest = rest_corners(head, capture.shape)
         """(F, 3, 3)"""
         self._hulls: dict[str, Hull] = {}
