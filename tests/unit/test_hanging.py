@@ -39,8 +39,15 @@ def curtain() -> Tensor:
     return torch.stack([torch.full_like(height, 0.33), height, 0 * height + 0.16], dim=1)
 
 
-def moved(surfels: Surfels, expression: Tensor, pose: Tensor, head: Head = HEAD) -> Tensor:
-    vertices = pose_head(head, torch.zeros(100), expression, pose).vertices
+def moved(
+    surfels: Surfels,
+    expression: Tensor,
+    pose: Tensor,
+    head: Head = HEAD,
+    shape: Tensor | None = None,
+) -> Tensor:
+    shape = torch.zeros(100) if shape is None else shape
+    vertices = pose_head(head, shape, expression, pose).vertices
     return pose_surfels(surfels, vertices, head.faces, torch.zeros(NUM_STATES)).points
 
 
@@ -64,19 +71,24 @@ def test_a_face_does_not_move_what_is_worn(
     assert change < 0.3 * PIXEL < of_skin
 
 
+@pytest.mark.parametrize("size", [0.0, 2.0])
 @pytest.mark.parametrize("turn", [(0.3, 0, 0), (0, 0.3, 0), (0, 0, 0.3)])
 def test_long_hair_follows_the_scalp_when_the_neck_turns(
-    canonical: CanonicalHead, turn: tuple[float, float, float]
+    turn: tuple[float, float, float], size: float
 ) -> None:
     points, pose = curtain(), torch.zeros(15)
     pose[3:6] = torch.tensor(turn)
-    posed = pose_head(HEAD, torch.zeros(100), torch.zeros(50), pose)
+    shape = size * torch.cos(torch.arange(100.0)) * (torch.arange(100) < 10)
+    canonical = make_canonical_head(HEAD, torch.zeros(50), shape=shape)
+    posed = pose_head(HEAD, shape, torch.zeros(50), pose)
     scalp = HEAD.part_labels == HEAD.part_names.index("scalp")
     near = torch.softmax(-(torch.cdist(points, HEAD.template[scalp]) / 0.06).square(), dim=1)
     motion = torch.einsum("nj,jab->nab", near @ HEAD.skinning_weights[scalp], posed.transforms)
     wanted = (motion[:, :3, :3] @ points[:, :, None])[:, :, 0] + motion[:, :3, 3]
     astray, of_skin = (
-        (moved(bound(canonical, points, hangs), torch.zeros(50), pose) - wanted).norm(dim=1).mean()
+        (moved(bound(canonical, points, hangs), torch.zeros(50), pose, shape=shape) - wanted)
+        .norm(dim=1)
+        .mean()
         for hangs in (True, False)
     )
     assert astray < 0.5 * of_skin
