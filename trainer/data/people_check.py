@@ -13,9 +13,8 @@ from pegasus_runtime.errors import InvalidInput, one_line
 from trainer.config.data import DataConfig
 from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
-from trainer.data.capture_folder import FrameRecord, read_part_names, read_subject
-from trainer.data.image_file import PictureFile
 from trainer.data.machine_check import estimate_seconds, run_bytes
+from trainer.data.people_pictures import pictures_of_parts
 from trainer.data.preflight_report import Report
 from trainer.data.video_check import (
     BYTES_PER_FRAME,
@@ -37,20 +36,10 @@ from trainer.database.people import (
 from trainer.database.plan import plan_of
 from trainer.engine.people_database import person_of, synthesis_settings, videos_in
 from trainer.engine.video_capture import PEOPLE_FOLDER, has_capture
-from trainer.preprocess.estimators import Bytes
 from trainer.preprocess.look import Look, look
 from trainer.preprocess.model_files import PARSING_NAMES
 from trainer.preprocess.video import subject_name
 
-_SIDE, _TILE = 256, 96
-"""Pixels in which parts are looked for, and of a shown picture: more are sharper, and longer to
-send."""
-_AROUND = 1.7
-"""side of a shown picture over the part's: more shows more of the face, less only the part"""
-_LEAST_TILE = 0.34
-"""Of the picture: an eyebrow alone is known by nobody. More shows so much that rows look alike."""
-_TRIED_FRAMES = 8
-"""of which the one with most of the eyes is shown: more find one that looks straight ahead"""
 _WORN = ("hat", "eyeglasses")
 """what not everybody wears, and a network of the asset folder finds in videos"""
 
@@ -142,7 +131,7 @@ def _find_people(config: TrainingConfig, person: Person | None, report: Report) 
         report.refuse(one_line(str(error), 400), "Choose a folder with captures or videos.")
         return None
     report.notes += problems
-    pictures = {each.name: _pictures(each) for each in found}
+    pictures = {each.name: pictures_of_parts(each) for each in found}
     return _People(found, pictures)
 
 
@@ -151,7 +140,7 @@ def _look_at_videos(videos: Sequence[Path], config: TrainingConfig, report: Repo
     for video in videos:
         name = subject_name(video)
         try:
-            seen = look(video, with_worn=True)
+            seen = look(video, with_parts=True)
         except (InvalidInput, OSError) as error:
             report.notes.append(f"{name}: is left out: {one_line(str(error), 400)}")
             continue
@@ -160,9 +149,7 @@ def _look_at_videos(videos: Sequence[Path], config: TrainingConfig, report: Repo
         categories = tuple(category for category in PARTS_OF if not missing[category])
         found.people.append(Person(name, video, used, categories, missing))
         found.looks.append((video, seen))
-        good = [one for one in seen.shown if not one.reason] or list(seen.shown)
-        picture = as_base64(_reduced(good[len(good) // 2].picture))
-        found.pictures[name] = dict.fromkeys(categories, picture)
+        found.pictures[name] = {each: as_base64(seen.parts[each]) for each in categories}
     report.notes.append("What the people of videos lend is known when their frames are made.")
     return found
 
@@ -253,59 +240,3 @@ def _check_disk(size: float, out: Path, report: Report) -> None:
             f"The frames with attributes need {size / 2**30:.1f} GB, {room / 2**30:.1f} are free.",
             "Free some space, take fewer attributes, or choose a folder on another disk.",
         )
-
-
-def _pictures(person: Person) -> dict[str, str]:
-    """What each category of a person looks like, in a frame that faces the camera."""
-    data = DataConfig()
-    frames = read_subject(person.folder, data.image_size, data.max_bad_share).frames
-    names = read_part_names(person.folder)
-    labelled = [frame for frame in frames if "semantic" in frame.files]
-    some = labelled[:: max(len(labelled) // _TRIED_FRAMES, 1)]
-    try:
-        facing = max(some, key=lambda frame: _num_pixels(frame, names, "eyes"), default=None)
-        return _parts_of_frame(facing, names, person.categories) if facing else {}
-    except ValueError:
-        return {}
-
-
-def _num_pixels(frame: FrameRecord, names: Sequence[str], category: str) -> int:
-    return int(_mask(frame, names, category).sum())
-
-
-def _mask(frame: FrameRecord, names: Sequence[str], category: str) -> np.ndarray:
-    classes = PictureFile.read(frame.files["semantic"]).classes(_SIDE)
-    numbers = [index for index, name in enumerate(names) if name in PARTS_OF[category]]
-    return np.isin(classes, numbers)
-
-
-def _parts_of_frame(
-    frame: FrameRecord, names: Sequence[str], categories: Sequence[str]
-) -> dict[str, str]:
-    picture = PictureFile.read(frame.files["image"]).composite_over_white(_SIDE)
-    return {
-        category: as_base64(_around(picture, _mask(frame, names, category)))
-        for category in categories
-    }
-
-
-def _around(picture: Bytes, mask: np.ndarray) -> Bytes:
-    """The square of a picture around what is seen in a mask; all of it where nothing is."""
-    side = picture.shape[0]
-    rows, columns = np.nonzero(mask)
-    if not len(rows):
-        return _reduced(picture)
-    top, bottom = np.percentile(rows, (1, 99))
-    left, right = np.percentile(columns, (1, 99))
-    wanted = max(_AROUND * max(bottom - top, right - left), _LEAST_TILE * side)
-    wanted = int(min(wanted, side))
-    first_row = int(np.clip((top + bottom - wanted) / 2, 0, side - wanted))
-    first_column = int(np.clip((left + right - wanted) / 2, 0, side - wanted))
-    part = picture[first_row : first_row + wanted, first_column : first_column + wanted]
-    return _reduced(part)
-
-
-def _reduced(picture: Bytes) -> Bytes:
-    import cv2
-
-    return np.asarray(cv2.resize(picture, (_TILE, _TILE), interpolation=cv2.INTER_AREA), np.uint8)

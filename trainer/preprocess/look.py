@@ -6,7 +6,7 @@ It judges frames as `frame_filter` does, as far as that can be told without the 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from trainer.preprocess.frame_filter import (
     upright_face,
 )
 from trainer.preprocess.frames import FrameSource, Selection, open_source, spread
-from trainer.preprocess.look_parts import worn_shares
+from trainer.preprocess.look_parts import part_pictures, worn_shares
 
 NUM_SHOWN = 8
 """More say more of the video and take longer to look at; fewer may not show what is wrong."""
@@ -75,6 +75,8 @@ class Look:
     """time that the landmark network takes here over what it took where costs were measured"""
     worn: dict[str, Array] | None = None
     """see `trainer.preprocess.look_parts.worn_shares`; None where that was not asked, too"""
+    parts: dict[str, Bytes] = field(default_factory=dict)
+    """see `trainer.preprocess.look_parts.part_pictures`; empty where that was not asked"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +92,13 @@ class _Seen:
     move: float
 
 
-def look(video: Path, face: int = 0, with_worn: bool = False) -> Look:
+def look(video: Path, face: int = 0, with_parts: bool = False) -> Look:
     """Look at a video.
 
     Args:
         video: a video, or a folder of pictures.
         face: whose face is meant, from 1 at the left; 0 for the largest.
-        with_worn: whether hats and glasses are looked for.
+        with_parts: whether hats and glasses are looked for, and pictures cut out of each part.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -120,9 +122,11 @@ def look(video: Path, face: int = 0, with_worn: bool = False) -> Look:
     count = source.estimated_count(Selection())
     reasons = _reasons(seen)
     refuse_too_few(video.name, len(seen), reasons)
-    faces = [(one.pixels, one.landmarks) for one in seen if one.landmarks is not None]
+    good = [one for n, one in enumerate(seen, 1) if n not in reasons]
+    faces = [(one.pixels, one.landmarks) for one in good or seen if one.landmarks is not None]
     return Look(
-        worn=worn_shares(faces) if with_worn else None,
+        worn=worn_shares(faces) if with_parts else None,
+        parts=part_pictures(faces) if with_parts else {},
         num_frames=count,
         duration_s=count / source.fps if count else 0.0,
         size=(seen[0].pixels.shape[0], seen[0].pixels.shape[1]),

@@ -273,4 +273,5 @@ def skin_settings(head: Head) -> dict[str, Any]:
         "tint": (1.0, 1.0, 1.0),
         "lip_part": names.index("lips"),
         "mouth_part": names.index("mouth"),
+        "neck_end": shirt.NECK_END,
     }

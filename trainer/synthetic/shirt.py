@@ -32,6 +32,9 @@ farther outward the band stands off the neck"""
 HEM = (-0.65, 0.45)
 """Height of the bust's lower edge in the middle, in head units, and by how much it rises with the
 square of x; lower ones leave the pictures"""
+NECK_END = (HEM[0] + 0.02, HEM[1])
+"""The same of the neck under the shirt: farther down it shows below the bust, farther up in the
+collar."""
 _FIT_REACH, _FIT_HEIGHT, _FIT_RAD = 0.15, 0.05, 0.2
 """Around the neckline, up and down and about the neck, within which cloth tells how wide the collar
 is: less follows single folds, more cuts across the shoulders."""

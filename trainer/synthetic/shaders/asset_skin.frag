@@ -3,10 +3,10 @@ uniform sampler2D skin;
 uniform vec3 tint;
 uniform int lip_part;
 uniform int mouth_part;
+uniform vec2 neck_end;
 
 void main() {
-    // The neck ends under the shirt, a little above the bust's own edge.
-    if (rest_position.y < -0.63 + 0.45 * rest_position.x * rest_position.x) discard;
+    if (rest_position.y < neck_end.x + neck_end.y * rest_position.x * rest_position.x) discard;
     vec3 n = normalize(world_normal);
     vec3 albedo = to_linear(texture(skin, place).rgb) * tint;
     float inner = face_kind.x == mouth_part ? 1.0 : 0.0;
