@@ -32,9 +32,13 @@ def test_thousands_of_losses_and_numbers_beyond_all_bounds(qtbot, tmp_path: Path
     run, view = Run(folder), RunView()
     qtbot.addWidget(view)
     view.show()
+    view.show_run(run, [])
+    # Before the first step there are no axes, whose numbers would be nobody's.
+    assert view.plots["Losses"].plot.isHidden()
     run.events.read()
     view.show_run(run, [])
     assert 0 < len(view.plots["Losses"].plot.listDataItems()) <= 12
+    assert view.plots["Losses"].plot.isVisible()
     assert "&lt;img" in view.status.text()
     assert view.preview.isHidden()
 

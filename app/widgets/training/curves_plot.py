@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.widgets.theme import colours
 
@@ -55,7 +55,12 @@ class CurvesPlot(QWidget):
         self._names: list[str] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.plot)
+        column.addWidget(self.plot, 1)
+        self._nothing = QLabel("Curves are drawn from the first steps of the training on.")
+        self._nothing.setObjectName("faint")
+        self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(self._nothing, 1)
+        self.set_lines([], 1, False)
         self.plot.scene().sigMouseMoved.connect(self._on_moved)
         self._show_marker(False)
         self.show_colours()
@@ -98,6 +103,9 @@ class CurvesPlot(QWidget):
             item.setDownsampling(auto=True, method="mean")
             item.setData(*_smooth(line, smoothing, is_log))
         self.legend.setVisible(bool(self._items))
+        # Axes alone would show numbers that nobody measured.
+        self.plot.setVisible(bool(self._items))
+        self._nothing.setVisible(not self._items)
 
     def _on_moved(self, place: QPointF) -> None:
         inside = bool(self._items) and self.plot.sceneBoundingRect().contains(place)
