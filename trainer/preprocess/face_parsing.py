@@ -15,6 +15,8 @@ from trainer.preprocess.crop import Crop, read_picture
 from trainer.preprocess.estimators import Bytes, FloatArray
 from trainer.preprocess.face_track import Track
 from trainer.preprocess.fit_step import FittedHead, covered_pixels
+from trainer.preprocess.hair_colours import GuessedHair, HairColours, lab
+from trainer.preprocess.matte import FOLDER as MATTES
 from trainer.preprocess.model_files import PARSING_NAMES, find_asset
 from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser
 from trainer.preprocess.steps import Workspace
@@ -23,9 +25,6 @@ _HEAD_WIDTH, _WIDER = 0.95, 1.06
 """over the face's own: half of the head with its hair, and where skin ends beside the oval. A wider
 head takes in what hangs beside it, a narrower one loses hair; the second, less of it takes cheeks
 for hair, more hair for cheeks."""
-_EAR_DISTANCE = 2.2
-"""as the next, of ears, which lie where hair does too; less takes ears for hair, more hair of the
-skin's colour for ears"""
 _SKIN_DISTANCE = 3.0
 """standard deviations of the face's colours, within which the neck is skin; less loses shaded
 necks, more takes in collars of that colour"""
@@ -39,8 +38,9 @@ _EVERY = 7
 _SKIN_SPREAD = (60.0, 9.0, 9.0)
 """variances in L*a*b* that are added to a face's own, for light that differs below the chin; more
 takes in collars, less loses shaded necks"""
-_SURE_HAIR = 0.5
-"""Of a matte: less takes the veil beside it for hair, more loses thin hair."""
+_SURE_HAIR, _SURELY_SHOWN = 0.5, 0.95
+"""Of a matte: less takes the veil beside it for hair, more loses thin hair; the second, less of it
+learns colours from what is behind, more finds no place at thin hair to learn from."""
 _OF_PARSING = {
     "skin": ("skin",),
     "lips": ("upper lip", "lower lip"),
@@ -86,15 +86,18 @@ class SkinColours:
 class FaceLabels:
     """The labels of one picture after the other."""
 
-    def __init__(self, work: Workspace, head: Head) -> None:
-        """Of a subject with a track, a crop and a fit."""
-        self._head, self.names = head, part_names(head)
+    def __init__(self, work: Workspace, head: Head, necklines: Array) -> None:
+        """Of a subject with a matte, a track, a crop and a fit; necks end in these rows (N, S)."""
+        self._work, self._head, self.names = work, head, part_names(head)
+        self._necklines = necklines
         track, self._crop, self._fit = Track.read(work), Crop.read(work), FittedHead.read(work)
         self._present = track.present
         self._places = self._crop.to_picture(track.landmarks)[..., :2]
         own = find_asset(PARSING_NAMES)
         self._parser = FaceParser(own) if own else None
-        self._skin = self._learn_skin(work)
+        self._skin, self._hair = self._learn_colours()
+        share = self._places / self._crop.size
+        self._guessed = GuessedHair(self._hair_evidence, share, track.present, track.fps)
         parts, faces = require_parts(head), head.faces.numpy()
         self._faces_of = {
             name: faces[parts.on(name).numpy()[faces].all(axis=1)] for name in ("nose", "ears")
@@ -105,7 +108,6 @@ class FaceLabels:
         picture: Bytes,
         matte: FloatArray,
         hair_matte: FloatArray | None,
-        neckline: float,
         number: int,
     ) -> tuple[Bytes, Array]:
         """Those of a picture.
@@ -114,7 +116,6 @@ class FaceLabels:
             picture: (S, S, 3).
             matte: (S, S) 0..1 of the person.
             hair_matte: (S, S) 0..1 of the hair, if a network found one.
-            neckline: the row in which the neck ends.
             number: of the picture, from 1.
 
         Returns:
@@ -127,19 +128,19 @@ class FaceLabels:
         def mark(name: str, where: Array) -> None:
             np.copyto(labels, np.uint8(self.names.index(name)), where=where)
 
-        colours, places = _lab(picture), self._places[number - 1]
+        colours, places = lab(picture), self._places[number - 1]
         distance = self._skin.distance(colours)
         shapes, like_skin = self._face_shapes(places), distance < _SKIN_DISTANCE
-        rows, columns = np.ogrid[: self._crop.size, : self._crop.size]
-        outline = places[list(groups.OVAL)]
-        centre, width = outline[:, 0].mean(), np.ptp(outline[:, 0])
-        above = rows < places[groups.CHIN, 1]
-        beside = np.abs(columns - centre) < _HEAD_WIDTH * width
-        over_clothes = rows < neckline
+        rows = np.arange(self._crop.size)[:, None]
+        above, over_clothes = rows < places[groups.CHIN, 1], rows < self._necklines[number - 1]
+        beside = self._beside(places)
         mark("neck", like_skin & ~above & over_clothes)
         mark("skin", above & beside)
         if hair_matte is None:
-            hair = self._guessed_hair(distance, places, over_clothes & beside)
+            # What is above the brows and like no skin is hair, whatever its light.
+            brows = places[list(groups.RIGHT_BROW + groups.LEFT_BROW), 1].min()
+            hair = self._guessed.find(number, self._crop.size) | (rows < brows) & ~like_skin
+            hair &= over_clothes & beside & ~self._wider_face(places)
         else:
             hair = hair_matte > _SURE_HAIR
         hair &= matte > _SURE_HAIR
@@ -147,7 +148,7 @@ class FaceLabels:
         mark("skin", shapes["skin"] & (like_skin | ~hair))
         mark("nose", shapes["skin"] & self._fitted("nose", number))
         # Within the face's outline it would be the far one.
-        oval = _filled([outline], self._crop.size)
+        oval = _filled([places[list(groups.OVAL)]], self._crop.size)
         mark("ears", like_skin & ~hair & ~oval & self._fitted("ears", number))
         for name in ("eyebrows", "eyes", "lips", "mouth"):
             mark(name, shapes[name])
@@ -157,16 +158,41 @@ class FaceLabels:
             hair = labels == self.names.index("hair")
         return labels, hair
 
-    def _learn_skin(self, work: Workspace) -> SkinColours:
-        """From the cheeks, the nose and the forehead of some frames."""
+    def _learn_colours(self) -> tuple[SkinColours, HairColours]:
+        """From the face, what is around it, and what is below the neck, of some frames."""
         shown = np.flatnonzero(self._present)
         chosen = shown[np.linspace(0, len(shown) - 1, min(_SAMPLED_FRAMES, len(shown))).astype(int)]
-        samples = []
+        samples: list[list[Array]] = [[], [], [], []]
+        rows = np.arange(self._crop.size)[:, None]
         for index in chosen:
-            picture = read_picture(work.folder / CROPS, int(index) + 1)
-            face = self._face_shapes(self._places[index])["skin"]
-            samples.append(_lab(picture)[face][::_EVERY])
-        return SkinColours.of(np.concatenate(samples))
+            colours, places = lab(self._read(CROPS, index + 1)), self._places[index]
+            own = self._read(MATTES, index + 1) > 255 * _SURELY_SHOWN
+            beside, below = self._beside(places), own & (rows > self._necklines[index])
+            around = own & (rows < places[groups.CHIN, 1]) & beside & ~self._wider_face(places)
+            regions = self._face_shapes(places)["skin"], around, below & ~beside, below & beside
+            for kept, region in zip(samples, regions, strict=True):
+                kept.append(colours[region][::_EVERY])
+        face, around, shoulders, chest = map(np.concatenate, samples)
+        return SkinColours.of(face), HairColours.of(around, face, shoulders, chest)
+
+    def _hair_evidence(self, number: int) -> FloatArray:
+        matte = self._read(MATTES, number).astype(np.float32) / 255
+        return np.asarray(self._hair.evidence(lab(self._read(CROPS, number))) * matte)
+
+    def _read(self, folder: str, number: int) -> Bytes:
+        return read_picture(self._work.folder / folder, int(number))
+
+    def _beside(self, places: FloatArray) -> Array:
+        """(1, S) truth for the columns in which the head is."""
+        outline = places[list(groups.OVAL), 0]
+        columns = np.arange(self._crop.size)
+        return np.asarray(np.abs(columns - outline.mean()) < _HEAD_WIDTH * np.ptp(outline))[None]
+
+    def _wider_face(self, places: FloatArray) -> Array:
+        """(S, S) truth where the face ends in skin, not hair."""
+        outline = places[list(groups.OVAL)]
+        wider = outline.mean(axis=0) + _WIDER * (outline - outline.mean(axis=0))
+        return _filled([wider], self._crop.size)
 
     def _face_shapes(self, places: FloatArray) -> dict[str, Array]:
         """(S, S) truths by name: the landmarks' polygons, later ones cut out of the skin."""
@@ -185,16 +211,6 @@ class FaceLabels:
             shapes["skin"] &= ~shapes[name]
         shapes["lips"] &= ~shapes["mouth"]
         return shapes
-
-    def _guessed_hair(self, distance: Array, places: FloatArray, on_head: Array) -> Array:
-        """Above the forehead all, beside the face what is not skin."""
-        outline = places[list(groups.OVAL)]
-        wider = outline.mean(axis=0) + _WIDER * (outline - outline.mean(axis=0))
-        face = _filled([wider], self._crop.size)
-        brows = places[list(groups.RIGHT_BROW + groups.LEFT_BROW), 1].min()
-        over_brows = np.arange(self._crop.size)[:, None] < brows
-        is_other = over_brows | (distance > _EAR_DISTANCE)
-        return np.asarray(on_head & ~face & is_other)
 
     def _teeth(self, colours: Array, mouth: Array) -> Array:
         """What is light and colourless between the lips."""
@@ -238,10 +254,3 @@ def _filled(outlines: list[FloatArray], size: int) -> Array:
     shape = np.zeros((size, size), np.uint8)
     cv2.fillPoly(shape, [line.round().astype(np.int32)[:, None] for line in outlines], 1)
     return shape > 0
-
-
-def _lab(picture: Bytes) -> FloatArray:
-    """(S, S, 3) L* 0..100, a* and b*."""
-    import cv2
-
-    return np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))

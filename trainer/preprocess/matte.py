@@ -36,7 +36,7 @@ _STILL = (10, 109, 338, 168, 6, 33, 133, 263, 362, 127, 356, 234, 454)
 """landmarks that no expression moves much: forehead, bridge of the nose, eye corners, temples"""
 _SURE = 0.5
 """From which it is the person: less joins islands of the veil to them, more cuts thin hair off."""
-_MEDIAN_FPS = 10.0
+MEDIAN_FPS = 10.0
 """below which neighbouring frames tell nothing of one another; less mixes other poses into an
 outline, more leaves flicker in slower videos"""
 _LOW, _HIGH = 0.12, 0.88
@@ -260,7 +260,7 @@ def _estimate(
         """The coarse matte, and those beside it as they would be if the head were where it is."""
         own, now = coarse(number), places[number - 1]
         near = [n for n in (number - 1, number + 1) if 1 <= n <= count]
-        is_far = track.fps < _MEDIAN_FPS
+        is_far = track.fps < MEDIAN_FPS
         if is_far or len(near) < 2 or not track.present[[n - 1 for n in (number, *near)]].all():
             return [own]
         side = own.shape[0]

@@ -29,6 +29,10 @@ _FADE_PX = 4
 _LOWEST_VERTICES, _NECK_MARGIN = 40, 0.05
 """What of the head is the end of its neck, and how far above that the mask ends, in its heights:
 less draws the last surfels out to cover what they cannot, more cuts chins."""
+_STEEPEST = 0.4
+"""rise of that end over its width: seen from the side a few pixels of width tell nothing"""
+_SPECK_PX = 9
+"""of 512, as wide as clothes are at least: less leaves holes in necks, more leaves thin collars"""
 _BESIDE_PX = 8
 """of 512, how far from the fitted head's outline neck and jaw may be: less cuts cheeks, more keeps
 collars"""
@@ -37,7 +41,7 @@ collars"""
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 5, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
+    name, version, after, cost = "parts", 6, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
     outputs = ("image/", "mask/", "semantic/", PART_NAMES_FILE)
     frames_apart = None
 
@@ -71,19 +75,17 @@ class _PartsMaker:
         self.count = len(self._fit.cameras)
         self._inside = self._crop.inside()
         self._has_hair = (work.folder / HAIR_FOLDER / "1.png").is_file()
-        self._labels = FaceLabels(work, head)
         self._neckline = self._find_necklines()
+        self._labels = FaceLabels(work, head, self._neckline)
 
     def make(self, number: int) -> dict[str, Bytes]:
         """image, mask and semantic."""
         picture = read_picture(self._work.folder / CROPS, number)
         matte = self._read(MATTES, number) * self._inside
         own_hair = self._read(HAIR_FOLDER, number) if self._has_hair else None
-        labels, hair = self._labels.find(
-            picture, matte, own_hair, self._neckline[number - 1], number
-        )
+        labels, hair = self._labels.find(picture, matte, own_hair, number)
         names = self._labels.names
-        clothes = labels == names.index("clothes")
+        clothes = _without_specks(labels == names.index("clothes"))
         mask = foreground_mask(matte, hair) * self._above_neckline(number)
         mask = np.where(clothes | self._beside_neck(number, hair), 0, mask)
         labels = np.where(matte < 0.5, names.index("background"), labels)
@@ -98,14 +100,21 @@ class _PartsMaker:
         return np.asarray(pixels.astype(np.float32) / 255)
 
     def _find_necklines(self) -> Array:
-        """(N,) the row of each picture in which the fitted head's neck ends."""
+        """(N, S) the row of each column in which the fitted head's neck ends.
+
+        It is level with the head's own shoulders, not with the picture: so a tilted head is cut
+        where it always is, and not now lower on one side and now on the other.
+        """
         lowest = self._head.template[:, 1].argsort()[:_LOWEST_VERTICES].numpy()
-        lines = []
+        columns, lines = np.arange(self._crop.size) + 0.5, []
         for number in range(1, self.count + 1):
-            rows = self._fit.vertices(self._head, number)[:, 1]
-            height = rows[lowest].mean() - rows.min()
-            lines.append(np.median(rows[lowest]) - _NECK_MARGIN * height)
-        return np.array(lines)
+            places = self._fit.vertices(self._head, number)
+            height = places[lowest, 1].mean() - places[:, 1].min()
+            middle = np.median(places[lowest], axis=0)
+            across, down = places[lowest].T
+            slope = np.polyfit(across, down, 1)[0].clip(-_STEEPEST, _STEEPEST)
+            lines.append(middle[1] + slope * (columns - middle[0]) - _NECK_MARGIN * height)
+        return np.array(lines, np.float32)
 
     def _beside_neck(self, number: int, hair: Array) -> Array:
         """(S, S) truth for what lies lower than the ears, and neither on the head nor is hair.
@@ -128,7 +137,16 @@ class _PartsMaker:
         return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hanging)
 
     def _above_neckline(self, number: int) -> Array:
-        """(S, 1) 1 above where the head ends, fading to 0."""
+        """(S, S) 1 above where the head ends, fading to 0."""
         rows = np.arange(self._crop.size)[:, None] + 0.5
         fade = _FADE_PX * self._crop.size / NOMINAL_SIZE
         return np.asarray(np.clip((self._neckline[number - 1] - rows) / fade + 0.5, 0, 1))
+
+
+def _without_specks(where: Array) -> Array:
+    """(S, S) truth without what is thinner than any clothes: a chin's shade has such specks."""
+    import cv2
+
+    side = max(round(_SPECK_PX * len(where) / NOMINAL_SIZE), 1)
+    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.morphologyEx(where.astype(np.uint8), cv2.MORPH_OPEN, shape) > 0)
