@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pegasus_runtime import load_avatar
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head, load_free_head, pose_head
@@ -45,22 +46,28 @@ def truth(head: Head) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return shape, expression, pose
 
 
+CAMERA = Camera.orbit((0, 0, 0.1), 4.0, 5.0, -4.0, fov_deg=26, image_size=(SIDE, SIDE))
+
+
 @pytest.fixture(scope="module")
 def seen(head: Head, truth: tuple[torch.Tensor, ...]) -> np.ndarray:
     """(B, 478, 3) landmarks as an estimator would find them, to half a pixel."""
+    return landmarks_of(head, truth, noise=0.5)
+
+
+def landmarks_of(head: Head, truth: tuple[torch.Tensor, ...], noise: float) -> np.ndarray:
     shape, expression, pose = truth
-    marks = landmark_map(head)
-    camera = Camera.orbit((0, 0, 0.1), 4.0, 5.0, -4.0, fov_deg=26, image_size=(SIDE, SIDE))
+    marks, camera = landmark_map(head), CAMERA
     random = np.random.default_rng(0)
     found = []
-    for row in range(FRAMES):
+    for row in range(len(pose)):
         vertices = pose_head(head, shape, expression[row], pose[row]).vertices
         at = (marks.on_mesh(head, vertices) @ torch.tensor(camera.rotation)).numpy()
         view = at + camera.translation
         flat = PRINCIPAL - FOCAL * view[:, :2] / view[:, 2:]
         depth = FOCAL / 4.0 * (view[:, 2:] - view[:, 2:].mean())
-        noise = random.normal(0, 0.5, flat.shape)
-        found.append(np.concatenate([flat + noise, depth], axis=1))
+        off = random.normal(0, noise, flat.shape)
+        found.append(np.concatenate([flat + off, depth], axis=1))
     return np.stack(found).astype(np.float32)
 
 
@@ -109,6 +116,24 @@ def test_turns_jaw_and_gaze_are_those_of_the_truth(
     gaze = fit.pose[:, [10, 13]].numpy().mean(axis=1)
     moved = (gaze - gaze.mean()) - (pose[:, 10] - pose[:, 10].mean())
     assert np.degrees(np.abs(moved)).mean() < 4
+
+
+@pytest.mark.slow
+def test_a_tilted_head_is_not_taken_for_one_of_another_shape(
+    head: Head, truth: tuple[torch.Tensor, ...]
+) -> None:
+    """A chin that sticks out and a head that is thrown back look alike."""
+    from scipy.spatial.transform import Rotation
+
+    shape, some = torch.tensor(load_avatar("demo").shape), slice(None, None, 2)
+    exact = landmarks_of(head, (shape, truth[1][some], truth[2][some]), noise=0)
+    fit = fit_clip(head, exact)
+    found = Rotation.from_rotvec(fit.pose[:, 3:6].numpy())
+    turned = Rotation.from_rotvec(truth[2][some, 3:6].numpy())
+    off = (Rotation.from_matrix(fit.cameras[0].rotation.T) * found).inv() * (
+        Rotation.from_matrix(CAMERA.rotation.T) * turned
+    )
+    assert np.degrees(off.magnitude()).mean() < 1.5
 
 
 def test_a_blink_closes_the_eyes_and_no_other_frame_does(head: Head, fit: HeadFit) -> None:

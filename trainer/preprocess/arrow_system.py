@@ -1,0 +1,171 @@
+"""Steps of Gauss and Newton where some unknowns belong to a frame and some to all frames.
+
+The normal equations then have the form of an arrow: a block for each frame, which smoothness in
+time ties to the two frames before, and a border for what the frames share. The frames are
+eliminated by a banded Cholesky factorisation, and what they share is solved for first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+
+Doubles = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.bool_]
+
+_LOOKS = 2
+"""How often a step is cut at the bounds and the rest of it found anew: with one, the others do not
+make up for what is cut off; more gain nothing that the next step does not."""
+_RIDGE = 1e-9
+"""on the diagonal: an unknown that nothing tells of stays where it is"""
+_BEFORE = 2
+"""frames that a second difference reaches back"""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrowSystem:
+    """What a step minimises, to second order: n unknowns of each of B frames, S of all."""
+
+    frames: Doubles
+    """(B, n, n)"""
+    mixed: Doubles
+    """(B, n, S)"""
+    shared: Doubles
+    """(S, S)"""
+    smooth: Doubles
+    """(n,) times half the squared second differences in time, which `frames` does not contain"""
+    frame_slopes: Doubles
+    """(B, n), with those of the second differences"""
+    shared_slopes: Doubles
+    """(S,)"""
+
+    def step(self, below: Doubles, above: Doubles, damping: float) -> tuple[Doubles, Doubles]:
+        """The best step (B, n) of the frames' unknowns and (S,) of the shared ones.
+
+        Args:
+            below: (B, n) how far the frames' unknowns may go down, at most 0.
+            above: (B, n) how far up, at least 0.
+            damping: the share by which the diagonal is raised.
+        """
+        slopes, going = self.frame_slopes, np.zeros_like(self.frame_slopes)
+        held = ((below >= 0) & (slopes >= 0)) | ((above <= 0) & (slopes <= 0))
+        for look in range(_LOOKS):
+            moved, shared = self._solved(held, going, damping)
+            low, high = (moved < below) & ~held, (moved > above) & ~held
+            if look + 1 < _LOOKS:
+                if not (low | high).any():
+                    break
+                going = np.where(low, below, np.where(high, above, going))
+                held = held | low | high
+        return np.clip(moved, below, above), shared
+
+    def _solved(self, held: Truths, going: Doubles, damping: float) -> tuple[Doubles, Doubles]:
+        """The step where the held unknowns of the frames go where they are told."""
+        free, pull = ~held, -self.frame_slopes - self._pulled(going)
+        band = self._factorised(free, damping)
+        corner, right = _raised(self.shared, damping), self._shared_pull(going)
+        wide = (
+            np.column_stack([mixed * row[:, None], rhs * row])
+            for mixed, rhs, row in zip(self.mixed, pull, free, strict=True)
+        )
+        for rows in band.forward(wide):
+            corner -= rows[:, :-1].T @ rows[:, :-1]
+            right -= rows[:, :-1].T @ rows[:, -1]
+        shared = cho_solve(cho_factor(corner, check_finite=False), right, check_finite=False)
+        rest = (pull - self.mixed @ shared) * free
+        return band.backward(list(band.forward(iter(rest)))) + going, shared
+
+    def _pulled(self, going: Doubles) -> Doubles:
+        return (self.frames @ going[..., None])[..., 0] + self.smooth * bend_slopes(going)
+
+    def _shared_pull(self, going: Doubles) -> Doubles:
+        return np.asarray(-self.shared_slopes - np.einsum("bis,bi->s", self.mixed, going))
+
+    def _factorised(self, free: Truths, damping: float) -> _Band:
+        """Of the frames' blocks; a held unknown is an equation of its own."""
+        ties = _ties(len(free))
+        blocks: list[list[Doubles]] = []
+        for at, row in enumerate(free):
+            tied = [
+                ties[back, at] * self.smooth * row * free[at - back]
+                for back in range(min(at, _BEFORE) + 1)
+            ]
+            square = self.frames[at] * np.outer(row, row) + np.diag(tied[0])
+            blocks.append(_next_blocks(_raised(square, damping) + np.diag(~row), tied, blocks))
+        return _Band(blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Band:
+    """Lower Cholesky factor of blocks (n, n): of each frame its own, and those to the left."""
+
+    blocks: list[list[Doubles]]
+
+    def forward(self, columns: Iterator[Doubles]) -> Iterator[Doubles]:
+        """What the factor carries onto these columns (n, …) of the frames, frame by frame."""
+        done: list[Doubles] = []
+        for (own, *left), values in zip(self.blocks, columns, strict=True):
+            for block, earlier in zip(left, reversed(done), strict=False):
+                values = values - block @ earlier
+            found = solve_triangular(own, values, lower=True, check_finite=False)
+            done = [*done[1 - _BEFORE :], found]
+            yield found
+
+    def backward(self, columns: list[Doubles]) -> Doubles:
+        """(B, n) what the transposed factor carries onto (n,) of the frames."""
+        left = [np.array(values) for values in columns]
+        for at in reversed(range(len(left))):
+            own, *others = self.blocks[at]
+            left[at] = solve_triangular(own, left[at], lower=True, trans=1, check_finite=False)
+            for back, block in enumerate(others, 1):
+                left[at - back] -= block.T @ left[at]
+        return np.stack(left)
+
+
+def bends(values: Doubles) -> Doubles:
+    """Second differences of rows (B, …), (B − 2, …) or none."""
+    return np.diff(values, n=2, axis=0) if len(values) >= 3 else values[:0]
+
+
+def bend_slopes(values: Doubles) -> Doubles:
+    """Slopes of half the squared second differences of rows (B, …)."""
+    bent, slopes = bends(values), np.zeros_like(values)
+    for place, factor in enumerate((1.0, -2.0, 1.0)):
+        slopes[place : place + len(bent)] += factor * bent
+    return slopes
+
+
+def _ties(count: int) -> Doubles:
+    """(3, B) second derivatives of half the squared second differences: of a frame by itself, by
+    the one before, and by the one before that."""
+    ties, rows = np.zeros((_BEFORE + 1, count)), max(count - 2, 0)
+    for back, factors in enumerate(((1.0, 4.0, 1.0), (-2.0, -2.0), (1.0,))):
+        for place, factor in enumerate(factors, back):
+            ties[back, place : place + rows] += factor
+    return ties
+
+
+def _next_blocks(
+    square: Doubles, tied: list[Doubles], blocks: list[list[Doubles]]
+) -> list[Doubles]:
+    """A frame's own factor and those to its left: one frame back, two frames back."""
+    left: dict[int, Doubles] = {}
+    for back in range(len(tied) - 1, 0, -1):
+        block = np.diag(tied[back])
+        for farther, other in left.items():
+            block = block - other @ blocks[-back][farther - back].T
+        left[back] = solve_triangular(blocks[-back][0], block.T, lower=True, check_finite=False).T
+    rest = square - sum((block @ block.T for block in left.values()), np.zeros_like(square))
+    own = cholesky(rest, lower=True, check_finite=False)
+    return [own, *(left[back] for back in sorted(left))]
+
+
+def _raised(square: Doubles, damping: float) -> Doubles:
+    raised = np.array(square)
+    raised[np.diag_indices_from(raised)] *= 1 + damping
+    raised[np.diag_indices_from(raised)] += _RIDGE
+    return raised
