@@ -14,9 +14,25 @@ BLINKS = (5, 6)
 _BACKGROUND = (96, 140, 110)
 
 
-@cache
 def filmed_demo(count: int) -> tuple[np.ndarray, ...]:
     """So many frames (SIDE, SIDE, 3), and nothing of the avatar in the corners."""
+    return tuple(frame for frame, _ in _filmed(count))
+
+
+def filmed_portrait(count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Frames (H, SIDE, 3) that end on the chest, as those of cameras do, and mattes (H, SIDE) 0..1.
+
+    Below a bust that floats in a picture networks see a chest all the same.
+    """
+    filmed = _filmed(count)
+    width = np.min([(alpha > 0.5).sum(axis=1) for _, alpha in filmed], axis=0)
+    lower = 3 * SIDE // 5
+    end = (lower + int(width[lower:].argmax())) // 2 * 2
+    return [frame[:end] for frame, _ in filmed], [alpha[:end] for _, alpha in filmed]
+
+
+@cache
+def _filmed(count: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     avatar = pr.load_avatar("demo")
     session = pr.Session(avatar, device="cpu")
     names = list(avatar.head.expression_names)
@@ -32,7 +48,7 @@ def filmed_demo(count: int) -> tuple[np.ndarray, ...]:
         rgb, alpha = np.asarray(frame["rgb"]), np.asarray(frame["alpha"])
         alpha = alpha.reshape(SIDE, SIDE, 1)
         shown = rgb - (1 - alpha) + (1 - alpha) * np.array(_BACKGROUND) / 255
-        frames.append((shown.clip(0, 1) * 255).astype(np.uint8))
+        frames.append(((shown.clip(0, 1) * 255).astype(np.uint8), alpha[..., 0]))
     return tuple(frames)
 
 

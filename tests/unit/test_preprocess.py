@@ -18,7 +18,7 @@ import pytest
 
 from pegasus_runtime.errors import InvalidInput
 from tests.fake_fit import fit_still_head
-from tests.talking_demo import BLINKS, SIDE, filmed_demo, put_beside
+from tests.talking_demo import BLINKS, SIDE, filmed_demo, filmed_portrait, put_beside
 from tests.videos import grey_levels, write_video
 from trainer.config.training import DataConfig
 from trainer.data.capture_folder import read_subject
@@ -88,6 +88,22 @@ def test_a_video_becomes_a_subject_that_trainings_read(film: Path, tmp_path: Pat
     # Blinks are not smoothed away.
     opening = np.linalg.norm(track.landmarks[:, 159, :2] - track.landmarks[:, 145, :2], axis=1)
     assert opening[list(BLINKS)].max() < 0.6 * np.median(opening)
+
+
+def test_mattes_are_where_the_person_is(tmp_path: Path) -> None:
+    frames, truths = filmed_portrait(5)
+    video = write_video(tmp_path / "portrait.mkv", frames, rate=25)
+    summary = make(video, tmp_path / "capture", Options(size=SIDE))
+    crop = Crop.read(workspace(summary, video))
+    place = np.array([[1, 0, -crop.left], [0, 1, -crop.top]]) * crop.scale
+    found = []
+    for number, truth in enumerate(truths, start=1):
+        file = summary.folder / "preprocess" / "matte" / f"{number}.png"
+        # Beside the frame the crop repeats its edge, which is never learned.
+        matte = (cv2.imread(str(file), cv2.IMREAD_UNCHANGED) > 127) & crop.inside()
+        drawn = cv2.warpAffine(truth.astype(np.float32), place, (crop.size, crop.size)) > 0.5
+        found.append((matte & drawn).sum() / (matte | drawn).sum())
+    assert np.mean(found) >= 0.95
 
 
 @pytest.mark.slow
