@@ -78,3 +78,42 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     write_person(tmp_path / "mara", {"hair": 9})
     with pytest.raises(InvalidInput, match="mean mara"):
         find_people(tmp_path, ["marra"])
+
+
+FACE_NAMES = ("skin", "eyes", "eyebrows", "nose", "background")
+EYES = {"one": (slice(24, 32), slice(12, 24)), "other": (slice(24, 32), slice(40, 52))}
+
+
+def write_face(folder: Path, hides: str) -> Path:
+    """Two eyes that mirror one another, of which something may hide one."""
+    write_plain_subject(folder, 4)
+    (folder / "semantic").mkdir()
+    (folder / "semantic_names.json").write_text(json.dumps(FACE_NAMES), "utf-8")
+    draw = np.random.default_rng(3)
+    eye = cv2.resize(draw.integers(0, 255, (4, 6, 3), np.uint8), (12, 8))
+    strands = cv2.resize(draw.integers(0, 255, (1, 8, 3), np.uint8), (24, 24))
+    for index in range(1, 5):
+        parts = np.full((SIDE, SIDE), FACE_NAMES.index("skin"), np.uint8)
+        parts[16:20, 12:52] = FACE_NAMES.index("eyebrows")
+        parts[36:44, 28:36] = FACE_NAMES.index("nose")
+        picture = np.full((SIDE, SIDE, 3), 160, np.uint8)
+        for name, place in EYES.items():
+            is_hidden = name == "other" and hides
+            if not is_hidden or hides == "picture":
+                parts[place] = FACE_NAMES.index("eyes")
+            own = eye if name == "one" else eye[:, ::-1]
+            picture[place] = own
+            if is_hidden:
+                picture[16:40, 34:58] = strands
+        cv2.imwrite(str(folder / "semantic" / f"{index}.png"), parts)
+        cv2.imwrite(str(folder / "image" / f"{index}.png"), picture)
+    return folder
+
+
+@pytest.mark.parametrize("hides", ["", "picture", "parts"])
+def test_eyes_of_which_one_is_hidden_are_not_lent(tmp_path: Path, hides: str) -> None:
+    """Part pictures of a video say where both are thought to be, drawn ones what is seen."""
+    person = find_source(write_face(tmp_path / "ann", hides))
+    is_lent = {"eyes", "eyebrows"} <= set(person.categories)
+    assert is_lent == (not hides)
+    assert not hides or "hidden" in person.missing["eyes"]

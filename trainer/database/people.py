@@ -17,12 +17,14 @@ from trainer.config.data import DataConfig
 from trainer.data.capture_folder import (
     PARAMETERS_FILE,
     PART_NAMES_FILE,
+    FrameRecord,
     SubjectRecord,
     read_part_names,
     read_subject,
 )
 from trainer.data.image_file import PictureFile
 from trainer.data.pairs import worn_by
+from trainer.database.hidden_eye import one_eye_is_hidden
 
 SOURCE = DataConfig().source
 """the subject of a capture that is its person without attributes"""
@@ -50,6 +52,7 @@ _SAMPLED_FRAMES = 16
 """that are looked at: more are surer and take longer"""
 _SIDE = 128
 """Of the part pictures that are looked at: less loses thin rims, more takes longer to read."""
+_HIDDEN = "one eye is hidden"
 _ANY_SIDE = 512
 """of the cameras, which do not matter here"""
 
@@ -181,6 +184,8 @@ def _look_at(name: str, folder: Path) -> Person:
     shares = part_shares(record)
     missing = {category: why_not(category, shares) for category in PARTS_OF}
     hide_hair(missing)
+    if one_eye_is_hidden(_sampled(record), read_part_names(folder)):
+        missing |= {name: missing[name] or _HIDDEN for name in ("eyes", "eyebrows")}
     found = tuple(category for category, reason in missing.items() if not reason)
     kept = {category: reason for category, reason in missing.items() if reason}
     return Person(name, folder, len(record.frames), found, kept)
@@ -204,16 +209,14 @@ def part_shares(record: SubjectRecord) -> dict[str, npt.NDArray[np.float64]]:
         InvalidInput: the subject has no part pictures, or they cannot be read.
     """
     folder = record.folder
-    labelled = [frame for frame in record.frames if "semantic" in frame.files]
     names = read_part_names(folder)
-    if not labelled or not names:
+    if not names or not any("semantic" in frame.files for frame in record.frames):
         raise InvalidInput(
             f"{folder}: has no part pictures (semantic/ and {PART_NAMES_FILE}), by which "
             "attributes are told; make them with preprocess."
         )
-    count = min(_SAMPLED_FRAMES, len(labelled))
-    chosen = [labelled[i] for i in np.linspace(0, len(labelled) - 1, count).astype(int)]
-    counts = np.zeros((count, len(names)))
+    chosen = _sampled(record)
+    counts = np.zeros((len(chosen), len(names)))
     for row, frame in enumerate(chosen):
         try:
             classes = PictureFile.read(frame.files["semantic"]).classes(_SIDE)
@@ -223,6 +226,13 @@ def part_shares(record: SubjectRecord) -> dict[str, npt.NDArray[np.float64]]:
     shown = [index for index, name in enumerate(names) if name not in ("background", "clothes")]
     total = np.maximum(counts[:, shown].sum(axis=1), 1)
     return {name: counts[:, index] / total for index, name in enumerate(names)}
+
+
+def _sampled(record: SubjectRecord) -> list[FrameRecord]:
+    """Some frames with part pictures, evenly spread."""
+    labelled = [frame for frame in record.frames if "semantic" in frame.files]
+    count = min(_SAMPLED_FRAMES, len(labelled))
+    return [labelled[i] for i in np.linspace(0, len(labelled) - 1, count).astype(int)]
 
 
 def hide_hair(missing: dict[str, str]) -> None:
