@@ -159,6 +159,12 @@ def test_hair_is_told_by_its_own_colours() -> None:
     found = HairColours.of(around, colours_of(skin), colours_of(coat), chest)
     for colour, is_hair in ((brown, True), (skin, False), (coat, False)):
         assert ((found.evidence(colours_of(colour, seed=2)) > 0).mean() > 0.95) == is_hair
+    # Black hair before a black coat is not given up.
+    black = (15.0, 1.0, 1.0)
+    found = HairColours.of(
+        colours_of(black), colours_of(skin), colours_of(black, seed=1), colours_of(black, seed=3)
+    )
+    assert (found.evidence(colours_of(black, seed=2)) > 0.3).mean() > 0.95
     # A bald head: what is around the face is skin.
     bald = HairColours.of(colours_of(skin, seed=3), colours_of(skin), np.zeros((0, 3)), chest)
     assert (bald.evidence(colours_of(skin, seed=4)) > 0.3).mean() < 0.1

@@ -30,6 +30,8 @@ _MOST = 2.5
 """The largest that one pixel says for or against: more lets few pixels outvote their neighbours."""
 _SURELY = 0.3
 """Beyond which it is hair: on bald heads, whose samples of hair are skin, all say about 0."""
+_CLOTHES = 0.3
+"""how much clothes count: more loses black hair beside a black coat, less learns such a coat"""
 _HANGING = 1.0
 """evidence from which what is before the chest is hair; less learns hair as clothes, more dark
 clothes as hair"""
@@ -59,10 +61,10 @@ class HairColours:
             chest: between them, clothes and hair that hangs down.
         """
         hair, skin, clothes = map(_shares, (around, face, shoulders))
-        found = cls._of_shares(hair, np.maximum(skin, clothes))
+        found = cls._of_shares(hair, np.maximum(skin, _CLOTHES * clothes))
         other = chest[found.evidence(chest) < _HANGING]
         clothes = _shares(np.concatenate([shoulders, other]))
-        return cls._of_shares(hair, np.maximum(skin, clothes))
+        return cls._of_shares(hair, np.maximum(skin, _CLOTHES * clothes))
 
     @classmethod
     def _of_shares(cls, hair: Array, other: Array) -> HairColours:
