@@ -35,13 +35,19 @@ def head() -> Head:
     return load_free_head()
 
 
-def filmed(head: Head, has_hair: bool) -> Capture:
-    """A head that turns by ten degrees to both sides before a camera that stands still."""
+HIGH_FOREHEAD, BALD = 0.33, 9.0
+
+
+def filmed(head: Head, hairline: float = -9.0) -> Capture:
+    """A head that turns by ten degrees to both sides before a camera that stands still.
+
+    Its hair begins in front at this height, in units of the head.
+    """
     frames = []
     for turn in np.radians((-10, -5, 0, 5, 10, 0, 4)):
         pose = np.zeros(15, np.float32)
         pose[4] = turn
-        frames.append(_frame(head, pose, has_hair))
+        frames.append(_frame(head, pose, hairline))
     return cast(
         Capture,
         SimpleNamespace(
@@ -51,15 +57,16 @@ def filmed(head: Head, has_hair: bool) -> Capture:
     )  # fmt: skip
 
 
-def _frame(head: Head, pose: np.ndarray, has_hair: bool) -> TrainingFrame:
+def _frame(head: Head, pose: np.ndarray, hairline: float) -> TrainingFrame:
     camera = Camera.orbit((0, 0, 0.05), 5.0, fov_deg=19, image_size=(SIDE, SIDE))
     none = torch.zeros(50)
     vertices = pose_head(head, torch.zeros(100), none, torch.from_numpy(pose)).vertices
     scalp = require_parts(head).on("scalp")
-    if has_hair:
-        normals = torch.from_numpy(vertex_normals(vertices.numpy(), head.faces.numpy()))
-        vertices = vertices + THICK * scalp[:, None] * normals
-    label = torch.where(scalp[head.faces].all(dim=1) & torch.tensor(has_hair), HAIR, 0).numpy()
+    at_back = (head.template[:, 2] < 0.1) & (hairline < BALD)
+    scalp = scalp & ((head.template[:, 1] > hairline) | at_back)
+    normals = torch.from_numpy(vertex_normals(vertices.numpy(), head.faces.numpy()))
+    vertices = vertices + THICK * scalp[:, None] * normals
+    label = torch.where(scalp[head.faces].all(dim=1), HAIR, 0).numpy()
     flat = camera.project(vertices).numpy()
     places = ((1 - flat[:, :2]) * SIDE / 2).round().astype(np.int32)[head.faces.numpy()]
     parts = np.full((SIDE, SIDE), BACKGROUND, np.uint8)
@@ -77,7 +84,7 @@ def hair_of(head: Head, capture: Capture) -> HairCap:
 
 
 def test_a_turning_head_is_seen_from_as_many_sides_as_it_turns(head: Head) -> None:
-    capture = filmed(head, True)
+    capture = filmed(head)
     assert seen_yaw_deg(capture.training["me"]) == pytest.approx(20, abs=0.5)
     generator = torch.Generator().manual_seed(0)
     source = initial_wardrobe(head, capture, 2000, generator).source
@@ -108,7 +115,7 @@ def test_what_was_never_filmed_is_told(provenance: dict[str, object], note: str 
 
 
 def test_hair_is_as_thick_as_its_outline_and_closed_behind(head: Head) -> None:
-    thickness = hair_of(head, filmed(head, True)).thickness
+    thickness = hair_of(head, filmed(head)).thickness
     parts, places = require_parts(head), head.template
     covered = thickness > 0
     assert float(covered[parts.on("scalp")].float().mean()) > 0.9, "all but the hairline"
@@ -120,15 +127,35 @@ def test_hair_is_as_thick_as_its_outline_and_closed_behind(head: Head) -> None:
 
 
 def test_a_bald_head_has_no_hair(head: Head) -> None:
-    hair = hair_of(head, filmed(head, False))
+    hair = hair_of(head, filmed(head, BALD))
     assert not hair.thickness.any()
     generator = torch.Generator().manual_seed(0)
     assert len(hair.surfels(rest_corners(head, torch.zeros(100)), head, 50, generator)) == 0
 
 
+def test_a_high_forehead_is_not_a_bald_head(head: Head) -> None:
+    """From the front most of the scalp that faces the camera is skin then."""
+    thickness = hair_of(head, filmed(head, HIGH_FOREHEAD)).thickness
+    scalp, places = require_parts(head).on("scalp"), head.template
+    covered = thickness > 0
+    assert covered[scalp & (places[:, 2] < 0)].all()
+    line = scalp & (places[:, 1] < HIGH_FOREHEAD - 0.1) & (places[:, 2] > 0.3)
+    assert not covered[line].any()
+
+
+def test_less_hair_has_fewer_surfels_not_denser_ones(head: Head) -> None:
+    corners = rest_corners(head, torch.zeros(100))
+    scalp = require_parts(head).on("scalp")
+    counts = []
+    for some in (scalp, scalp & (head.template[:, 1] > 0.35)):
+        cap = HairCap(torch.where(some, THICK, 0.0))
+        counts.append(len(cap.surfels(corners, head, 500, torch.Generator().manual_seed(0))))
+    assert counts[0] == 500 and 10 < counts[1] < 250
+
+
 def test_the_back_of_the_head_has_the_colour_of_the_hair(head: Head) -> None:
     generator = torch.Generator().manual_seed(0)
-    source = initial_wardrobe(head, filmed(head, True), 4000, generator).source
+    source = initial_wardrobe(head, filmed(head), 4000, generator).source
     colours = 255 * torch.sigmoid(source.colour)
     corners = rest_corners(head, torch.zeros(100))[source.triangle]
     place = (corners * source.barycentric[:, :, None]).sum(dim=1)

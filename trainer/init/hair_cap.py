@@ -44,8 +44,10 @@ _HAIR_SHARE = 0.4
 where labels waver"""
 _BESIDE_SHARE = 0.7
 """the same beside the scalp, where hair hangs over cheeks and neck: labels there are less sure"""
-_BALD_SHARE = 0.5
-"""of the scalp that was seen; with less hair on it nobody gives the back of the head any"""
+_BALD_SHARE, _CROWN = 0.5, 0.75
+"""Of the highest quarter of the scalp that was seen; with less hair on it nobody gives the back of
+the head any. The hairline says nothing: on a high forehead all that is seen below the crown is
+skin, and so would be most of the scalp."""
 _MASK_QUANTILE = 0.25
 """of the views' outlines: the thinnest of all is that of the worst matte"""
 _DEFAULT = 0.06
@@ -79,12 +81,12 @@ class HairCap:
     def surfels(
         self, corners: Tensor, head: Head, count: int, generator: torch.Generator
     ) -> Surfels:
-        """``count`` surfels in the cap, none for a bald head.
+        """Surfels in the cap, none for a bald head.
 
         Args:
             corners: (F, 3, 3) of the head at rest.
             head: the head.
-            count: how many.
+            count: how many on a whole scalp; less hair has fewer, not denser ones.
             generator: of where they lie.
         """
         covered = self.covers(head)
@@ -92,6 +94,9 @@ class HairCap:
             return no_surfels()
         flat = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         area = covered * flat.norm(dim=1) / 2
+        scalp = require_parts(head).on("scalp")[head.faces].all(dim=1)
+        whole = (scalp * flat.norm(dim=1) / 2).sum()
+        count = max(round(count * min(float(area.sum() / whole), 1.0)), 1)
         triangle, weights = sample_triangles(area, count, generator)
         of_corner = head.faces[triangle]
         vertices = torch.zeros(head.num_vertices, 3).index_put((head.faces,), corners)
@@ -162,8 +167,11 @@ class _Views:
         seen = self._seen >= _MIN_VIEWS
         covered = seen & (self._covered > _HAIR_SHARE * self._seen)
         looked_at = seen & scalp
-        if bool(looked_at.any()) and float(covered[looked_at].float().mean()) < _BALD_SHARE:
-            return torch.logical_and(covered, scalp)
+        height = self._head.template[:, 1]
+        if bool(looked_at.any()):
+            crown = looked_at & (height >= height[looked_at].quantile(_CROWN))
+            if float(covered[crown].float().mean()) < _BALD_SHARE:
+                return torch.logical_and(covered, scalp)
         beside = self._parts.on("skin", "neck", "ears") & seen
         beside &= self._covered > _BESIDE_SHARE * self._seen
         return torch.logical_or(scalp & (covered | ~seen), beside)
