@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pegasus_runtime.head.skinning import rotation_matrices
 from trainer.preprocess.arrow_system import ArrowSystem, Doubles, bend_slopes, bends
-from trainer.preprocess.marked_head import MOVED_ANGLES, USUAL_SHIFT, MarkedHead
+from trainer.preprocess.marked_head import MOVED_ANGLES, MarkedHead
 
 _HUBER_PX = 4.0
 """At 512: farther off, a landmark is wrong rather than the head, and pulls no harder; less follows
@@ -29,7 +29,7 @@ priors."""
 _GAP_WEIGHT = 0.5
 """of openings of lids and lips: with less, closed eyes stay open by a pixel; with more, their
 jitter moves the face around them"""
-_SHAPE_PRIOR = 3e-3
+_SHAPE_PRIOR = 6e-3
 """A tenth of it overfits the identity to the estimator's own errors: noses grow long; more leaves
 everybody the mean face."""
 _SHIFT_PRIOR = 0.05
@@ -42,6 +42,8 @@ expressions without a meaning."""
 _JAW_SIDE_PRIOR, _VERGENCE_PRIOR, _GAZE_PRIOR = 2.0, 4.0, 0.02
 """More keeps the jaw in its middle and the eyes together and ahead, less follows landmarks'
 errors."""
+_FARTHEST_VIEW = (0.5, 0.3)
+"""Sines to the side and up: as far as it is known how far the estimator is off in turned heads."""
 _TURN_PRIOR = 0.01
 """Only says what is the camera's: without it, it and the neck could turn against each other."""
 _SMOOTH = {"turn": 20.0, "place": 200.0, "depth": 20.0, "expression": 0.3, "jaw": 2.0, "gaze": 0.5}
@@ -111,6 +113,12 @@ class Unknowns:
         there[: len(shared)] += shared
         return Unknowns(self.frames + frames, there)
 
+    def unshifted(self) -> Unknowns:
+        """With landmarks where others have them: lids that are shifted would open a closed eye."""
+        shared = self.shared.copy()
+        shared[_SHIFTS] = 0
+        return Unknowns(self.frames, shared)
+
     def within(self, low: Doubles, high: Doubles) -> Unknowns:
         """Cut off at bounds (63,) of the frames' unknowns."""
         return Unknowns(self.frames.clip(low, high), self.shared)
@@ -136,13 +144,13 @@ class FitCost:
 
         Args:
             face: what lies on the landmarks.
-            wanted: (B, K, 2) landmarks in pixels.
+            wanted: (B, K, 2) landmarks in pixels, as they were found.
             present: (B,) 1 where a face was found and 0 elsewhere.
             lens: focal length and principal point in pixels.
             image_size: side of the picture.
             fps: of the B frames.
         """
-        self._face, self._wanted, self._lens = face, wanted, lens
+        self._face, self._found, self._wanted, self._lens = face, wanted, wanted, lens
         self._pixel = image_size / _NOMINAL_SIDE
         self._seen = torch.from_numpy(present / max(present.sum(), 1))
         count = len(wanted)
@@ -155,12 +163,26 @@ class FitCost:
         """(B, K, 2) pixels of the landmarks."""
         return self._flat(self._seen_from_camera(at))
 
+    def residuals(self, at: Unknowns) -> Tensor:
+        """(B, K) pixels between the head's landmarks and those that were found."""
+        off: Tensor = (self.projected(at) - self._wanted).norm(dim=2)
+        return off
+
+    def look_from(self, at: Unknowns) -> None:
+        """Take what the estimator is off in a head that is turned so from what it found."""
+        turned = rotation_matrices(at.of_frames(TURN)).mT @ at.rotation()[:, 2]
+        most = torch.tensor(_FARTHEST_VIEW, dtype=turned.dtype)
+        sides = turned[:, :2].clamp(-most, most)
+        drift = torch.einsum("kcs,bs->bkc", self._face.drift, sides)
+        self._wanted = self._found - drift * (self._lens[0] / at.depth()[..., None])
+
     def value(self, at: Unknowns, with_gaps: bool) -> float:
         """What it costs."""
         found = self.projected(at)
         off = (found - self._wanted).norm(dim=2) / self._pixel
         of_frames = (_huber(off, _HUBER_PX) * self._face.weights).mean(dim=1)
         if with_gaps:
+            found = self.projected(at.unshifted())
             for pairs in (self._face.lid_pairs, self._face.lip_pairs):
                 apart = (_gaps(found, pairs) - _gaps(self._wanted, pairs)).abs() / self._pixel
                 of_frames += _GAP_WEIGHT * _huber(apart, _GAP_HUBER_PX).mean(dim=(1, 2))
@@ -213,6 +235,7 @@ class FitCost:
             )
             sums.add_shifts(*of_shifted)
         if with_gaps:
+            off = self.projected(at.unshifted()) - wanted
             for pairs in (face.lid_pairs, face.lip_pairs):
                 apart = _gaps(off, pairs)
                 firm = (apart.abs() / self._pixel).clamp_min(_GAP_HUBER_PX)
@@ -319,9 +342,9 @@ def _frame_prior(actions: npt.NDArray[np.bool_]) -> Doubles:
 
 def _shared_prior(face: MarkedHead) -> Doubles:
     """(103 + 3 M,) diagonal of the same of the clip."""
-    count = len(face.shiftable)
-    shift = 2 * _SHIFT_PRIOR / len(face.at_rest) / USUAL_SHIFT**2
-    return np.repeat([0.0, 2 * _SHAPE_PRIOR, shift], [3, _NUM_SHAPE, 3 * count])
+    known = np.repeat([0.0, 2 * _SHAPE_PRIOR], [3, _NUM_SHAPE])
+    shift = 2 * _SHIFT_PRIOR / len(face.at_rest) / np.repeat(face.usual_shift, 3) ** 2
+    return np.concatenate([known, shift])
 
 
 def _smoothness() -> Doubles:

@@ -61,7 +61,8 @@ class HeadFit:
     landmarks: npt.NDArray[np.int64]
     """(K,) those that were fitted"""
     residuals: Floats
-    """(B, K) pixels of the crop between fitted and found landmarks"""
+    """(B, K) pixels of the crop between fitted and found landmarks, these without the estimator's
+    own drift in turned heads"""
 
 
 @torch.no_grad()
@@ -104,7 +105,7 @@ def fit_head(
             break
         progress((step + 1) / total)
     progress(1.0)
-    return _result(descent.at, cost, face, wanted[..., :2], lens, image_size)
+    return _result(descent.at, cost, face, lens, image_size)
 
 
 class _Descent:
@@ -123,6 +124,7 @@ class _Descent:
         Returns:
             The share by which it costs less; 0 where no such step was found.
         """
+        self._cost.look_from(self.at)
         num_shared = fit_cost.BASE.stop if rigid else self._cost.num_shared
         before = self._cost.value(self.at, with_gaps=not rigid)
         system = self._cost.system(self.at, not rigid, num_shared)
@@ -170,7 +172,6 @@ def _result(
     at: Unknowns,
     cost: FitCost,
     face: MarkedHead,
-    wanted: Tensor,
     lens: tuple[float, float, float],
     image_size: int,
 ) -> HeadFit:
@@ -187,7 +188,7 @@ def _result(
         at.pose().float(),
         cameras,
         face.chosen,
-        (cost.projected(at) - wanted).norm(dim=2).float().numpy(),
+        cost.residuals(at).float().numpy(),
     )
 
 

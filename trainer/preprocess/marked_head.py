@@ -29,13 +29,12 @@ and a likeness is lost there first. Irises are seen in the picture; with 4 a loo
 tenths only."""
 _SURE_SPREAD = 0.01
 """in units of the head: a landmark whose place on the mesh is known no better counts half"""
-USUAL_SHIFT = 0.004
-"""In units of the head (1 mm): how far on the skin a person's landmark lies from where others have
-it."""
-_HELD = (
-    groups.RIGHT_EYE + groups.LEFT_EYE + groups.INNER_LIPS + (groups.RIGHT_IRIS, groups.LEFT_IRIS)
-)
-"""Landmarks at edges, which lie there with everybody: shifted ones would open a closed eye."""
+_USUAL_SHIFT, _LID_SHIFT = 0.004, 0.002
+"""In units of the head (1 mm, and 0.5 mm): how far on the skin a person's landmark lies from where
+others have it. Lids are less than that apart when an eye is nearly closed."""
+_LIDS = groups.RIGHT_EYE + groups.LEFT_EYE
+_HELD = (*groups.INNER_LIPS, groups.RIGHT_IRIS, groups.LEFT_IRIS)
+"""Landmarks at edges that lie there with everybody."""
 MOVED_ANGLES = (3, 4, 5, 6, 7, 8, 9, 10, 12, 13)
 """Of a pose, those that are fitted: neck, jaw, and how far eyes look up and to the side."""
 _NUDGE = 1e-6
@@ -77,8 +76,11 @@ class MarkedHead:
         self._identity, self._expression, self._correctives = (
             values.flatten(0, 1).T.contiguous() for values in (identity, expression, correctives)
         )
+        self.drift = marks.drift[kept].double()
         self.weights = self._weigh(marks.spread[kept], at)
         self.shiftable = torch.from_numpy(np.flatnonzero(~np.isin(self.chosen, _HELD)))
+        on_lids = np.isin(self.chosen[self.shiftable], _LIDS)
+        self.usual_shift = np.where(on_lids, _LID_SHIFT, _USUAL_SHIFT)
         self.lid_pairs, self.lip_pairs = (
             torch.tensor([(at[a], at[b]) for a, b in pairs])
             for pairs in (groups.LID_PAIRS, groups.LIP_PAIRS)
