@@ -237,7 +237,7 @@ def test_attributes_that_change_nothing_leave_white_skin_white(
 ) -> None:
     none = torch.zeros(0, dtype=torch.long)
     attributes = tuple(
-        replace(a, region=none, difference=Difference.none(0), part=None)
+        replace(a, region=none, difference=Difference.none(0), own=a.own.chosen(none), part=None)
         for a in personal.wardrobe.attributes
     )
     nothing = replace(personal, wardrobe=replace(personal.wardrobe, attributes=attributes))
@@ -247,6 +247,56 @@ def test_attributes_that_change_nothing_leave_white_skin_white(
     made = transfer(nothing, white_target, ("nose_d", "mouth_e", "ears_g"))
     dressed = made.wardrobe.dressed({"nose_d": 1.0, "mouth_e": 1.0, "ears_g": 1.0})
     assert dressed.colour[: len(source)].min() > 4
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "push"),
+    [("nose_d", "nose", (0.0, 0.0, 0.04)), ("ears_g", "ears", (0.03, 0.0, 0.0))],
+)
+def test_a_part_that_others_surfels_show_elsewhere_moves_there(
+    personal: SurfelAvatar, target: SurfelAvatar, name: str, part: str, push: tuple[float, ...]
+) -> None:
+    """A training may hide the old nose and grow a new one: no surfel has moved."""
+    lender, plain = _shaded(personal), _shaded(target)
+    source = lender.wardrobe.source
+    region = is_part(source.part, [part]).nonzero()[:, 0]
+    points, frames = (getattr(look_of(lender, source), n)[region] for n in ("points", "frames"))
+    moved = torch.tensor(push) * torch.where(points[:, :1] < 0, torch.tensor([-1.0, 1, 1]), 1.0)
+    offset = source.offset[region] + (frames.transpose(1, 2) @ moved[:, :, None])[:, :, 0]
+    hidden = replace(Difference.none(len(region)), opacity=torch.full((len(region),), -12.0))
+    own = replace(source.chosen(region), offset=offset)
+    attribute = Attribute(name, region, hidden, own, source.part[region])
+    wearing = tuple(attribute if a.name == name else a for a in lender.wardrobe.attributes)
+    made = transfer(
+        replace(lender, wardrobe=replace(lender.wardrobe, attributes=wearing)), plain, (name,)
+    )
+    shown = _on(made, [part])
+    new, old = made.wardrobe.dressed({name: 1.0}), made.wardrobe.everything
+    way = _points(made, new) - _points(made, old)
+    side = torch.where(_points(made, old)[:, 0] < 0, -1.0, 1.0)
+    along = way[:, 2] if push[2] else side * way[:, 0]
+    among = torch.cat([shown, torch.zeros(len(old) - len(shown), dtype=torch.bool)])
+    assert along[among].median() > 0.4 * max(push)
+    assert new.opacity[among].min() > 0
+    away = torch.cat([_on(made, ["scalp", "neck"]), ~torch.ones(len(old) - len(shown)).bool()])
+    assert way[away].norm(dim=1).median() < 1e-3
+
+
+def _shaded(avatar: SurfelAvatar) -> SurfelAvatar:
+    """The same, closed and opaque, in colours that lie side by side as on a face."""
+    source = avatar.wardrobe.source
+    points = _points(avatar, source)
+    colour = torch.stack([torch.sin(25 * points[:, k] + k) for k in range(3)], dim=1)
+    source = replace(
+        source,
+        offset=torch.zeros_like(source.offset),
+        rotation=torch.zeros_like(source.rotation),
+        log_radius=torch.full_like(source.log_radius, 0.015).log(),
+        opacity=torch.full_like(source.opacity, 3.0),
+        colour=colour,
+        opacity_states=torch.zeros_like(source.opacity_states),
+    )
+    return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=LightNetwork())
 
 
 def _heights(avatar: SurfelAvatar, surfels: Surfels) -> Tensor:

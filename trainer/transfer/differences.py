@@ -1,9 +1,10 @@
 """What an attribute changes of a face, carried over to another face.
 
-Each surfel of the target moves as the nearest ones of the other person do, of the same part. How
-much darker, lighter or redder one becomes is carried over, not its colour: a nose's shade fits any
-skin. An iris takes the attribute's own colour, and so do lips where the attribute has painted them.
-Brows are drawn anew (`brows`), and eyeballs of the same head carried over whole (`eyes`).
+Noses, mouths and ears are bent as the other person's are (`reshaping`). Each surfel of eyes and
+brows moves as the nearest ones of the other person do, of the same part. How much darker, lighter
+or redder one becomes is carried over, not its colour: a nose's shade fits any skin. An iris takes
+the attribute's own colour, and so do lips where the attribute has painted them. Brows are drawn
+anew (`brows`), and eyeballs of the same head carried over whole (`eyes`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from trainer.transfer.brows import Brows, with_brows
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import Look, is_part, logit_of, look_of, ratio_of
 from trainer.transfer.replaced import Change
+from trainer.transfer.reshaping import bends_at, part_middles, reshaping_of
 from trainer.transfer.worn import dressed_source
 
 ZONES = {
@@ -28,6 +30,8 @@ ZONES = {
     "eyes": ("eyes", "eyelids"), "eyebrows": ("eyebrows",),
 }  # fmt: skip
 """category → parts of the head that it is about"""
+RESHAPED = ("nose", "mouth", "ears")
+"""categories that are a form; the others are painted for the most part"""
 _ZONE = 0.12
 """in units of the head, around those parts, where a difference fades; more carries over what the
 training changed elsewhere by chance, less cuts off a wide nose"""
@@ -70,22 +74,51 @@ def carry_difference(
     if not len(near.rows):
         return
     rows, weight = near.rows, near.weight[:, None]
-    surfels, before = worn.surfels, plain.surfels
-    moved = near.mean(worn.points - plain.points)
-    offset = (look.frames[rows].transpose(1, 2) @ moved[:, :, None])[:, :, 0]
-    change.values["offset"][rows] += weight * offset
-    change.values["log_radius"][rows] += weight * near.mean(surfels.log_radius - before.log_radius)
-    change.values["opacity"][rows] += near.weight * near.mean(surfels.opacity - before.opacity)
-    ratio = ratio_of(near.mean(worn.colour), near.mean(plain.colour))
-    colour = look.colour[rows] * ratio
+    if category in RESHAPED:
+        colour = _reshape(personal, target, attribute, across, look, change)[rows]
+    else:
+        colour = _follow(near, worn, plain, look, change)
     own = near.weight * _takes_colour(category, worn, plain, look, rows)
     colour = torch.lerp(colour, near.mean(worn.colour), own[:, None])
     if category == "eyebrows":
         theirs, ours = Brows.of(worn, plain), Brows.of(look, look)
         share, among = near.mean(theirs.share), near.mean(theirs.among)
         colour = with_brows(colour, look, rows, (theirs, ours), share, among)
-    logits = _logits_between(look, rows, colour)
-    change.values["colour"][rows] += weight * logits
+    change.values["colour"][rows] += weight * _logits_between(look, rows, colour)
+
+
+def _follow(near: _Nearest, worn: Look, plain: Look, look: Look, change: Change) -> Tensor:
+    """Move surfels as the nearest ones do; the colours (K, 3) that they then have."""
+    rows, weight = near.rows, near.weight[:, None]
+    surfels, before = worn.surfels, plain.surfels
+    moved = near.mean(worn.points - plain.points)
+    change.values["offset"][rows] += weight * _in_frames(look.frames[rows], moved)
+    change.values["log_radius"][rows] += weight * near.mean(surfels.log_radius - before.log_radius)
+    change.values["opacity"][rows] += near.weight * near.mean(surfels.opacity - before.opacity)
+    return look.colour[rows] * ratio_of(near.mean(worn.colour), near.mean(plain.colour))
+
+
+def _reshape(
+    personal: SurfelAvatar,
+    target: SurfelAvatar,
+    attribute: Attribute,
+    across: Correspondence,
+    look: Look,
+    change: Change,
+) -> Tensor:
+    """Bend a face as an attribute bends the other; the colours (N, 3) that it then has."""
+    category = category_of(attribute.name)
+    reshaping = reshaping_of(personal, attribute, ZONES[category], across)
+    bends = bends_at(look, part_middles(target, ZONES[category]))
+    bells = reshaping.bells(look.feet) * bends[:, None]
+    change.values["offset"] += _in_frames(look.frames, bells @ reshaping.move)
+    change.values["log_radius"] += bells @ reshaping.widen
+    return look.colour * torch.exp(bells @ reshaping.shade)
+
+
+def _in_frames(frames: Tensor, moved: Tensor) -> Tensor:
+    """Moves (N, 3) in the frames (N, 3, 3) of triangles."""
+    return (frames.transpose(1, 2) @ moved[:, :, None])[:, :, 0]
 
 
 def _logits_between(look: Look, rows: Tensor, colour: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -61,6 +61,11 @@ class Look:
     def on(self, names: Sequence[str]) -> Tensor:
         """(N,) bool, which surfels show one of the parts."""
         return is_part(self.surfels.part, names)
+
+    def chosen(self, index: Tensor) -> Look:
+        """Those of an index (M,)."""
+        arrays = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "surfels"}
+        return Look(surfels=self.surfels.chosen(index), **arrays)
 
     @property
     def is_seen(self) -> Tensor:

@@ -16,12 +16,13 @@ from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.parts import WORN
 from trainer.transfer.carried import carried
 from trainer.transfer.correspondence import Correspondence
-from trainer.transfer.differences import ZONES
+from trainer.transfer.differences import RESHAPED, ZONES
 
 TRANSFERABLE = (*WORN, *ZONES)
 """categories of attributes that can be put onto another person"""
-_SECONDS, _SECONDS_FOR_EACH = 4.0, 2.0
-"""to read, lay out and write two avatars, and for each attribute, on one core of 2024; only told"""
+_SECONDS, _SECONDS_FOR_EACH, _SECONDS_TO_RESHAPE = 4.0, 2.0, 8.0
+"""to read, lay out and write two avatars, for each attribute, and more for each that reshapes a
+face, on one core of 2024; only told"""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def answer(request: Request) -> Answer:
     found.problems = [*_name_problems(request, personal, target), *found.problems]
     found.attributes = [_facts(name, target) for name in personal.attribute_names]
     found.notes = _notes(request, personal, target, across)
+    reshaping = sum(category_of(name) in RESHAPED for name in request.attributes)
     found.seconds = _SECONDS + _SECONDS_FOR_EACH * len(request.attributes)
+    found.seconds += _SECONDS_TO_RESHAPE * reshaping
     return found
 
 

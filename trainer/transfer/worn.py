@@ -6,7 +6,7 @@ into a bob, a forehead into the rim of a hat.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -122,7 +122,7 @@ def _chosen_and_cleaned(look: Look, part: str, may: Tensor, personal: SurfelAvat
     )
     sure = shown & (away > max(_STRANGE, purest))
     if int(sure.sum()) < _FEWEST:
-        return _part_of(look, shown)
+        return look.chosen(shown.nonzero()[:, 0])
     tree, known = cKDTree(look.points[sure].numpy()), look.colour[sure]
     found, near = tree.query(look.points.numpy(), k=_AROUND)
     near_colours = known[torch.from_numpy(np.asarray(near))]
@@ -139,7 +139,8 @@ def _chosen_and_cleaned(look: Look, part: str, may: Tensor, personal: SurfelAvat
     else:
         is_thing = shown | (beside & alike & (left == 1))
     colour = torch.where(is_mixed[:, None], around, look.colour)
-    return _part_of(replace(look, surfels=surfels, colour=colour), is_thing)
+    mended = replace(look, surfels=surfels, colour=colour)
+    return mended.chosen(is_thing.nonzero()[:, 0])
 
 
 def _left_of(colour: Tensor, thing: Tensor, beside: Tensor, near: float) -> Tensor:
@@ -151,9 +152,3 @@ def _left_of(colour: Tensor, thing: Tensor, beside: Tensor, near: float) -> Tens
     off_line = (colour - beside - share[:, None] * line).norm(dim=1)
     is_mixed = (length > _STRANGE) & (off_line < near) & (share < _PURE)
     return torch.where(is_mixed, share.clamp(0, 1), 1.0)
-
-
-def _part_of(look: Look, chosen: Tensor) -> Look:
-    index = chosen.nonzero()[:, 0]
-    arrays = {f.name: getattr(look, f.name)[index] for f in fields(Look) if f.name != "surfels"}
-    return Look(surfels=look.surfels.chosen(index), **arrays)
