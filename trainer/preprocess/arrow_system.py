@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+import torch
+from torch import Tensor
 
 Doubles = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]
@@ -67,17 +68,20 @@ class ArrowSystem:
         """The step where the held unknowns of the frames go where they are told."""
         free, pull = ~held, -self.frame_slopes - self._pulled(going)
         band = self._factorised(free, damping)
-        corner, right = _raised(self.shared, damping), self._shared_pull(going)
+        corner = torch.from_numpy(_raised(self.shared, damping))
+        right = torch.from_numpy(self._shared_pull(going))
         wide = (
-            np.column_stack([mixed * row[:, None], rhs * row])
+            torch.from_numpy(np.column_stack([mixed * row[:, None], rhs * row]))
             for mixed, rhs, row in zip(self.mixed, pull, free, strict=True)
         )
         for rows in band.forward(wide):
             corner -= rows[:, :-1].T @ rows[:, :-1]
             right -= rows[:, :-1].T @ rows[:, -1]
-        shared = cho_solve(cho_factor(corner, check_finite=False), right, check_finite=False)
-        rest = (pull - self.mixed @ shared) * free
-        return band.backward(list(band.forward(iter(rest)))) + going, shared
+        factor = torch.linalg.cholesky(corner)
+        shared = torch.cholesky_solve(right[:, None], factor)[:, 0].numpy()
+        rest = torch.from_numpy((pull - np.einsum("bis,s->bi", self.mixed, shared)) * free)
+        columns = list(band.forward(iter(rest[..., None])))
+        return band.backward(columns) + going, shared
 
     def _pulled(self, going: Doubles) -> Doubles:
         return (self.frames @ going[..., None])[..., 0] + self.smooth * bend_slopes(going)
@@ -88,7 +92,7 @@ class ArrowSystem:
     def _factorised(self, free: Truths, damping: float) -> _Band:
         """Of the frames' blocks; a held unknown is an equation of its own."""
         ties = _ties(len(free))
-        blocks: list[list[Doubles]] = []
+        blocks: list[list[Tensor]] = []
         for at, row in enumerate(free):
             tied = [
                 ties[back, at] * self.smooth * row * free[at - back]
@@ -103,27 +107,27 @@ class ArrowSystem:
 class _Band:
     """Lower Cholesky factor of blocks (n, n): of each frame its own, and those to the left."""
 
-    blocks: list[list[Doubles]]
+    blocks: list[list[Tensor]]
 
-    def forward(self, columns: Iterator[Doubles]) -> Iterator[Doubles]:
+    def forward(self, columns: Iterator[Tensor]) -> Iterator[Tensor]:
         """What the factor carries onto these columns (n, …) of the frames, frame by frame."""
-        done: list[Doubles] = []
+        done: list[Tensor] = []
         for (own, *left), values in zip(self.blocks, columns, strict=True):
             for block, earlier in zip(left, reversed(done), strict=False):
                 values = values - block @ earlier
-            found = solve_triangular(own, values, lower=True, check_finite=False)
+            found = torch.linalg.solve_triangular(own, values, upper=False)
             done = [*done[1 - _BEFORE :], found]
             yield found
 
-    def backward(self, columns: list[Doubles]) -> Doubles:
-        """(B, n) what the transposed factor carries onto (n,) of the frames."""
-        left = [np.array(values) for values in columns]
+    def backward(self, columns: list[Tensor]) -> Doubles:
+        """(B, n) what the transposed factor carries onto (n, 1) of the frames."""
+        left = list(columns)
         for at in reversed(range(len(left))):
             own, *others = self.blocks[at]
-            left[at] = solve_triangular(own, left[at], lower=True, trans=1, check_finite=False)
+            left[at] = torch.linalg.solve_triangular(own.T, left[at], upper=True)
             for back, block in enumerate(others, 1):
-                left[at - back] -= block.T @ left[at]
-        return np.stack(left)
+                left[at - back] = left[at - back] - block.T @ left[at]
+        return torch.stack(left)[..., 0].numpy()
 
 
 def bends(values: Doubles) -> Doubles:
@@ -149,19 +153,18 @@ def _ties(count: int) -> Doubles:
     return ties
 
 
-def _next_blocks(
-    square: Doubles, tied: list[Doubles], blocks: list[list[Doubles]]
-) -> list[Doubles]:
+def _next_blocks(square: Doubles, tied: list[Doubles], blocks: list[list[Tensor]]) -> list[Tensor]:
     """A frame's own factor and those to its left: one frame back, two frames back."""
-    left: dict[int, Doubles] = {}
+    left: dict[int, Tensor] = {}
+    rest = torch.from_numpy(square)
     for back in range(len(tied) - 1, 0, -1):
-        block = np.diag(tied[back])
+        block = torch.diag(torch.from_numpy(tied[back]))
         for farther, other in left.items():
             block = block - other @ blocks[-back][farther - back].T
-        left[back] = solve_triangular(blocks[-back][0], block.T, lower=True, check_finite=False).T
-    rest = square - sum((block @ block.T for block in left.values()), np.zeros_like(square))
-    own = cholesky(rest, lower=True, check_finite=False)
-    return [own, *(left[back] for back in sorted(left))]
+        own = blocks[-back][0]
+        left[back] = torch.linalg.solve_triangular(own, block.T, upper=False).T
+        rest = rest - left[back] @ left[back].T
+    return [torch.linalg.cholesky(rest), *(left[back] for back in sorted(left))]
 
 
 def _raised(square: Doubles, damping: float) -> Doubles:

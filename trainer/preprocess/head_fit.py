@@ -91,9 +91,29 @@ def fit_head(
         present: (B,) where a face was found. The others are carried through by smoothness.
         progress: takes the share that is done.
     """
+    threads = torch.get_num_threads()
+    # Its matrices are small: threads wait for each other, and take five times the time.
+    torch.set_num_threads(1)
+    try:
+        return _fit(
+            head, landmarks, blendshapes, image_size, (focal, *principal), fps, present, progress
+        )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(
+    head: Head,
+    landmarks: Floats,
+    blendshapes: Floats,
+    image_size: int,
+    lens: tuple[float, float, float],
+    fps: float,
+    present: npt.NDArray[np.bool_],
+    progress: Callable[[float], None],
+) -> HeadFit:
     face = MarkedHead(head)
     wanted = torch.from_numpy(landmarks[:, face.chosen]).double()
-    lens = (focal, *principal)
     cost = FitCost(face, wanted[..., :2], present.astype(float), lens, image_size, fps)
     bounds = _bounds(head)
     start = _begin(face, head, wanted.numpy(), blendshapes, present, lens, cost.num_shared)
