@@ -191,11 +191,11 @@ def test_what_is_worn_follows_expressions_as_it_did(
     assert torch.allclose(opacity, own.opacity_states @ before, atol=1e-4)
 
 
-@pytest.mark.parametrize("has_brows", [True, False])
+@pytest.mark.parametrize(("has_brows", "lighter"), [(True, 0.0), (False, 0.0), (True, 1.5)])
 def test_brows_have_the_form_of_the_others(
-    personal: SurfelAvatar, target: SurfelAvatar, has_brows: bool
+    personal: SurfelAvatar, target: SurfelAvatar, has_brows: bool, lighter: float
 ) -> None:
-    """Full brows, which were so before, on who has thin ones or none."""
+    """Full brows, which were so before or darker, on who has thin ones or none."""
     skin, hair = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
 
     def coloured(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
@@ -209,8 +209,10 @@ def test_brows_have_the_form_of_the_others(
     heights = _points(target, target.wardrobe.source)[:, 1]
     low = place & (heights < heights[place].median())
     plain = coloured(personal, full)
-    bare = replace(plain.wardrobe.attributes[-1], difference=Difference.none(0),
-                   region=torch.zeros(0, dtype=torch.long), part=None)  # fmt: skip
+    region = full.nonzero()[:, 0]
+    colour = torch.full((len(region), 3), lighter)
+    bare = replace(plain.wardrobe.attributes[-1], region=region, part=None,
+                   difference=replace(Difference.none(len(region)), colour=colour))  # fmt: skip
     wearing = (*plain.wardrobe.attributes[:-1], bare)
     lender = replace(plain, wardrobe=replace(plain.wardrobe, attributes=wearing))
     made = transfer(lender, coloured(target, low & has_brows), ("eyebrows_h",))

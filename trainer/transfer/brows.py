@@ -75,8 +75,8 @@ def with_brows(
 ) -> Tensor:
     """Colours (K, 3) of some of a person's surfels, with brows of another's form.
 
-    Hair keeps its colour, and becomes as much darker or lighter as the attribute made it; who has
-    no brows that are seen gets the other's.
+    Hair keeps its colour, and becomes as much darker as the attribute made it; who has no brows
+    that are seen gets the other's.
 
     Args:
         colour: (K, 3) of what is no brow.
@@ -90,7 +90,8 @@ def with_brows(
     lent = (ours.usual_skin * ratio_of(theirs.plain_tone, theirs.usual_skin)).clamp(0, 1)
     contrast = (ours.usual_skin - ours.tone).norm()
     own = torch.lerp(lent, ours.tone, (contrast / _PLAIN).clamp(0, 1))
-    tone = (own * ratio_of(theirs.tone, theirs.plain_tone)).clamp(0, 1)
+    # What looks lighter is as often skin between finer hairs, which their share tells already.
+    tone = own * ratio_of(theirs.tone, theirs.plain_tone).clamp_max(1)
     bare = torch.lerp(look.colour[rows], ours.skin[rows], ours.share[rows][:, None])
     drawn = torch.lerp(bare, tone.expand_as(bare), share[:, None])
     # A lid's lashes are as dark, and are none.
