@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from trainer.preprocess.model_files import (
 )
 from trainer.preprocess.onnx_networks import PersonSegmenter, PortraitMatte, asset_digest
 from trainer.preprocess.steps import OWN_FOLDER, Fraction, Options, Workspace
+from trainer.preprocess.still_background import StillBackground
 
 FloatArray = npt.NDArray[np.floating[Any]]
 _Network = Callable[[int, Bytes], FloatArray]
@@ -45,6 +47,8 @@ narrower range makes edges harder and takes thin hair"""
 _DECIDED = 0.485
 """from one half, where the network alone is believed; less keeps its steps, more lets the filter
 see edges within a coat"""
+_MOST_SEEN = 64
+"""frames from which the background is learned: more see more of it and take longer"""
 _BESIDE = np.ones((7, 7), np.uint8)
 """pixels around what is the person's that stay theirs; more leaves islands near by, less cuts the
 soft edge off"""
@@ -153,9 +157,10 @@ def keep_person(matte: FloatArray, places: FloatArray) -> FloatArray:
 
 
 class MatteStep:
-    """The person's matte: network, median over three frames, guided filter."""
+    """The person's matte: network, the clip's own background, median over three frames, guided
+    filter."""
 
-    name, version, after, cost = "matte", 3, ("crop", "landmarks"), 75.0
+    name, version, after, cost = "matte", 4, ("crop", "landmarks"), 75.0
     outputs = (FOLDER,)
     frames_apart = ()
 
@@ -170,6 +175,10 @@ class MatteStep:
         track, crop = Track.read(work), Crop.read(work)
         places = crop.to_picture(track.landmarks)
         estimate = _network(places, track.present)
+        missing = missing_pictures(work.folder / FOLDER, track.num_frames)
+        # A matting network of the user's has hair that is finer than what is told here.
+        if missing and not find_asset(MATTE_NAMES):
+            estimate = _before_background(estimate, work.folder / CROPS, track.num_frames)
 
         def finish(number: int, picture: Bytes, coarse: FloatArray) -> FloatArray:
             matte = refine(picture, coarse)
@@ -194,6 +203,14 @@ def _network(places: FloatArray, present: npt.NDArray[np.bool_]) -> _Network:
         return selfie.estimate(picture)
 
     return estimate
+
+
+def _before_background(estimate: _Network, crops: Path, count: int) -> _Network:
+    """A network whose mattes are corrected by what the clip shows behind the person."""
+    chosen = np.unique(np.linspace(1, count, min(count, _MOST_SEEN)).round().astype(int))
+    pictures = ((int(number), read_picture(crops, int(number))) for number in chosen)
+    behind = StillBackground.of((picture, estimate(n, picture)) for n, picture in pictures)
+    return lambda number, picture: behind.correct(picture, estimate(number, picture))
 
 
 class HairStep:
