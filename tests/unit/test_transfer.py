@@ -125,11 +125,12 @@ def _on(avatar: SurfelAvatar, names: list[str]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("hat_b", 2e-3), ("hair_a", 2e-3), ("eyeglasses_c", 1e-2)]
+    ("name", "tolerance"), [("hat_b", 2e-3), ("hair_a", 2e-3), ("eyeglasses_c", 2e-2)]
 )
 def test_what_is_worn_neither_floats_nor_sinks(
     personal: SurfelAvatar, target: SurfelAvatar, name: str, tolerance: float
 ) -> None:
+    """Glasses do not shrink with a head: they stand off this smaller one a little."""
     made = transfer(personal, target, (name,))
     old, new = _attribute(personal, name).own, _attribute(made, name).own
     new = new.chosen((~is_part(new.part, ["scalp"])).nonzero()[:, 0])
@@ -146,6 +147,7 @@ def test_glasses_stay_before_the_eyes(personal: SurfelAvatar, target: SurfelAvat
     fit = Similarity.fit(before, after)
     assert fit.shift.abs().max() < 1e-4, "neither higher nor lower"
     assert (fit.apply(before) - after).abs().max() < 1e-4, "in their form"
+    assert torch.linalg.det(fit.linear) == pytest.approx(1, abs=1e-4), "as large as they are"
 
 
 def test_a_hat_stands_off_the_skin_as_far_as_it_did(

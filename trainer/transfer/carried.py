@@ -43,8 +43,8 @@ def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, catego
     """Surfels bound to another head, around which they lie as they did around their own.
 
     Hair bends with the space around the head, and grows with it. Hats bend as well, but their cloth
-    and their brim stand off the skin as far as they did. Glasses keep their form and stay before
-    the eyes.
+    and their brim stand off the skin as far as they did. Glasses keep their form and size, which
+    do not grow with a head, and stay before the eyes.
 
     Args:
         look: of N surfels, at least one.
@@ -59,9 +59,12 @@ def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, catego
     points, turn, stretch = across.carry(look.points)
     if category == "eyeglasses":
         fit = Similarity.fit(look.points, points)
-        points = (look.points - eyes_of(across.source)) @ fit.linear.T + eyes_of(target)
         scale = torch.linalg.det(fit.linear).abs() ** (1 / 3)
-        turn, stretch = fit.linear / scale, scale.expand(len(points))
+        turn = fit.linear / scale
+        # Other heads may be in other units.
+        scale = torch.ones(()) if across.same_head else scale
+        points = scale * (look.points - eyes_of(across.source)) @ turn.T + eyes_of(target)
+        stretch = scale.expand(len(points))
         turn = turn.expand(len(points), 3, 3)
     elif category == "hat":
         points = across.as_far_off(look.points, points)
