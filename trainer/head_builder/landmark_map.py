@@ -7,9 +7,6 @@ estimator thinks of that face. The inner edges of the lips are looked for in an 
 closed one nobody can tell which lip a point is on. The demo's person is left out, so that drawn
 videos of it can tell how good the map is.
 
-In a head that is turned the estimator sees landmarks beside their place, in people much alike: it
-follows looking up and down too little and to the side too much. How far goes along as their drift.
-
 Run it as ``python -m trainer.head_builder.landmark_map --out FILE``.
 """
 
@@ -91,18 +88,12 @@ def main() -> int:
     from safetensors.torch import save_file
 
     head = load_free_head()
-    people = [_look_at(head, name) for name in people_presets() if name != _LEFT_OUT]
-    places, spread = _meet(head, [view for views in people for view in views])
+    names = [name for name in people_presets() if name != _LEFT_OUT]
+    places, spread = _meet(head, [view for name in names for view in _look_at(head, name)])
     triangles, weights = _bind(head, places)
-    drift = _drift(head, people, triangles, weights)
     with replace_file(out) as partial:
         save_file(
-            {
-                "triangles": triangles,
-                "barycentric": weights,
-                "spread": spread,
-                "drift": drift,
-            },  # fmt: skip
+            {"triangles": triangles, "barycentric": weights, "spread": spread},
             partial,
             {"made_by": "trainer.head_builder.landmark_map", "head": head.sha256},
         )
@@ -218,35 +209,6 @@ def _bind(head: Head, places: Tensor) -> tuple[Tensor, Tensor]:
         torch.cat([on_skin.triangle, on_eyes.triangle]),
         torch.cat([on_skin.barycentric, on_eyes.barycentric]),
     )
-
-
-def _drift(head: Head, people: list[list[_View]], triangles: Tensor, weights: Tensor) -> Tensor:
-    """(478, 2, 2) as `LandmarkMap.drift`: of a person by least squares over the views with the same
-    mouth, of all people the median, for hair hides a face from some sides."""
-    slopes = []
-    for views in people:
-        sides, offs = [], []
-        for is_open in (False, True):
-            alike = [view for view in views if view.is_open == is_open]
-            side = np.stack([view.camera.rotation[:2, 2] for view in alike])
-            off = np.stack([_beside(head, view, triangles, weights) for view in alike])
-            sides.append(side - side.mean(axis=0))
-            offs.append(off - off.mean(axis=0))
-        flat = np.concatenate(offs).reshape(-1, NUM_LANDMARKS * 2)
-        found = np.linalg.lstsq(np.concatenate(sides), flat, rcond=None)[0]
-        slopes.append(found.reshape(2, NUM_LANDMARKS, 2).transpose(1, 2, 0))
-    drift = np.median(slopes, axis=0)
-    drift[FIRST_IRIS:] = 0  # films are fitted by irises that are seen
-    return torch.from_numpy(drift).float()
-
-
-def _beside(head: Head, view: _View, triangles: Tensor, weights: Tensor) -> FloatArray:
-    """(478, 2) how far right and down of their places the landmarks are seen, in head units."""
-    corners = view.vertices[head.faces[triangles]]
-    projected = view.camera.project((corners * weights[..., None]).sum(dim=1)).double().numpy()
-    flat = (1 - projected[:, :2]) * _SIDE / 2
-    focal = float(view.camera.intrinsics[0, 0]) * _SIDE / 2
-    return np.asarray((view.landmarks - flat) * projected[:, 2:3] / focal)
 
 
 def _on_axes(head: Head, irises: Tensor) -> Tensor:

@@ -42,8 +42,6 @@ expressions without a meaning."""
 _JAW_SIDE_PRIOR, _VERGENCE_PRIOR, _GAZE_PRIOR = 2.0, 4.0, 0.02
 """More keeps the jaw in its middle and the eyes together and ahead, less follows landmarks'
 errors."""
-_FARTHEST_VIEW = (0.5, 0.3)
-"""Sines to the side and up: as far as it is known how far the estimator is off in turned heads."""
 _TURN_PRIOR = 0.01
 """Only says what is the camera's: without it, it and the neck could turn against each other."""
 _SMOOTH = {"turn": 20.0, "place": 200.0, "depth": 20.0, "expression": 0.3, "jaw": 2.0, "gaze": 0.5}
@@ -150,7 +148,7 @@ class FitCost:
             image_size: side of the picture.
             fps: of the B frames.
         """
-        self._face, self._found, self._wanted, self._lens = face, wanted, wanted, lens
+        self._face, self._wanted, self._lens = face, wanted, lens
         self._pixel = image_size / _NOMINAL_SIDE
         self._seen = torch.from_numpy(present / max(present.sum(), 1))
         count = len(wanted)
@@ -167,14 +165,6 @@ class FitCost:
         """(B, K) pixels between the head's landmarks and those that were found."""
         off: Tensor = (self.projected(at) - self._wanted).norm(dim=2)
         return off
-
-    def look_from(self, at: Unknowns) -> None:
-        """Take what the estimator is off in a head that is turned so from what it found."""
-        turned = rotation_matrices(at.of_frames(TURN)).mT @ at.rotation()[:, 2]
-        most = torch.tensor(_FARTHEST_VIEW, dtype=turned.dtype)
-        sides = turned[:, :2].clamp(-most, most)
-        drift = torch.einsum("kcs,bs->bkc", self._face.drift, sides)
-        self._wanted = self._found - drift * (self._lens[0] / at.depth()[..., None])
 
     def value(self, at: Unknowns, with_gaps: bool) -> float:
         """What it costs."""

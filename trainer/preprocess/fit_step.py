@@ -61,7 +61,7 @@ class FittedHead:
 class FitStep:
     """Identity, expression, pose and camera; see `head_fit`."""
 
-    name, version, after, cost = "fit", 4, ("landmarks", "crop"), 110.0
+    name, version, after, cost = "fit", 5, ("landmarks", "crop"), 110.0
     outputs = (FILE,)
     frames_apart = None
 

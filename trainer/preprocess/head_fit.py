@@ -61,8 +61,7 @@ class HeadFit:
     landmarks: npt.NDArray[np.int64]
     """(K,) those that were fitted"""
     residuals: Floats
-    """(B, K) pixels of the crop between fitted and found landmarks, these without the estimator's
-    own drift in turned heads"""
+    """(B, K) pixels of the crop between fitted and found landmarks"""
 
 
 @torch.no_grad()
@@ -144,7 +143,6 @@ class _Descent:
         Returns:
             The share by which it costs less; 0 where no such step was found.
         """
-        self._cost.look_from(self.at)
         num_shared = fit_cost.BASE.stop if rigid else self._cost.num_shared
         before = self._cost.value(self.at, with_gaps=not rigid)
         system = self._cost.system(self.at, not rigid, num_shared)

@@ -41,9 +41,6 @@ class LandmarkMap:
     """(478, 3)"""
     spread: Tensor
     """(478,) how far from there the views disagreed, in units of the head"""
-    drift: Tensor
-    """(478, 2, 2) how far right and down of there the estimator sees them, in units of the head,
-    for a camera that is seen from the head by one to its left, and by one up (sines)"""
 
     def on_mesh(self, head: Head, values: Tensor) -> Tensor:
         """What vertices have (V, …), at the landmarks (478, …)."""
@@ -68,13 +65,10 @@ def _shipped(free: Head) -> LandmarkMap:
 
     with as_file(files("resources") / "models" / MAP_FILE) as path:
         stored = load_file(path)
-    found = LandmarkMap(
-        stored["triangles"].long(), stored["barycentric"], stored["spread"], stored["drift"]
-    )
+    found = LandmarkMap(stored["triangles"].long(), stored["barycentric"], stored["spread"])
     check_indices("triangles", found.triangles, (NUM_LANDMARKS,), len(free.faces))
     check_numbers("barycentric", found.barycentric, (NUM_LANDMARKS, 3))
     check_numbers("spread", found.spread, (NUM_LANDMARKS,))
-    check_numbers("drift", found.drift, (NUM_LANDMARKS, 2, 2))
     return found
 
 
@@ -96,7 +90,7 @@ def _carried_over(found: LandmarkMap, free: Head, head: Head) -> LandmarkMap:
     for chosen, allowed in ((iris, on_eyes), (~iris, ~on_eyes)):
         bound = bind_points(head.template, head.faces, wanted[chosen], allowed)
         triangles[chosen], weights[chosen] = bound.triangle, bound.barycentric
-    carried = LandmarkMap(triangles, weights, found.spread, found.drift)
+    carried = LandmarkMap(triangles, weights, found.spread)
     apart = (carried.on_mesh(head, head.template) - wanted).norm(dim=1).max()
     if apart > _MOST_APART:
         raise InvalidInput(

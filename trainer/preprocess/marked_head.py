@@ -76,7 +76,6 @@ class MarkedHead:
         self._identity, self._expression, self._correctives = (
             values.flatten(0, 1).T.contiguous() for values in (identity, expression, correctives)
         )
-        self.drift = marks.drift[kept].double()
         self.weights = self._weigh(marks.spread[kept], at)
         self.shiftable = torch.from_numpy(np.flatnonzero(~np.isin(self.chosen, _HELD)))
         on_lids = np.isin(self.chosen[self.shiftable], _LIDS)
