@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pegasus_runtime.head.parts import WORN_PARTS, require_parts
+from pegasus_runtime.head.parts import WORN_PARTS
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute
 from pegasus_runtime.surfels.avatar import SurfelAvatar
@@ -22,7 +22,7 @@ from trainer.transfer.brows import Brows, with_brows
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import Look, is_part, logit_of, look_of, ratio_of
 from trainer.transfer.replaced import Change
-from trainer.transfer.reshaping import bends_at, part_middles, reshaping_of
+from trainer.transfer.reshaping import bends_at, near_part, part_middles, reshaping_of
 from trainer.transfer.worn import dressed_source
 
 ZONES = {
@@ -32,9 +32,6 @@ ZONES = {
 """category → parts of the head that it is about"""
 RESHAPED = ("nose", "mouth", "ears")
 """categories that are a form; the others are painted for the most part"""
-_ZONE = 0.12
-"""in units of the head, around those parts, where a difference fades; more carries over what the
-training changed elsewhere by chance, less cuts off a wide nose"""
 _ALIKE = (
     ("eyes",), ("eyelids",), ("lips",), ("teeth",), ("tongue",), ("mouth",),
     ("skin", "nose", "ears", "eyebrows", "neck", "scalp", *WORN_PARTS),
@@ -172,7 +169,7 @@ class _Nearest:
     ) -> None:
         from scipy.spatial import cKDTree
 
-        weight = _zone(target, look, category)
+        weight = near_part(look, part_middles(target, ZONES[category]))
         theirs = triangle_parts(target.head)[look.surfels.triangle]
         ours = triangle_parts(personal.head)[worn.surfels.triangle]
         corners = target.wardrobe.rest_corners
@@ -205,16 +202,3 @@ class _Nearest:
         """What the other person's surfels have (N, …), at the target's (K, …)."""
         share = self._share.view(*self._share.shape, *[1] * (values.ndim - 1))
         return (values[self._index] * share).sum(dim=1)
-
-
-def _zone(target: SurfelAvatar, look: Look, category: str) -> Tensor:
-    """(N,) in 0..1, how much each surfel of a person is of the parts that a category is about."""
-    from scipy.spatial import cKDTree
-
-    inside = require_parts(target.head).on(*ZONES[category])[target.head.faces].any(dim=1)
-    centres = target.wardrobe.rest_corners[inside].mean(dim=1)
-    if not len(centres):
-        return torch.zeros(len(look.feet))
-    apart, _ = cKDTree(centres.numpy()).query(look.feet.numpy())
-    away = torch.from_numpy(np.asarray(apart)).float()
-    return ((_ZONE - away) / (0.4 * _ZONE)).clamp(0, 1)

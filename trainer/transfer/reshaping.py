@@ -129,15 +129,20 @@ def reshaping_of(
     return _fitted(bells, scenes, shades, category in _THIN).on(across, triangle)
 
 
-def bends_at(look: Look, of_part: Tensor) -> Tensor:
-    """(N,) in 0..1, how far surfels follow what bends a part, whose middles (T, 3) are given."""
+def near_part(look: Look, of_part: Tensor) -> Tensor:
+    """(N,) in 0..1, how much surfels are of a part or around it, whose middles (T, 3) are given."""
     from scipy.spatial import cKDTree
 
     if not len(of_part):
         return torch.zeros(len(look.feet))
     apart, _ = cKDTree(of_part.numpy()).query(look.feet.numpy())
     near = (_AROUND - torch.from_numpy(np.asarray(apart)).float()) / (_FADES * _AROUND)
-    follows: Tensor = near.clamp(0, 1) * ~look.on([*WORN_PARTS, *_STIFF])
+    return near.clamp(0, 1)
+
+
+def bends_at(look: Look, of_part: Tensor) -> Tensor:
+    """(N,) in 0..1, how far surfels follow what bends a part, whose middles (T, 3) are given."""
+    follows: Tensor = near_part(look, of_part) * ~look.on([*WORN_PARTS, *_STIFF])
     return follows
 
 
