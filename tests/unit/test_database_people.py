@@ -117,3 +117,13 @@ def test_eyes_of_which_one_is_hidden_are_not_lent(tmp_path: Path, hides: str) ->
     is_lent = {"eyes", "eyebrows"} <= set(person.categories)
     assert is_lent == (not hides)
     assert not hides or "hidden" in person.missing["eyes"]
+
+
+def test_a_picture_that_is_cut_off_leaves_its_person_out(tmp_path: Path) -> None:
+    for name in ("ann", "ben"):
+        write_face(tmp_path / name, "")
+    damaged = tmp_path / "ann" / "image" / "1.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    people, problems = find_people(tmp_path)
+    assert [person.name for person in people] == ["ben"]
+    assert len(problems) == 1 and "ann" in problems[0] and "image/1.png is cut off" in problems[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pegasus_runtime.errors import InvalidInput, one_line
+from pegasus_runtime.surfels.parts import WORN
 from trainer.config.data import DataConfig
 from trainer.config.presets import PRESETS
 from trainer.config.training import TrainingConfig
@@ -37,11 +38,9 @@ from trainer.database.plan import plan_of
 from trainer.engine.people_database import person_of, synthesis_settings, videos_in
 from trainer.engine.video_capture import PEOPLE_FOLDER, has_capture
 from trainer.preprocess.look import Look, look
+from trainer.preprocess.look_parts import NOT_ALWAYS_WORN
 from trainer.preprocess.model_files import PARSING_NAMES
 from trainer.preprocess.video import subject_name
-
-_WORN = ("hat", "eyeglasses")
-"""what not everybody wears, and a network of the asset folder finds in videos"""
 
 
 @dataclass
@@ -157,7 +156,7 @@ def _look_at_videos(videos: Sequence[Path], config: TrainingConfig, report: Repo
 def _missing(seen: Look) -> dict[str, str]:
     """Of all categories, why they are not expected of a video; empty for those that are."""
     missing = dict.fromkeys(PARTS_OF, "")
-    for category in _WORN:
+    for category in (name for name, part in WORN.items() if part in NOT_ALWAYS_WORN):
         missing[category] = (
             f"needs {PARSING_NAMES[0]} in the asset folder, which finds it in videos"
             if seen.worn is None

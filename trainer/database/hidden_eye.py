@@ -6,17 +6,13 @@ But two eyes that are seen look like mirror images of one another, and an eye an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from trainer.data.capture_folder import FrameRecord
-from trainer.data.image_file import PictureFile
 from trainer.preprocess.arrays import Array
 from trainer.preprocess.estimators import Bytes, FloatArray, Region
 
-_SIDE = 256
-"""of the pictures that are compared: more takes longer, less leaves an eye few pixels"""
 _PATCH, _LARGER, _SHIFT = 48, 1.6, 6
 """Pixels of an eye's square, its side over the eye's width, and how far off the other may lie:
 smaller ones show lids only, larger ones cheeks and nose, which are alike with a hidden eye too."""
@@ -29,30 +25,31 @@ _LEAST_PIXELS = 12
 """that an eye has; fewer are a sliver at the nose's side"""
 
 
-def one_eye_is_hidden(frames: Sequence[FrameRecord], names: Sequence[str]) -> bool:
+def one_eye_is_hidden(
+    pictures: Iterable[Bytes], labels: Sequence[Bytes], names: Sequence[str]
+) -> bool:
     """Whether a person's eyes are no pair, in the half of the frames that shows most of them.
 
     Args:
-        frames: with part pictures.
-        names: of the parts in those.
+        pictures: (S, S, 3) of some frames.
+        labels: (S, S) index of the part that each of their pixels shows.
+        names: of the parts.
     """
     if "eyes" not in names or "nose" not in names:
         return False
-    found = [_likeness(frame, names) for frame in frames]
+    found = [_likeness(*frame, names) for frame in zip(pictures, labels, strict=True)]
     seen = sorted((pair for pair in found if pair), reverse=True)
     half = [alike for _, alike in seen[: (len(seen) + 1) // 2]]
     return bool(half) and float(np.median(half)) < _ALIKE
 
 
-def _likeness(frame: FrameRecord, names: Sequence[str]) -> tuple[int, float] | None:
+def _likeness(picture: Bytes, labels: Bytes, names: Sequence[str]) -> tuple[int, float] | None:
     """Pixels of the eyes, and their correlation with one another; 0 where there is only one."""
-    classes = PictureFile.read(frame.files["semantic"]).classes(_SIDE)
     lids = [names.index(name) for name in ("eyes", "eyelids") if name in names]
-    eyes, nose = np.isin(classes, lids), classes == names.index("nose")
+    eyes, nose = np.isin(labels, lids), labels == names.index("nose")
     if not eyes.any() or not nose.any():
         return None
-    picture = PictureFile.read(frame.files["image"]).composite_over_white(_SIDE)
-    is_left = np.arange(_SIDE) < np.nonzero(nose)[1].mean()
+    is_left = np.arange(labels.shape[1]) < np.nonzero(nose)[1].mean()
     first, second = (_patch(picture, eyes & side) for side in (is_left, ~is_left))
     if first is None or second is None:
         return int(eyes.sum()), 0.0

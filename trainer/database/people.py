@@ -22,7 +22,7 @@ from trainer.data.capture_folder import (
     read_part_names,
     read_subject,
 )
-from trainer.data.image_file import PictureFile
+from trainer.data.image_file import Bytes, PictureFile
 from trainer.data.pairs import worn_by
 from trainer.database.hidden_eye import one_eye_is_hidden
 
@@ -50,8 +50,9 @@ _LEAST_FRAMES = 0.2
 about are lost; with less what is seen once cannot be learned."""
 _SAMPLED_FRAMES = 16
 """that are looked at: more are surer and take longer"""
-_SIDE = 128
-"""Of the part pictures that are looked at: less loses thin rims, more takes longer to read."""
+_SIDE = 256
+"""Of the pictures that are looked at: less loses thin rims and leaves an eye few pixels, more takes
+longer."""
 _HIDDEN = "one eye is hidden"
 _ANY_SIDE = 512
 """of the cameras, which do not matter here"""
@@ -181,10 +182,13 @@ def _look_at(name: str, folder: Path) -> Person:
     if not any("mask" in frame.files for frame in record.frames):
         # Their images may have alpha: that is seen when they are read.
         _require_alpha(record)
-    shares = part_shares(record)
+    names, sampled = _part_names(record), _sampled(record)
+    labels = [_labels(frame, folder) for frame in sampled]
+    shares = _part_shares(labels, names)
     missing = {category: why_not(category, shares) for category in PARTS_OF}
     hide_hair(missing)
-    if one_eye_is_hidden(_sampled(record), read_part_names(folder)):
+    pictures = (_picture(frame, folder) for frame in sampled)
+    if one_eye_is_hidden(pictures, labels, names):
         missing |= {name: missing[name] or _HIDDEN for name in ("eyes", "eyebrows")}
     found = tuple(category for category, reason in missing.items() if not reason)
     kept = {category: reason for category, reason in missing.items() if reason}
@@ -202,30 +206,14 @@ def _require_alpha(record: SubjectRecord) -> None:
         )
 
 
-def part_shares(record: SubjectRecord) -> dict[str, npt.NDArray[np.float64]]:
-    """Share (K,) of each part in what some frames, evenly spread, show of the person.
-
-    Raises:
-        InvalidInput: the subject has no part pictures, or they cannot be read.
-    """
-    folder = record.folder
-    names = read_part_names(folder)
+def _part_names(record: SubjectRecord) -> tuple[str, ...]:
+    names = read_part_names(record.folder)
     if not names or not any("semantic" in frame.files for frame in record.frames):
         raise InvalidInput(
-            f"{folder}: has no part pictures (semantic/ and {PART_NAMES_FILE}), by which "
+            f"{record.folder}: has no part pictures (semantic/ and {PART_NAMES_FILE}), by which "
             "attributes are told; make them with preprocess."
         )
-    chosen = _sampled(record)
-    counts = np.zeros((len(chosen), len(names)))
-    for row, frame in enumerate(chosen):
-        try:
-            classes = PictureFile.read(frame.files["semantic"]).classes(_SIDE)
-        except ValueError as error:
-            raise InvalidInput(f"{folder}: {error}.") from None
-        counts[row] = np.bincount(classes.ravel(), minlength=256)[: len(names)]
-    shown = [index for index, name in enumerate(names) if name not in ("background", "clothes")]
-    total = np.maximum(counts[:, shown].sum(axis=1), 1)
-    return {name: counts[:, index] / total for index, name in enumerate(names)}
+    return names
 
 
 def _sampled(record: SubjectRecord) -> list[FrameRecord]:
@@ -233,6 +221,31 @@ def _sampled(record: SubjectRecord) -> list[FrameRecord]:
     labelled = [frame for frame in record.frames if "semantic" in frame.files]
     count = min(_SAMPLED_FRAMES, len(labelled))
     return [labelled[i] for i in np.linspace(0, len(labelled) - 1, count).astype(int)]
+
+
+def _labels(frame: FrameRecord, folder: Path) -> Bytes:
+    """(_SIDE, _SIDE) index of each pixel's part."""
+    try:
+        return PictureFile.read(frame.files["semantic"]).classes(_SIDE)
+    except ValueError as error:
+        raise InvalidInput(f"{folder}: {error}.") from None
+
+
+def _picture(frame: FrameRecord, folder: Path) -> Bytes:
+    try:
+        return PictureFile.read(frame.files["image"]).composite_over_white(_SIDE)
+    except ValueError as error:
+        raise InvalidInput(f"{folder}: {error}.") from None
+
+
+def _part_shares(
+    labels: Sequence[Bytes], names: Sequence[str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Share (K,) of each part in what K part pictures show of the person."""
+    counts = np.array([np.bincount(each.ravel(), minlength=256)[: len(names)] for each in labels])
+    shown = [index for index, name in enumerate(names) if name not in ("background", "clothes")]
+    total = np.maximum(counts[:, shown].sum(axis=1), 1)
+    return {name: counts[:, index] / total for index, name in enumerate(names)}
 
 
 def hide_hair(missing: dict[str, str]) -> None:
@@ -246,7 +259,7 @@ def why_not(category: str, shares: Mapping[str, npt.NDArray[np.floating[Any]]]) 
 
     Args:
         category: one of `PARTS_OF`.
-        shares: see `part_shares`.
+        shares: part → its share (K,) in what K pictures show of the person.
     """
     known = [shares[name] for name in PARTS_OF[category] if name in shares]
     if not known:

@@ -34,6 +34,8 @@ _LARGER, _HIGHER = 1.4, 0.15
 A smaller one cuts hats off, a larger one leaves glasses few pixels."""
 _SIDE = 512
 _NOT_SHOWN = ("background", "clothes")
+NOT_ALWAYS_WORN = ("hat", "glasses")
+"""parts that not everybody has, and that the network finds"""
 TILE = 96
 """Pixels of a part's picture: more are sharper, and longer to send."""
 _NOSE = (*NOSE_RIDGE, 98, 327)
@@ -52,10 +54,10 @@ more of the face, less only the part. Of hair and hats all is shown."""
 
 
 def worn_shares(frames: Sequence[tuple[Bytes, FloatArray]]) -> dict[str, Array] | None:
-    """Share (K,) of hat and of glasses in what some frames, evenly spread, show of the person.
+    """Share (K,) of each of `NOT_ALWAYS_WORN` in what some frames show of the person.
 
     Args:
-        frames: (H, W, 3) RGB, and the landmarks (478, 2 or 3) in it.
+        frames: evenly spread; (H, W, 3) RGB, and the landmarks (478, 2 or 3) in it.
 
     Returns:
         By name of the part as in part pictures; None without the network.
@@ -69,7 +71,7 @@ def worn_shares(frames: Sequence[tuple[Bytes, FloatArray]]) -> dict[str, Array] 
     parser = FaceParser(path)
     chosen = frames[:: max(len(frames) // _MOST_FRAMES, 1)][:_MOST_FRAMES]
     shares = [_shares(parser.parse(_around(*frame))) for frame in chosen]
-    return {name: np.array([each[name] for each in shares]) for name in ("hat", "glasses")}
+    return {name: np.array([each[name] for each in shares]) for name in NOT_ALWAYS_WORN}
 
 
 def part_pictures(frames: Sequence[tuple[Bytes, FloatArray]]) -> dict[str, Bytes]:
@@ -117,4 +119,4 @@ def _shares(parsed: Bytes) -> dict[str, float]:
     counts = np.bincount(parsed.ravel(), minlength=len(PARSING_CLASSES))
     by_name = dict(zip(PARSING_CLASSES, counts, strict=True))
     shown = max(sum(n for name, n in by_name.items() if name not in _NOT_SHOWN), 1)
-    return {name: by_name[name] / shown for name in ("hat", "glasses")}
+    return {name: by_name[name] / shown for name in NOT_ALWAYS_WORN}
