@@ -20,6 +20,7 @@ from pegasus_runtime.errors import InvalidInput
 from tests.fake_fit import fit_still_head
 from tests.talking_demo import BLINKS, SIDE, filmed_demo, filmed_portrait, put_beside
 from tests.videos import grey_levels, write_video
+from trainer.cli import main
 from trainer.config.training import DataConfig
 from trainer.data.capture_folder import read_subject
 from trainer.preprocess.crop import Crop
@@ -51,6 +52,17 @@ def make(video: Path, out: Path, options: Options = SMALL) -> Summary:
     return preprocess_video(video, out, options, steps=usual_steps(fit_still_head))
 
 
+@pytest.fixture(scope="module")
+def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """What is made of the film; not to be changed."""
+    return make(film, tmp_path_factory.mktemp("made"))
+
+
+def copy_of(made: Summary, out: Path) -> Path:
+    """The same in a folder of a test's own."""
+    return Path(shutil.copytree(made.folder, out / made.folder.name))
+
+
 def workspace(summary: Summary, video: Path, options: Options = SMALL) -> Workspace:
     return Workspace(open_source(video), summary.folder, options)
 
@@ -66,9 +78,9 @@ def states(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.slow
-def test_a_video_becomes_a_subject_that_trainings_read(film: Path, tmp_path: Path) -> None:
-    summary = make(film, tmp_path)
-    assert summary.folder == tmp_path / "my_take" and summary.num_frames == COUNT
+def test_a_video_becomes_a_subject_that_trainings_read(film: Path, made: Summary) -> None:
+    summary = made
+    assert summary.folder.name == "my_take" and summary.num_frames == COUNT
     subject = read_subject(summary.folder, 128, 0.1)
     assert len(subject.frames) == COUNT - summary.num_left_out >= COUNT - 2
     files = dict(subject.frames[3].files)
@@ -107,11 +119,13 @@ def test_mattes_are_where_the_person_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_done_stays_and_what_it_depends_on_is_seen(film: Path, tmp_path: Path) -> None:
-    video = tmp_path / "film.mkv"
+def test_what_is_done_stays_and_what_it_depends_on_is_seen(
+    film: Path, made: Summary, tmp_path: Path
+) -> None:
+    video = tmp_path / film.name
     shutil.copy(film, video)
     out = tmp_path / "capture"
-    folder = make(video, out).folder
+    folder = copy_of(made, out)
     before = states(folder)
     make(video, out)
     assert states(folder) == before
@@ -132,7 +146,7 @@ def test_what_is_done_stays_and_what_it_depends_on_is_seen(film: Path, tmp_path:
     write_video(video, filmed_demo(COUNT)[:8], rate=25)
     assert make(video, out, Options(size=160)).num_frames == 8
     assert len(list((folder / "image").iterdir())) == 8
-    other = tmp_path / "other" / "film.mkv"
+    other = tmp_path / "other" / film.name
     other.parent.mkdir()
     write_video(other, filmed_demo(COUNT)[:7], rate=25)
     with pytest.raises(InvalidInput, match="capture of another video"):
@@ -146,7 +160,9 @@ def links(folder: Path, kind: str) -> set[tuple[int, int]]:
 
 
 @pytest.mark.slow
-def test_more_frames_of_the_same_video_take_over_what_was_made(film: Path, tmp_path: Path) -> None:
+def test_more_frames_of_the_same_video_take_over_what_was_made(
+    film: Path, made: Summary, tmp_path: Path
+) -> None:
     out = tmp_path / "capture"
     folder = make(film, out, Options(every=2, size=128)).folder
     first = Track.read(workspace(summary_of(folder), film))
@@ -163,8 +179,7 @@ def test_more_frames_of_the_same_video_take_over_what_was_made(film: Path, tmp_p
         assert files < links(folder, f"preprocess/{kind}"), kind
     assert not (folder / "preprocess" / "earlier").exists()
     # What is taken over is what would be made, but for neighbours in time.
-    anew = make(film, tmp_path / "anew")
-    fresh = Track.read(workspace(anew, film))
+    fresh = Track.read(workspace(made, film))
     assert np.abs(whole.places - fresh.places).max() < 4
     # Another size is cut out anew, of landmarks that are known.
     make(film, out, Options(every=2, size=160))
@@ -178,10 +193,12 @@ def summary_of(folder: Path) -> Summary:
 
 
 @pytest.mark.slow
-def test_what_another_run_has_made_of_the_video_is_shared(film: Path, tmp_path: Path) -> None:
+def test_what_another_run_has_made_of_the_video_is_shared(
+    film: Path, made: Summary, tmp_path: Path
+) -> None:
     video = tmp_path / "renamed.mkv"
     shutil.copy(film, video)
-    first = make(film, tmp_path / "quick" / "capture").folder
+    first = copy_of(made, tmp_path / "quick" / "capture")
     others = [tmp_path / "none", first]
     told: list[str] = []
     shared = preprocess_video(
@@ -207,8 +224,8 @@ def _refuse(*_: object) -> None:
 
 
 @pytest.mark.slow
-def test_killed_anywhere_it_goes_on(film: Path, tmp_path: Path) -> None:
-    whole = states(make(film, tmp_path / "whole").folder)
+def test_killed_anywhere_it_goes_on(film: Path, made: Summary, tmp_path: Path) -> None:
+    whole = states(made.folder)
     program = (
         "import sys; from pathlib import Path; from trainer.preprocess.video import *;"
         "from tests.fake_fit import fit_still_head; from trainer.preprocess.steps import Options;"
@@ -234,7 +251,7 @@ def test_killed_anywhere_it_goes_on(film: Path, tmp_path: Path) -> None:
     assert {n: s for n, s in states(folder).items() if n in kept} == kept
     assert set(states(folder)) == set(whole)
     for name in ("mask/5.png", "flame_params.json", "skip.json"):
-        assert (folder / name).read_bytes() == (tmp_path / "whole/my_take" / name).read_bytes()
+        assert (folder / name).read_bytes() == (made.folder / name).read_bytes()
 
 
 def _sideways(folder: Path) -> Path:
@@ -349,14 +366,13 @@ def test_names_of_videos_become_no_paths(tmp_path: Path, stem: str, name: str) -
     assert subject_name(tmp_path / f"{stem}.mp4") == name
 
 
-def run_trainer(*arguments: str, timeout: int = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "trainer", "preprocess", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+def exit_status(arguments: list[str]) -> object:
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -369,16 +385,18 @@ def run_trainer(*arguments: str, timeout: int = 120) -> subprocess.CompletedProc
         (("{grey}", "{grey2}", "--out", "{out}"), "both would be grey"),
     ],
 )
-def test_mistakes_end_in_one_line(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_mistakes_end_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
     (tmp_path / "text.mp4").write_text("hello")
     (tmp_path / "two").mkdir()
     places = {"out": tmp_path / "out", "text": tmp_path / "text.mp4"}
     for name, folder in (("grey", tmp_path), ("grey2", tmp_path / "two")):
         places[name] = write_video(folder / "grey.mkv", grey_levels(6))
-    done = run_trainer(*(word.format(**places) for word in arguments))
-    assert done.returncode == 2
-    wrong = [line for line in done.stderr.splitlines() if line.startswith("trainer:")]
-    assert len(wrong) == 1 and says in wrong[0] and "Traceback" not in done.stderr
+    assert exit_status(["preprocess", *(word.format(**places) for word in arguments)]) == 2
+    said = capfd.readouterr().err
+    wrong = [line for line in said.splitlines() if line.startswith("trainer:")]
+    assert len(wrong) == 1 and says in wrong[0] and "Traceback" not in said
 
 
 @pytest.mark.slow
