@@ -18,7 +18,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "2"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "2", **os.environ}
 
 
 def run(*arguments: object, environment: dict[str, str] | None = None) -> tuple[int, str, str]:

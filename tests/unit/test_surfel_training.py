@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -232,30 +233,42 @@ def _tensors(avatar: SurfelAvatar) -> dict[str, Tensor]:
     return tensors_of(avatar.wardrobe, avatar.states, avatar.light)
 
 
-def test_a_training_that_was_stopped_goes_on_to_the_bit(
-    config: TrainingConfig, capture: Capture, head: Head, tmp_path: Path
-) -> None:
-    whole = _run(config, capture, head, tmp_path / "whole")
-    _run(replace(config, steps=4), capture, head, tmp_path / "parts")
-    # The rates follow the number of steps, so the first part is done again with the right ones.
-    import shutil
+@pytest.fixture(scope="module")
+def whole(
+    config: TrainingConfig, capture: Capture, head: Head, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, SurfelAvatar]:
+    """The folder of a whole training, not to be changed, and its avatar."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, _run(config, capture, head, folder)
 
-    shutil.rmtree(tmp_path / "parts")
-    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
-    last = tmp_path / "parts" / "checkpoints" / "step-00000008"
-    shutil.rmtree(last)
-    (tmp_path / "parts" / "current_checkpoint").unlink(missing_ok=True)
-    again = _run(config, capture, head, tmp_path / "parts")
-    first, second = _tensors(whole), _tensors(again)
+
+def test_a_training_that_was_stopped_goes_on_to_the_bit(
+    config: TrainingConfig,
+    capture: Capture,
+    head: Head,
+    whole: tuple[Path, SurfelAvatar],
+    tmp_path: Path,
+) -> None:
+    folder, made = whole
+    parts = Path(shutil.copytree(folder, tmp_path / "parts"))
+    shutil.rmtree(parts / "checkpoints" / "step-00000008")
+    (parts / "current_checkpoint").unlink(missing_ok=True)
+    again = _run(config, capture, head, parts)
+    assert (parts / "checkpoints" / "step-00000008").is_dir()
+    first, second = _tensors(made), _tensors(again)
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert whole.attribute_names == ("hat_b", "nose_a")
-    assert whole.provenance["scores"].keys() == {"source", "hat_b", "nose_a"}
+    assert made.attribute_names == ("hat_b", "nose_a")
+    assert made.provenance["scores"].keys() == {"source", "hat_b", "nose_a"}
 
 
 def test_another_training_begins_with_what_an_earlier_one_learned(
-    config: TrainingConfig, capture: Capture, head: Head, tmp_path: Path
+    config: TrainingConfig,
+    capture: Capture,
+    head: Head,
+    whole: tuple[Path, SurfelAvatar],
+    tmp_path: Path,
 ) -> None:
-    avatar = _run(replace(config, steps=2), capture, head, tmp_path / "first")
+    _, avatar = whole
     avatar.save(tmp_path / "first.avatar")
     later = replace(config, steps=1, start_from=str(tmp_path / "first.avatar"))
     state = SurfelState.begin(TrainContext(later, capture, head, CPU))
@@ -266,16 +279,20 @@ def test_another_training_begins_with_what_an_earlier_one_learned(
 
 
 def test_a_checkpoint_of_the_other_model_is_refused(
-    config: TrainingConfig, capture: Capture, head: Head, tmp_path: Path
+    config: TrainingConfig,
+    capture: Capture,
+    head: Head,
+    whole: tuple[Path, SurfelAvatar],
+    tmp_path: Path,
 ) -> None:
-    _run(replace(config, steps=1), capture, head, tmp_path / "run")
-    other = replace(config, steps=2, model=replace(config.model, kind="published"))
+    run = Path(shutil.copytree(whole[0], tmp_path / "run"))
+    other = replace(config, steps=9, model=replace(config.model, kind="published"))
     with pytest.raises(pr.InvalidInput, match=r"model.kind|Model"):
-        _run(other, capture, head, tmp_path / "run")  # type: ignore[arg-type]
+        _run(other, capture, head, run)  # type: ignore[arg-type]
 
 
 def test_frames_tracked_beside_the_truth_are_moved_back(
-    config: TrainingConfig, capture: Capture, head: Head
+    config: TrainingConfig, capture: Capture, head: Head, snapshot: dict[str, Any]
 ) -> None:
     learned = replace(config, optimiser=replace(config.optimiser, tracking=0.01))
     context = TrainContext(learned, capture, head, CPU)
@@ -283,16 +300,15 @@ def test_frames_tracked_beside_the_truth_are_moved_back(
     frame = capture.training[capture.source][0]
     for _ in range(3):
         take_step(state, capture, capture.source, 0)
-    snapshot = state.snapshot()
-    offsets = snapshot["cloud"]["tracking.offsets"]
+    moved = state.snapshot()
+    offsets = moved["cloud"]["tracking.offsets"]
     assert len(offsets) == capture.num_training
     row = [each for frames in capture.training.values() for each in frames].index(frame)
     assert (offsets != 0).any(dim=1).nonzero().tolist() == [[row]], "the frame that was looked at"
-    again = SurfelState.of(context, snapshot)
+    again = SurfelState.of(context, moved)
     assert torch.equal(again.snapshot()["cloud"]["tracking.offsets"], offsets)
     held_out = capture.held_out[capture.source][0]
-    plain = SurfelState.begin(TrainContext(config, capture, head, CPU))
-    assert "tracking.offsets" not in plain.snapshot()["cloud"]
+    assert "tracking.offsets" not in snapshot["cloud"]
     for shown in (frame, held_out):
         assert torch.isfinite(state.picture(shown)[0]).all()
 

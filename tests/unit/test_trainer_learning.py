@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,9 +68,9 @@ def capture(capture_folder: Path) -> Capture:
     return load_capture(make_config(capture_folder, "surfels").data)
 
 
-def _run(config: TrainingConfig, capture: Capture, folder: Path) -> None:
+def _run(config: TrainingConfig, capture: Capture, folder: Path) -> pr.Avatar:
     (folder / "previews").mkdir(parents=True, exist_ok=True)
-    train(config, capture, load_free_head(), folder)
+    return train(config, capture, load_free_head(), folder)
 
 
 def _losses(folder: Path) -> list[dict[str, float]]:
@@ -76,32 +78,43 @@ def _losses(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line)["losses"] for line in lines]
 
 
+@pytest.fixture(scope="module")
+def whole(
+    config: TrainingConfig, capture: Capture, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, pr.Avatar]:
+    """The folder of a whole training, not to be changed, and its avatar."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, _run(config, capture, folder)
+
+
+@pytest.fixture
+def trained(whole: tuple[Path, pr.Avatar], tmp_path: Path) -> Path:
+    """The folder of a whole training of a test's own."""
+    return Path(shutil.copytree(whole[0], tmp_path / "trained"))
+
+
 def test_twenty_steps_and_resume_are_forty_steps(
-    config: TrainingConfig, capture: Capture, tmp_path: Path
+    config: TrainingConfig, capture: Capture, trained: Path
 ) -> None:
-    _run(config, capture, tmp_path / "whole")
-    run = tmp_path / "parts"
-    saved = tmp_path / "parts" / "checkpoints" / "step-00000020"
-    _run(config, capture, run)
+    before = _losses(trained)
     # Back to the checkpoint of step 20, as after a crash at step 40.
-    for path in (run / "checkpoints").iterdir():
-        if path != saved:
+    for path in (trained / "checkpoints").iterdir():
+        if path.name != "step-00000020":
             for file in path.iterdir():
                 file.unlink()
-    _run(config, capture, run)
-    assert _losses(run) == _losses(tmp_path / "whole")
-    assert len(_losses(run)) == 40
+    _run(config, capture, trained)
+    assert (trained / "checkpoints" / "step-00000040" / "state.pt").is_file()
+    assert _losses(trained) == before
+    assert len(before) == 40
 
 
 def test_starting_anew_keeps_the_old_checkpoints(
-    config: TrainingConfig, capture: Capture, tmp_path: Path
+    config: TrainingConfig, capture: Capture, trained: Path
 ) -> None:
-    (tmp_path / "previews").mkdir()
-    short = replace(config, steps=2)
-    train(short, capture, load_free_head(), tmp_path)
-    train(short, capture, load_free_head(), tmp_path, "none")
-    old = tmp_path / "checkpoints-before-1"
-    assert (old / "step-00000002" / "state.pt").is_file()
+    train(replace(config, steps=2), capture, load_free_head(), trained, "none")
+    assert len(_losses(trained)) == 2
+    old = trained / "checkpoints-before-1"
+    assert (old / "step-00000040" / "state.pt").is_file()
 
 
 def test_pictures_that_do_not_fit_are_read_as_they_are_needed(
@@ -135,11 +148,8 @@ def test_losses_fall(config: TrainingConfig, capture: Capture, tmp_path: Path) -
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
-def test_avatar_of_a_run_opens_and_renders(
-    config: TrainingConfig, capture: Capture, tmp_path: Path
-) -> None:
-    (tmp_path / "previews").mkdir()
-    avatar = train(replace(config, steps=2), capture, load_free_head(), tmp_path)
+def test_avatar_of_a_run_opens_and_renders(whole: tuple[Path, pr.Avatar], tmp_path: Path) -> None:
+    _, avatar = whole
     avatar.save(tmp_path / "a.avatar")
     opened = pr.load_avatar(tmp_path / "a.avatar")
     assert opened.attribute_names == ("hair_a",) and opened.num_points == avatar.num_points
@@ -189,10 +199,22 @@ def test_numbers_that_stay_none_end_the_training(
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-00000000"]
 
 
-def _after(config: TrainingConfig, capture: Capture, steps: int) -> tuple[TrainState, Batch]:
+@pytest.fixture(scope="module")
+def start(config: TrainingConfig, capture: Capture) -> dict[str, Any]:
+    """Of a training, which takes seconds to make; not to be changed."""
+    return new_state(TrainContext(config, capture, load_free_head(), CPU)).snapshot()
+
+
+def _begun(context: TrainContext, start: dict[str, Any]) -> TrainState:
+    return saved_state(context, copy.deepcopy(start))
+
+
+def _after(
+    config: TrainingConfig, capture: Capture, start: dict[str, Any], steps: int
+) -> tuple[TrainState, Batch]:
     """What is trained after so many steps, and what goes on with it."""
     context = TrainContext(config, capture, load_free_head(), CPU)
-    state = new_state(context)
+    state = _begun(context, start)
     batch = Batch(context, state, ProcessGroup(CPU))
     for step in range(steps):
         batch.accumulate_gradients(step, 0.0, False)
@@ -201,13 +223,13 @@ def _after(config: TrainingConfig, capture: Capture, steps: int) -> tuple[TrainS
 
 
 def test_gradients_of_a_batch_are_the_mean_of_its_frames(
-    config: TrainingConfig, capture: Capture
+    config: TrainingConfig, capture: Capture, start: dict[str, Any]
 ) -> None:
     # Losses on a few points take other ones in each step.
     losses = replace(config.losses, eikonal=0.0, flame=0.0, normals_every=1)
     config = replace(config, losses=losses)
     context = TrainContext(config, capture, load_free_head(), CPU)
-    state = new_state(context)
+    state = _begun(context, start)
 
     def gradients(batch_size: int, step: int) -> list[torch.Tensor]:
         sized = replace(context, config=replace(config, batch_size=batch_size))
@@ -233,9 +255,9 @@ def _rows(state: TrainState) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 
 
 def test_growth_and_pruning_keep_the_moments_of_survivors(
-    config: TrainingConfig, capture: Capture
+    config: TrainingConfig, capture: Capture, start: dict[str, Any]
 ) -> None:
-    state, batch = _after(config, capture, 6)
+    state, batch = _after(config, capture, start, 6)
     before = _rows(state)
     state.share(ProcessGroup(CPU))
     state.change_points(config.points.grow_every)
@@ -256,9 +278,11 @@ def test_growth_and_pruning_keep_the_moments_of_survivors(
     assert state.optimizer_step()
 
 
-def test_an_attribute_follows_its_surfels(capture_folder: Path, capture: Capture) -> None:
-    config = make_config(capture_folder, "surfels")
-    state, _ = _after(config, capture, 6)
+@pytest.mark.parametrize("config", ["surfels"], indirect=True)
+def test_an_attribute_follows_its_surfels(
+    config: TrainingConfig, capture: Capture, start: dict[str, Any]
+) -> None:
+    state, _ = _after(config, capture, start, 6)
     module: Any = state.module
     triangles = module.source.triangle.clone()
     (attribute,) = module.each_attribute()
@@ -280,9 +304,10 @@ def test_a_break_changes_no_bit_with_several_threads(
     many = replace(config, threads=2, points=replace(config.points, initial=900))
     context = TrainContext(many, capture, load_free_head(), CPU)
     threads = torch.get_num_threads()
+    start = new_state(context).snapshot()
 
     def losses(break_after: int) -> list[dict[str, float]]:
-        state, found = new_state(context), []
+        state, found = _begun(context, start), []
         batch = Batch(context, state, ProcessGroup(CPU))
         for step in range(4):
             if step == break_after:
