@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 AVATAR ?=
 TESTS ?=
+# Without TESTS: as many processes as there are cores, up to four, for each takes two gigabytes.
+WORKERS ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
@@ -27,10 +29,10 @@ run: $(VENV)/.installed
 	@$(PY) main.py $(AVATAR)
 
 test: $(VENV)/.installed-dev
-	@.ci/with-display $(PY) -m pytest $(TESTS)
+	@.ci/with-display $(PY) -m pytest $(or $(TESTS),$(WORKERS))
 
 test-fast: $(VENV)/.installed-dev
-	@.ci/with-display $(PY) -m pytest -m "not slow" $(TESTS)
+	@.ci/with-display $(PY) -m pytest -m "not slow" $(or $(TESTS),$(WORKERS))
 
 check: $(VENV)/.installed-dev
 	@$(PY) -m ruff check .

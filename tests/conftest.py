@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # As in trainer/__main__.py: tests start processes, and threads that wait must not hold the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # Processes that test at once share the cores; threads of one would take them from the others.
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(share, 1)))
 
 import torch  # noqa: E402
 
@@ -36,6 +41,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=200,
         help="how many damaged files each fuzz test of a reader makes",
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files go to whichever process is free, except that one gets all that open windows.
+
+    There is one screen: two windows at once would take the focus and the clipboard from each other.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class WindowsInOneProcess(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "tests/gui" if file.startswith("tests/gui/") else file
+
+    return WindowsInOneProcess(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture
