@@ -47,7 +47,7 @@ def capture(tmp_path_factory) -> Path:
 def dialog(qtbot, window, qapp):
     """The dialog with its settings."""
     window.training.new.trigger()
-    qtbot.waitUntil(lambda: window.training.dialog is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: window.training.dialog is not None, timeout=120_000)
     return window.training.dialog
 
 
