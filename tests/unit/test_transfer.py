@@ -224,6 +224,37 @@ def test_brows_have_the_form_of_the_others(
     assert (dressed[away] - skin).abs().max() < 0.02
 
 
+def test_brows_that_are_the_same_stay_as_they_are(personal: SurfelAvatar) -> None:
+    """Fine ends of brows are half skin: drawn over again they would be darker."""
+    plain = _half_skin(personal, _on(personal, ["eyebrows"]))
+    none = torch.zeros(0, dtype=torch.long)
+    same = replace(plain.wardrobe.attributes[-1], region=none, part=None,
+                   difference=Difference.none(0))  # fmt: skip
+    wearing = (*plain.wardrobe.attributes[:-1], same)
+    lender = replace(plain, wardrobe=replace(plain.wardrobe, attributes=wearing))
+    bare = replace(
+        plain, wardrobe=replace(plain.wardrobe, attributes=()), codes=_avatar((), "x").codes
+    )
+    made = transfer(lender, bare, ("eyebrows_h",))
+    before = made.wardrobe.everything.colour.sigmoid()
+    after = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()
+    assert (before - after).abs().max() < 0.05
+
+
+def _half_skin(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
+    """The same with light skin, and some surfels that are hair, the more so the higher they lie."""
+    source, height = avatar.wardrobe.source, _points(avatar, avatar.wardrobe.source)[:, 1]
+    share = torch.zeros(len(source))
+    if bool(brows.any()):
+        low, high = height[brows].quantile(0.05), height[brows].quantile(0.7)
+        share[brows] = ((height[brows] - low) / (high - low)).clamp(0, 1)
+    skin, hair = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
+    colour = torch.lerp(skin.expand(len(source), 3), hair, share[:, None]).logit()
+    source = replace(source, colour=colour, opacity=torch.full((len(source),), 3.0))
+    light = LightNetwork()
+    return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
+
+
 def test_eyeballs_take_the_place_of_the_own_ones(
     personal: SurfelAvatar, target: SurfelAvatar
 ) -> None:

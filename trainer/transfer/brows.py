@@ -1,19 +1,24 @@
 """Another person's brows, drawn where the own ones were.
 
 A change of the own colours has no place for a brow that is wider or higher than they are: it would
-make a thin brow darker. So the own brow goes, and hairs are drawn where the other's are.
+make a thin brow darker. So the own brow goes, and hairs are drawn where the other's are seen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import Look, SkinColour, ratio_of
 
 _PART = ("eyebrows",)
+_GROUND = ("skin", "nose", "eyebrows")
+"""parts whose surfels may show a brow: a training need not call its thin end one; a lid's lashes
+are as dark, and are none"""
 _HAIRIEST = 0.8
 """Share of a brow's surfels that are more like skin than its hairs are: less takes skin between the
 hairs for their colour, more a single dark surfel."""
@@ -22,6 +27,11 @@ _PLAIN = 0.15
 of skin on who has none, more gives fair people the other's colour."""
 _LEAST_AWAY = 1e-4
 """Squared distance of hairs from skin by which is divided; only where there are no brows."""
+_REACH, _FADES = 0.03, 0.5
+"""In units of the head, how far from what is called a brow hairs are looked for, and the share of
+it over which they fade: less cuts ends off, more takes shaded skin for hair."""
+_NEIGHBOURS, _NEAREST = 3, 5e-4
+"""whose mean a place shows, and the distance within which they count alike: more blur a brow"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +48,6 @@ class Brows:
     """(3,) below the brows"""
     share: Tensor
     """(N,) in 0..1, how much of each surfel is hair"""
-    among: Tensor
-    """(N,) 0 or 1, which surfels are of brows, with the attribute or without"""
 
     @classmethod
     def of(cls, worn: Look, plain: Look) -> Brows:
@@ -50,10 +58,21 @@ class Brows:
         away = skin - tone
         share = ((skin - worn.colour) * away).sum(dim=1)
         share = share / away.square().sum(dim=1).clamp_min(_LEAST_AWAY)
+        around = _around(worn, among) * worn.on(_GROUND)
         below = skin[among] if bool(among.any()) else skin
-        return cls(
-            tone, _tone(plain, skin), skin, below.mean(dim=0), share.clamp(0, 1), among.float()
-        )
+        share = share.clamp(0, 1) * around
+        return cls(tone, _tone(plain, skin), skin, below.mean(dim=0), share)
+
+
+def _around(look: Look, brows: Tensor) -> Tensor:
+    """(N,) in 0..1, how near surfels are to some (N,) bool that are called brows."""
+    from scipy.spatial import cKDTree
+
+    if not bool(brows.any()):
+        return torch.zeros(len(brows))
+    apart, _ = cKDTree(look.points[brows].numpy()).query(look.points.numpy())
+    near = (_REACH - torch.from_numpy(np.asarray(apart)).float()) / (_FADES * _REACH)
+    return near.clamp(0, 1)
 
 
 def _tone(look: Look, skin: Tensor) -> Tensor:
@@ -66,34 +85,56 @@ def _tone(look: Look, skin: Tensor) -> Tensor:
 
 
 def with_brows(
-    colour: Tensor,
-    look: Look,
-    rows: Tensor,
-    brows: tuple[Brows, Brows],
-    share: Tensor,
-    among: Tensor,
-) -> Tensor:
-    """Colours (K, 3) of some of a person's surfels, with brows of another's form.
+    worn: Look, plain: Look, look: Look, across: Correspondence
+) -> tuple[Tensor, Tensor]:
+    """Colours of a person's surfels with brows of another's form.
 
     Hair keeps its colour, and becomes as much darker as the attribute made it; who has no brows
-    that are seen gets the other's.
+    that are seen gets the other's. Where the brows are as they were, nothing changes.
 
     Args:
-        colour: (K, 3) of what is no brow.
+        worn: of the other person with the attribute.
+        plain: of the same without it.
         look: of N surfels of the person.
-        rows: (K,) of them.
-        brows: the other's, and the person's own.
-        share: (K,) `Brows.share` of the other at each of those.
-        among: (K,) `Brows.among` of the other, likewise.
+        across: from the first to this one.
+
+    Returns:
+        Indices (K,) of surfels, and their colours (K, 3).
     """
-    theirs, ours = brows
+    theirs, ours = Brows.of(worn, plain), Brows.of(look, look)
+    share = _share_at(theirs, worn, look, across)
+    rows = (look.on(_GROUND) & ((share > 0) | (ours.share > 0))).nonzero()[:, 0]
+    skin, tone = ours.skin[rows], _tone_of(theirs, ours)
+    # What shades the skin shades the hairs on it, and stays.
+    gone = ours.share[rows][:, None] * (skin - ours.tone)
+    drawn = share[rows][:, None] * (skin - tone)
+    return rows, (look.colour[rows] + gone - drawn).clamp(0, 1)
+
+
+def _share_at(theirs: Brows, worn: Look, look: Look, across: Correspondence) -> Tensor:
+    """(N,) how much hair the other person has where each surfel is seen.
+
+    Surfels slide off the triangles that they are bound to. What counts is the skin right below.
+    """
+    from scipy.spatial import cKDTree
+
+    among = (worn.on(_GROUND) & worn.is_seen).nonzero()[:, 0]
+    if not bool((theirs.share[among] > 0).any()):
+        return torch.zeros(len(look.points))
+    there = across.below(worn.points, worn.surfels.triangle)[among].numpy()
+    here = look.below.numpy()
+    count = min(_NEIGHBOURS, len(among))
+    apart, index = cKDTree(there).query(here, k=list(range(1, count + 1)))
+    weight = torch.from_numpy(1 / (np.asarray(apart) + _NEAREST)).float()
+    share = (theirs.share[among][torch.from_numpy(np.asarray(index))] * weight).sum(dim=1)
+    found: Tensor = share / weight.sum(dim=1)
+    return found
+
+
+def _tone_of(theirs: Brows, ours: Brows) -> Tensor:
+    """(3,) the colour of hairs of the other's form on this person."""
     lent = (ours.usual_skin * ratio_of(theirs.plain_tone, theirs.usual_skin)).clamp(0, 1)
     contrast = (ours.usual_skin - ours.tone).norm()
     own = torch.lerp(lent, ours.tone, (contrast / _PLAIN).clamp(0, 1))
     # What looks lighter is as often skin between finer hairs, which their share tells already.
-    tone = own * ratio_of(theirs.tone, theirs.plain_tone).clamp_max(1)
-    bare = torch.lerp(look.colour[rows], ours.skin[rows], ours.share[rows][:, None])
-    drawn = torch.lerp(bare, tone.expand_as(bare), share[:, None])
-    # A lid's lashes are as dark, and are none.
-    among = torch.maximum(among, ours.among[rows]) * ~look.on(["eyes", "eyelids"])[rows]
-    return torch.lerp(colour, drawn, among[:, None])
+    return own * ratio_of(theirs.tone, theirs.plain_tone).clamp_max(1)

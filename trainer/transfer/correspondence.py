@@ -19,7 +19,13 @@ from pegasus_runtime.head import Head, pose_head
 from pegasus_runtime.head.landmarks import face_landmarks
 from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.avatar import SurfelAvatar
-from pegasus_runtime.surfels.binding import Binding, bind_points, skin_triangles, triangle_frames
+from pegasus_runtime.surfels.binding import (
+    Binding,
+    bind_points,
+    plane_weights,
+    skin_triangles,
+    triangle_frames,
+)
 from pegasus_runtime.surfels.surfels import NUM_STATES
 from trainer.transfer.states import states_across
 
@@ -91,6 +97,16 @@ class Correspondence:
         wanted, away = (points - feet[0]).norm(dim=1), there - feet[1]
         moved: Tensor = feet[1] + away * (wanted / away.norm(dim=1).clamp_min(_ON_SKIN))[:, None]
         return moved
+
+    def below(self, points: Tensor, triangle: Tensor) -> Tensor:
+        """(N, 3) places in the planes of the target's triangles where those are that lie straight
+        below points (N, 3), in the planes of the other person's (N,) to which these are bound."""
+        corners = self.source.wardrobe.rest_corners[triangle]
+        triangle, weights = self.feet(triangle, plane_weights(points, corners))
+        found: Tensor = (self.target.wardrobe.rest_corners[triangle] * weights[:, :, None]).sum(
+            dim=1
+        )
+        return found
 
     def bind(self, points: Tensor, triangle: Tensor, barycentric: Tensor) -> Binding:
         """Bind points (N, 3) around the target's head to what they were bound to around the

@@ -1,10 +1,10 @@
 """What an attribute changes of a face, carried over to another face.
 
-Noses, mouths and ears are bent as the other person's are (`reshaping`). Each surfel of eyes and
-brows moves as the nearest ones of the other person do, of the same part. How much darker, lighter
-or redder one becomes is carried over, not its colour: a nose's shade fits any skin. An iris takes
-the attribute's own colour, and so do lips where the attribute has painted them. Brows are drawn
-anew (`brows`), and eyeballs of the same head carried over whole (`eyes`).
+Noses, mouths and ears are bent as the other person's are (`reshaping`). Each surfel of eyes moves
+as the nearest ones of the other person do, of the same part. How much darker, lighter or redder
+one becomes is carried over, not its colour: a nose's shade fits any skin. An iris takes the
+attribute's own colour, and so do lips where the attribute has painted them. Brows are drawn anew
+(`brows`), and eyeballs of the same head carried over whole (`eyes`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.parts import triangle_parts
-from trainer.transfer.brows import Brows, with_brows
+from trainer.transfer.brows import with_brows
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import Look, is_part, logit_of, look_of, ratio_of
 from trainer.transfer.replaced import Change
@@ -67,6 +67,10 @@ def carry_difference(
     """
     category = category_of(attribute.name)
     worn, plain = _looks(personal, attribute)
+    if category == "eyebrows":
+        rows, colour = with_brows(worn, plain, look, across)
+        change.values["colour"][rows] += _logits_between(look, rows, colour)
+        return
     near = _Nearest(personal, target, across, worn, look, category)
     if not len(near.rows):
         return
@@ -77,10 +81,6 @@ def carry_difference(
         colour = _follow(near, worn, plain, look, change)
     own = near.weight * _takes_colour(category, worn, plain, look, rows)
     colour = torch.lerp(colour, near.mean(worn.colour), own[:, None])
-    if category == "eyebrows":
-        theirs, ours = Brows.of(worn, plain), Brows.of(look, look)
-        share, among = near.mean(theirs.share), near.mean(theirs.among)
-        colour = with_brows(colour, look, rows, (theirs, ours), share, among)
     change.values["colour"][rows] += weight * _logits_between(look, rows, colour)
 
 

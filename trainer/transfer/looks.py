@@ -68,6 +68,13 @@ class Look:
         return Look(surfels=self.surfels.chosen(index), **arrays)
 
     @property
+    def below(self) -> Tensor:
+        """(N, 3) in the plane of its triangle, straight below where each is."""
+        normal = self.frames[:, :, 2]
+        height = ((self.points - self.feet) * normal).sum(dim=1, keepdim=True)
+        return self.points - height * normal
+
+    @property
     def is_seen(self) -> Tensor:
         """(N,) bool, which are more there than not."""
         return self.surfels.opacity > _OPAQUE
