@@ -16,7 +16,7 @@ _FRONT = np.diag([-1.0, 1.0, -1.0])
 
 def fit_still_head(
     _head: Any, landmarks: Any, _blendshapes: Any, size: int, focal: float, principal: Any,
-    _fps: float, present: Any, progress: Any,
+    _fps: float, present: Any, progress: Any, _pictures: Any,
 ) -> SimpleNamespace:  # fmt: skip
     """As `trainer.preprocess.head_fit.fit_head`, but without fitting anything."""
     count, cameras = len(landmarks), []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -76,10 +77,58 @@ def fit(head: Head, seen: np.ndarray) -> HeadFit:
     return fit_clip(head, seen)
 
 
-def fit_clip(head: Head, seen: np.ndarray, present: np.ndarray | None = None) -> HeadFit:
+def fit_clip(
+    head: Head,
+    seen: np.ndarray,
+    present: np.ndarray | None = None,
+    pictures: list[np.ndarray] | None = None,
+) -> HeadFit:
     everywhere = np.ones(len(seen), bool) if present is None else present
     none = np.zeros((len(seen), 0), np.float32)
-    return fit_head(head, seen, none, SIDE, FOCAL, PRINCIPAL, 12.5, everywhere)
+    return fit_head(head, seen, none, SIDE, FOCAL, PRINCIPAL, 12.5, everywhere, pictures=pictures)
+
+
+def drawn(head: Head, truth: tuple[torch.Tensor, ...]) -> list[np.ndarray]:
+    """Pictures of a head whose triangles are each of some grey."""
+    shape, expression, pose = truth
+    grey = np.random.default_rng(1).integers(60, 220, len(head.faces)).tolist()
+    pictures = []
+    for row in range(len(pose)):
+        vertices = pose_head(head, shape, expression[row], pose[row]).vertices
+        view = vertices.numpy() @ CAMERA.rotation + CAMERA.translation
+        flat = (PRINCIPAL - FOCAL * view[:, :2] / view[:, 2:])[head.faces]
+        picture = np.full((SIDE, SIDE), 128, np.uint8)
+        for face in view[head.faces, 2].mean(axis=1).argsort()[::-1]:
+            corners = (flat[face] * 16).round().astype(np.int32)
+            cv2.fillConvexPoly(picture, corners, grey[face], cv2.LINE_AA, shift=4)
+        pictures.append(np.repeat(picture[..., None], 3, axis=2))
+    return pictures
+
+
+@pytest.mark.slow
+def test_pictures_show_where_a_head_is_whose_landmarks_all_lie_to_one_side(
+    head: Head, truth: tuple[torch.Tensor, ...]
+) -> None:
+    some = truth[0], truth[1][:12], truth[2][:12]
+    exact = landmarks_of(head, some, noise=0)
+    off = np.random.default_rng(2).normal(0, 2.0, (len(exact), 1, 3)) * (1, 1, 0)
+    by_landmarks = fit_clip(head, (exact + off).astype(np.float32))
+    by_pictures = fit_clip(head, (exact + off).astype(np.float32), pictures=drawn(head, some))
+    jitter = [
+        np.std(at_landmarks(head, fit) - exact[..., :2], axis=0).mean()
+        for fit in (by_landmarks, by_pictures)
+    ]
+    assert jitter[0] > 1.0
+    assert jitter[1] < 0.5 * jitter[0]
+
+
+def at_landmarks(head: Head, fit: HeadFit) -> np.ndarray:
+    """(B, 478, 2) pixels where the landmarks of the fitted heads lie."""
+    marks, places = landmark_map(head), []
+    for expression, pose, camera in zip(fit.expression, fit.pose, fit.cameras, strict=True):
+        vertices = pose_head(head, fit.shape, expression, pose).vertices
+        places.append((1 - camera.project(marks.on_mesh(head, vertices))[:, :2]) * SIDE / 2)
+    return np.stack(places)
 
 
 def openings(head: Head, fit: HeadFit) -> np.ndarray:

@@ -53,13 +53,14 @@ def _largest_areas(head: Head, vertices: Tensor) -> Tensor:
 
     A lid that is folded at rest has holes when it closes, if it is covered by its folded area.
     """
-    largest = _areas(vertices[head.faces])
+    largest = triangle_areas(vertices[head.faces])
     for direction in head.expression_directions.unbind(dim=2):
-        largest = torch.maximum(largest, _areas((vertices + direction)[head.faces]))
+        largest = torch.maximum(largest, triangle_areas((vertices + direction)[head.faces]))
     return largest
 
 
-def _areas(corners: Tensor) -> Tensor:
+def triangle_areas(corners: Tensor) -> Tensor:
+    """(F,) of triangles (F, 3, 3)."""
     edges = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     areas: Tensor = torch.linalg.cross(*edges).norm(dim=1) / 2
     return areas

@@ -103,6 +103,53 @@ class ArrowSystem:
         return _Band(blocks)
 
 
+class Sums:
+    """Second derivatives and slopes of ½ Σ w r² over the residuals r of B frames."""
+
+    def __init__(self, rows: int, of_frame: int, num_shared: int) -> None:
+        def zeros(*size: int) -> Tensor:
+            return torch.zeros(*size, dtype=torch.float64)
+
+        self._frames = zeros(rows, of_frame, of_frame)
+        self._mixed = zeros(rows, of_frame, num_shared)
+        self._shared = zeros(num_shared, num_shared)
+        self._slopes, self._shared_slopes = zeros(rows, of_frame), zeros(num_shared)
+
+    def add(self, by_frame: Tensor, by_shared: Tensor, off: Tensor, weights: Tensor) -> None:
+        """Residuals (B, R, 1 or 2), and how they go with unknowns, the first shared ones among
+        them."""
+        some = slice(by_shared.shape[-1])
+        by_frame, by_shared = by_frame.flatten(1, 2), by_shared.flatten(1, 2)
+        weights, off = weights.flatten(1)[..., None], off.flatten(1)[..., None]
+        heavy, heavy_shared = (by_frame * weights).mT, (by_shared * weights).flatten(0, 1).T
+        self._frames += heavy @ by_frame
+        self._mixed[..., some] += heavy @ by_shared
+        self._shared[some, some] += heavy_shared @ by_shared.flatten(0, 1)
+        self._slopes += (heavy @ off)[..., 0]
+        self._shared_slopes[some] += heavy_shared @ off.flatten()
+
+    def add_shifts(
+        self, by_frame: Tensor, by_shared: Tensor, by_rest: Tensor, off: Tensor, weights: Tensor
+    ) -> None:
+        """The same for the last shared unknowns: (B, M, 2, 3) each moves one landmark only."""
+        some, shifts = slice(by_shared.shape[-1]), slice(by_shared.shape[-1], None)
+        heavy = by_rest * weights[..., None]
+        self._mixed[..., shifts] += torch.einsum("bmai,bmac->bimc", by_frame, heavy).flatten(2)
+        cross = torch.einsum("bmas,bmac->smc", by_shared, heavy).flatten(1)
+        self._shared[some, shifts] += cross
+        self._shared[shifts, some] += cross.T
+        own = torch.einsum("bmac,bmad->mcd", by_rest, heavy)
+        self._shared[shifts, shifts] += torch.block_diag(*own)
+        self._shared_slopes[shifts] += torch.einsum("bmac,bma->mc", heavy, off).flatten()
+
+    def system(self) -> ArrowSystem:
+        """What was added up."""
+        return ArrowSystem(
+            self._frames.numpy(), self._mixed.numpy(), self._shared.numpy(),
+            np.zeros(self._slopes.shape[1]), self._slopes.numpy(), self._shared_slopes.numpy(),
+        )  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class _Band:
     """Lower Cholesky factor of blocks (n, n): of each frame its own, and those to the left."""
@@ -128,6 +175,14 @@ class _Band:
             for back, block in enumerate(others, 1):
                 left[at - back] = left[at - back] - block.T @ left[at]
         return torch.stack(left)[..., 0].numpy()
+
+
+def huber(values: Tensor, bend: float) -> Tensor:
+    """Huber's cost (1964) of values ≥ 0: ½ v² / bend up to the bend, straight from there on.
+
+    A step of Gauss and Newton takes it for ½ w v² with the weight w = 1 / max(v, bend).
+    """
+    return torch.where(values < bend, values.square() / (2 * bend), values - bend / 2)
 
 
 def bends(values: Doubles) -> Doubles:

@@ -12,7 +12,8 @@ import torch
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.head import Head, load_free_head, pose_head
 from trainer.preprocess.arrays import Array, read_arrays, write_arrays
-from trainer.preprocess.crop import Crop
+from trainer.preprocess.crop import FOLDER as CROPS
+from trainer.preprocess.crop import Crop, read_picture
 from trainer.preprocess.estimators import FloatArray
 from trainer.preprocess.face_track import Track
 from trainer.preprocess.head_fit import fit_head
@@ -61,7 +62,7 @@ class FittedHead:
 class FitStep:
     """Identity, expression, pose and camera; see `head_fit`."""
 
-    name, version, after, cost = "fit", 5, ("landmarks", "crop"), 110.0
+    name, version, after, cost = "fit", 6, ("landmarks", "crop"), 110.0
     outputs = (FILE,)
     frames_apart = None
 
@@ -76,9 +77,12 @@ class FitStep:
     def run(self, work: Workspace, report: Fraction) -> list[str]:
         """See `Step`."""
         track, crop = Track.read(work), Crop.read(work)
+        count = len(track.landmarks)
+        pictures = (read_picture(work.folder / CROPS, number + 1) for number in range(count))
         found = self._fit(
             load_free_head(), crop.to_picture(track.landmarks), track.blendshapes, crop.size,
             crop.focal, crop.principal, track.fps, track.present, report,
+            pictures,
         )  # fmt: skip
         write_arrays(
             work.folder / FILE,

@@ -3,7 +3,8 @@
 All frames are fitted at once by the method of Gauss and Newton. First where the head is and how it
 is turned, then also its shape, expressions, jaw and gaze. How far a face is tilted and how it is
 formed can hardly be told apart, and a method of first order stops before it has. The focal length
-is given: from a face alone it cannot be told from the distance.
+is given: from a face alone it cannot be told from the distance. Last, what the pictures show of the
+skin moves each frame's head to where all frames have it (`face_appearance`).
 
 The rotation of the head splits in two: its mean over the clip is the camera's, for whoever films
 stands still, and what is left turns the neck, for shoulders do not turn along.
@@ -11,7 +12,7 @@ stands still, and what is left turns the neck, for shoulders do not turn along.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,16 +23,20 @@ from torch import Tensor
 from pegasus_runtime.camera import Camera, ndc_intrinsics
 from pegasus_runtime.head import Head
 from pegasus_runtime.head.expression_ranges import expression_ranges, is_action
-from trainer.preprocess import fit_cost
+from trainer.preprocess import fit_unknowns
 from trainer.preprocess.action_units import action_units
 from trainer.preprocess.arrow_system import Doubles
-from trainer.preprocess.fit_cost import FitCost, Unknowns
+from trainer.preprocess.estimators import Bytes
+from trainer.preprocess.face_appearance import AppearanceCost, FacePictures
+from trainer.preprocess.fit_cost import FitCost
+from trainer.preprocess.fit_unknowns import Unknowns
 from trainer.preprocess.marked_head import MarkedHead
 
 Floats = npt.NDArray[np.float32]
 
-_RIGID_STEPS, _MOST_STEPS = 4, 25
-"""More rigid ones change nothing; the others end when they gain little, mostly after ten."""
+_RIGID_STEPS, _MOST_STEPS, _PICTURE_STEPS = 4, 25, 5
+"""More rigid ones change nothing; the others end when they gain little, mostly after ten and after
+three."""
 _ENOUGH = 1e-4
 """Share of the cost by which a step has to make it less for another one: less takes longer for
 hundredths of a degree."""
@@ -75,6 +80,7 @@ def fit_head(
     fps: float,
     present: npt.NDArray[np.bool_],
     progress: Callable[[float], None] = lambda _: None,
+    pictures: Iterable[Bytes] | None = None,
 ) -> HeadFit:
     """Fit a head to the landmarks of a clip.
 
@@ -89,14 +95,17 @@ def fit_head(
         fps: of the B frames.
         present: (B,) where a face was found. The others are carried through by smoothness.
         progress: takes the share that is done.
+        pictures: (S, S, 3) of the B frames; without them a head lies only where the landmarks do,
+            which jitter together.
     """
     threads = torch.get_num_threads()
     # Its matrices are small: threads wait for each other, and take five times the time.
     torch.set_num_threads(1)
     try:
         return _fit(
-            head, landmarks, blendshapes, image_size, (focal, *principal), fps, present, progress
-        )
+            head, landmarks, blendshapes, image_size, (focal, *principal), fps, present, progress,
+            pictures,
+        )  # fmt: skip
     finally:
         torch.set_num_threads(threads)
 
@@ -110,19 +119,29 @@ def _fit(
     fps: float,
     present: npt.NDArray[np.bool_],
     progress: Callable[[float], None],
+    pictures: Iterable[Bytes] | None,
 ) -> HeadFit:
-    face = MarkedHead(head)
+    face, seen = MarkedHead(head), present.astype(float)
     wanted = torch.from_numpy(landmarks[:, face.chosen]).double()
-    cost = FitCost(face, wanted[..., :2], present.astype(float), lens, image_size, fps)
+    cost = FitCost(face, wanted[..., :2], seen, lens, image_size, fps)
     bounds = _bounds(head)
     start = _begin(face, head, wanted.numpy(), blendshapes, present, lens, cost.num_shared)
     descent = _Descent(cost, bounds, start.within(*bounds))
-    total = _RIGID_STEPS + _MOST_STEPS
-    for step in range(total):
+    total = _RIGID_STEPS + _MOST_STEPS + _PICTURE_STEPS
+    for step in range(_RIGID_STEPS + _MOST_STEPS):
         gain = descent.step(rigid=step < _RIGID_STEPS)
         if step >= _RIGID_STEPS and gain < _ENOUGH:
             break
         progress((step + 1) / total)
+    if pictures is not None:
+        look = AppearanceCost(head, FacePictures(pictures, image_size), seen, lens)
+        cost.look_at(look)
+        descent = _Descent(cost, bounds, descent.at)
+        for step in range(_PICTURE_STEPS):
+            look.learn(descent.at)
+            if descent.step(rigid=False) < _ENOUGH:
+                break
+            progress(1 - (_PICTURE_STEPS - 1 - step) / total)
     progress(1.0)
     return _result(descent.at, cost, face, lens, image_size)
 
@@ -143,12 +162,12 @@ class _Descent:
         Returns:
             The share by which it costs less; 0 where no such step was found.
         """
-        num_shared = fit_cost.BASE.stop if rigid else self._cost.num_shared
+        num_shared = fit_unknowns.BASE.stop if rigid else self._cost.num_shared
         before = self._cost.value(self.at, with_gaps=not rigid)
         system = self._cost.system(self.at, not rigid, num_shared)
         below, above = (bound - self.at.frames for bound in self._bounds)
         if rigid:
-            below[:, fit_cost.NUM_RIGID :] = above[:, fit_cost.NUM_RIGID :] = 0
+            below[:, fit_unknowns.NUM_RIGID :] = above[:, fit_unknowns.NUM_RIGID :] = 0
         while self._damping < _MOST_DAMPING:
             there = self.at.moved(*system.step(below, above, self._damping))
             after = self._cost.value(there, with_gaps=not rigid)
@@ -170,19 +189,19 @@ def _begin(
     num_shared: int,
 ) -> Unknowns:
     """Turned as the landmarks are, half as expressive as the estimator says, and of mean shape."""
-    rotations, scales = _aligned(face.at_rest.numpy(), landmarks)
+    rotations, scales = _aligned(face.points.at_rest.numpy(), landmarks)
     nearest = _nearest_present(present)
     middle = landmarks[nearest][:, face.core, :2].mean(axis=1)
     base, turn = _split(rotations[nearest])
     expression, jaw = action_units(head, blendshapes)
-    frames = np.zeros((len(landmarks), fit_cost.NUM_OF_FRAME))
-    frames[:, fit_cost.TURN] = turn
-    frames[:, fit_cost.PLACE] = (np.array(lens[1:]) - middle) / lens[0]
-    frames[:, fit_cost.DEPTH] = np.log(lens[0] / scales[nearest].clip(1e-3))[:, None]
-    frames[:, fit_cost.EXPRESSION] = 0.5 * expression.numpy()
-    frames[:, fit_cost.JAW.start] = jaw.numpy()
+    frames = np.zeros((len(landmarks), fit_unknowns.NUM_OF_FRAME))
+    frames[:, fit_unknowns.TURN] = turn
+    frames[:, fit_unknowns.PLACE] = (np.array(lens[1:]) - middle) / lens[0]
+    frames[:, fit_unknowns.DEPTH] = np.log(lens[0] / scales[nearest].clip(1e-3))[:, None]
+    frames[:, fit_unknowns.EXPRESSION] = 0.5 * expression.numpy()
+    frames[:, fit_unknowns.JAW.start] = jaw.numpy()
     shared = np.zeros(num_shared)
-    shared[fit_cost.BASE] = base
+    shared[fit_unknowns.BASE] = base
     return Unknowns(frames, shared)
 
 
@@ -202,7 +221,7 @@ def _result(
     cameras = [Camera(rotation, t, intrinsics, side) for t in at.translation().float().numpy()]
     return HeadFit(
         at.shape.float(),
-        at.of_frames(fit_cost.EXPRESSION).float(),
+        at.of_frames(fit_unknowns.EXPRESSION).float(),
         at.pose().float(),
         cameras,
         face.chosen,
@@ -212,14 +231,14 @@ def _result(
 
 def _bounds(head: Head) -> tuple[Doubles, Doubles]:
     """Least and greatest unknowns of a frame: what no face does is never tried."""
-    low, high = np.full((2, fit_cost.NUM_OF_FRAME), ((-np.inf,), (np.inf,)))
+    low, high = np.full((2, fit_unknowns.NUM_OF_FRAME), ((-np.inf,), (np.inf,)))
     ranges = np.array(expression_ranges(head)).T
     actions = np.array([is_action(name) for name in head.expression_names])
-    low[fit_cost.EXPRESSION] = np.where(actions, 0.0, ranges[0].clip(_DETAIL_RANGE[0]))
-    high[fit_cost.EXPRESSION] = np.where(actions, 1.0, _DETAIL_RANGE[1]).clip(None, ranges[1])
-    low[fit_cost.JAW], high[fit_cost.JAW] = -_MOST_JAW_SIDE, _MOST_JAW_SIDE
-    low[fit_cost.JAW.start], high[fit_cost.JAW.start] = 0.0, _MOST_JAW
-    low[fit_cost.GAZE], high[fit_cost.GAZE] = -_MOST_GAZE, _MOST_GAZE
+    low[fit_unknowns.EXPRESSION] = np.where(actions, 0.0, ranges[0].clip(_DETAIL_RANGE[0]))
+    high[fit_unknowns.EXPRESSION] = np.where(actions, 1.0, _DETAIL_RANGE[1]).clip(None, ranges[1])
+    low[fit_unknowns.JAW], high[fit_unknowns.JAW] = -_MOST_JAW_SIDE, _MOST_JAW_SIDE
+    low[fit_unknowns.JAW.start], high[fit_unknowns.JAW.start] = 0.0, _MOST_JAW
+    low[fit_unknowns.GAZE], high[fit_unknowns.GAZE] = -_MOST_GAZE, _MOST_GAZE
     return low, high
 
 
