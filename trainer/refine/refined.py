@@ -8,6 +8,7 @@ from pegasus_runtime.surfels.parts import with_guessed_parts
 from pegasus_runtime.surfels.pose import LightNetwork
 from trainer.data.dataset import Capture
 from trainer.refine.carved_glasses import with_carved_glasses
+from trainer.refine.eyeballs import within_eyeballs
 from trainer.refine.misplaced_surfels import without_misplaced
 from trainer.refine.outliers import without_outliers
 from trainer.refine.part_votes import with_parts
@@ -27,7 +28,7 @@ def refined(
         is_final: for a look alone what surfels show is guessed, and nothing is left out or carved
             by it; to ask all frames takes as long as hundreds of steps.
     """
-    wardrobe = on_teeth(wardrobe, head, capture)
+    wardrobe = within_eyeballs(on_teeth(wardrobe, head, capture), head)
     wardrobe = without_outliers(wardrobe, head, capture)
     if not is_final:
         return with_guessed_parts(wardrobe, head)
