@@ -73,19 +73,20 @@ class FacePictures:
         self.size = size
         self._bands = torch.from_numpy(np.stack([_bands(picture) for picture in pictures]))
 
-    def at(self, places: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """What places (B, K, 2) of the pictures from the first one on show, in pixels.
-
-        Returns:
-            (B, K, C) of the bands, and their slopes (B, K, C, 2) by the places.
-        """
+    def shown(self, places: Tensor, first: int) -> Tensor:
+        """(B, K, C) what places (B, K, 2) of the pictures from the first one on show, in pixels."""
         here = self._bands[first : first + len(places)].float() / _LEVELS
-        step = 0.5 * self.size / _SIDE
-        around = step * torch.tensor([(0.0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)])
-        grid = (places[:, :, None].float() + around) * (2 / self.size) - 1
+        grid = places[:, :, None].float() * (2 / self.size) - 1
         found = functional.grid_sample(here, grid, padding_mode="border", align_corners=False)
-        middle, right, left, down, up = found.double().permute(3, 0, 2, 1)
-        return middle, torch.stack([right - left, down - up], dim=-1) / (2 * step)
+        return found[..., 0].mT.double()
+
+    def slopes(self, places: Tensor, first: int) -> Tensor:
+        """(B, K, C, 2) how that changes with the places."""
+        step = 0.5 * self.size / _SIDE
+        across, along = step * torch.eye(2, dtype=places.dtype)
+        around = torch.cat([places + off for off in (across, -across, along, -along)], dim=1)
+        right, left, down, up = self.shown(around, first).chunk(4, dim=1)
+        return torch.stack([right - left, down - up], dim=-1) / (2 * step)
 
 
 class AppearanceCost:
@@ -131,8 +132,9 @@ class AppearanceCost:
 
     def add_to(self, sums: Sums, at: Unknowns, rows: slice, seen: Tensor) -> None:
         """Add the residuals of these frames, each of which counts by a weight (B,)."""
-        shown, slopes = self._pictures.at(self._skin.places(at), rows.start)
-        off = shown - self._look
+        places = self._skin.places(at)
+        off = self._pictures.shown(places, rows.start) - self._look
+        slopes = self._pictures.slopes(places, rows.start)
         weights = self._weights[rows] * seen[:, None, None] / off.abs().clamp_min(_BEND)
         by_frame, by_shared = (slopes @ moves for moves in self._skin.slopes(at)[:2])
         sums.add(by_frame, by_shared, off, weights)
@@ -142,7 +144,7 @@ class AppearanceCost:
         parts = []
         for first in range(0, len(at.frames), _TOGETHER):
             places = self._skin.places(at.some(slice(first, first + _TOGETHER)))
-            parts.append(self._pictures.at(places, first)[0])
+            parts.append(self._pictures.shown(places, first))
         return torch.cat(parts)
 
 

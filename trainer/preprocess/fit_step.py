@@ -1,4 +1,4 @@
-"""The step that fits the head to the landmarks, and where its mesh lies in the pictures."""
+"""The step that fits the head to landmarks and pictures, and where its mesh lies in these."""
 
 from __future__ import annotations
 
@@ -81,8 +81,7 @@ class FitStep:
         pictures = (read_picture(work.folder / CROPS, number + 1) for number in range(count))
         found = self._fit(
             load_free_head(), crop.to_picture(track.landmarks), track.blendshapes, crop.size,
-            crop.focal, crop.principal, track.fps, track.present, report,
-            pictures,
+            crop.focal, crop.principal, track.fps, track.present, report, pictures,
         )  # fmt: skip
         write_arrays(
             work.folder / FILE,
