@@ -2,81 +2,27 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import cast
-
-import cv2
-import numpy as np
 import pytest
 import torch
 
 from pegasus_runtime.avatar.seen_sides import BACK_NOT_FILMED, SeenSides
-from pegasus_runtime.camera import Camera
-from pegasus_runtime.head import Head, load_free_head, pose_head
-from pegasus_runtime.head.mesh_normals import vertex_normals
+from pegasus_runtime.head import Head, load_free_head
 from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.surfels.attributes import rest_corners
-from trainer.data.dataset import Capture, TrainingFrame
+from pegasus_runtime.surfels.binding import place_on_triangles
+from tests.filmed_head import BALD, HAIR_COLOUR, HIGH_FOREHEAD, SKIN_COLOUR, THICK, filmed
+from trainer.data.dataset import Capture
 from trainer.data.frame_sampler import seen_yaw_deg
-from trainer.data.images import Pictures
 from trainer.init.hair_cap import HairCap, find_hair
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.surfel_sampling import sample_triangles
 
-SIDE, THICK = 160, 0.08
-NAMES = ("skin", "hair", "background")
-HAIR, BACKGROUND = 1, 2
-SKIN_COLOUR, HAIR_COLOUR = (200, 150, 130), (60, 40, 20)
-
 
 @pytest.fixture(scope="module")
 def head() -> Head:
     return load_free_head()
-
-
-HIGH_FOREHEAD, BALD = 0.33, 9.0
-
-
-def filmed(head: Head, hairline: float = -9.0) -> Capture:
-    """A head that turns by ten degrees to both sides before a camera that stands still.
-
-    Its hair begins in front at this height, in units of the head.
-    """
-    frames = []
-    for turn in np.radians((-10, -5, 0, 5, 10, 0, 4)):
-        pose = np.zeros(15, np.float32)
-        pose[4] = turn
-        frames.append(_frame(head, pose, hairline))
-    return cast(
-        Capture,
-        SimpleNamespace(
-            training={"me": frames}, source="me", shape=torch.zeros(100), part_names=NAMES,
-            mean_expression=torch.zeros(50), attribute_names=(),
-        ),
-    )  # fmt: skip
-
-
-def _frame(head: Head, pose: np.ndarray, hairline: float) -> TrainingFrame:
-    camera = Camera.orbit((0, 0, 0.05), 5.0, fov_deg=19, image_size=(SIDE, SIDE))
-    none = torch.zeros(50)
-    vertices = pose_head(head, torch.zeros(100), none, torch.from_numpy(pose)).vertices
-    scalp = require_parts(head).on("scalp")
-    at_back = (head.template[:, 2] < 0.1) & (hairline < BALD)
-    scalp = scalp & ((head.template[:, 1] > hairline) | at_back)
-    normals = torch.from_numpy(vertex_normals(vertices.numpy(), head.faces.numpy()))
-    vertices = vertices + THICK * scalp[:, None] * normals
-    label = torch.where(scalp[head.faces].all(dim=1), HAIR, 0).numpy()
-    flat = camera.project(vertices).numpy()
-    places = ((1 - flat[:, :2]) * SIDE / 2).round().astype(np.int32)[head.faces.numpy()]
-    parts = np.full((SIDE, SIDE), BACKGROUND, np.uint8)
-    for face in np.argsort(-flat[:, 2][head.faces.numpy()].mean(axis=1)):
-        cv2.fillConvexPoly(parts, places[face], int(label[face]))
-    colours = np.array([SKIN_COLOUR, HAIR_COLOUR, (255, 255, 255)], np.uint8)
-    mask = np.where(parts == BACKGROUND, 0, 255).astype(np.uint8)
-    pictures = Pictures(colours[parts], mask, None, None, parts)
-    record = SimpleNamespace(expression=none.numpy(), pose=pose, camera=camera)
-    return cast(TrainingFrame, SimpleNamespace(record=record, pictures=pictures))
 
 
 def hair_of(head: Head, capture: Capture) -> HairCap:
@@ -124,6 +70,25 @@ def test_hair_is_as_thick_as_its_outline_and_closed_behind(head: Head) -> None:
     back = parts.on("scalp") & (places[:, 2] < -0.3)
     for part in (top, back):
         assert float(thickness[part].median()) == pytest.approx(THICK, abs=0.03)
+
+
+def test_hair_over_ears_lies_smoothly_on_the_sides(head: Head) -> None:
+    """An ear's folds look in all directions: along them hair would grow into dots in the air."""
+    ears = require_parts(head).on("ears")
+    bare = hair_of(head, filmed(head))
+    assert not bare.thickness[ears].any()
+    hair = hair_of(head, filmed(head, over_ears=True))
+    assert (hair.thickness[ears] > 0).all()
+    nape = require_parts(head).on("neck") & (head.template[:, 2] < -0.15)
+    assert float((hair.thickness[nape] > 0).float().mean()) > 0.9, "hair hangs down behind them"
+    corners = rest_corners(head, torch.zeros(100))
+    cap = hair.surfels(corners, head, 6000, torch.Generator().manual_seed(0))
+    points, frames = place_on_triangles(corners, cap.triangle, cap.barycentric, cap.offset)
+    on_left = ears[head.faces[cap.triangle]].all(dim=1) & (points[:, 0] > 0)
+    assert on_left.sum() > 20
+    assert points[on_left, 0].std() < 0.05
+    normals = (frames @ rotation_matrices(cap.rotation))[on_left, :, 2]
+    assert float((normals[:, 0] > 0.5).float().mean()) > 0.9
 
 
 def test_a_bald_head_has_no_hair(head: Head) -> None:

@@ -29,6 +29,7 @@ from trainer.engine.surfel_cloud import SurfelSet
 from trainer.engine.surfel_state import SurfelState
 from trainer.engine.train import train
 from trainer.engine.train_state import TrainContext
+from trainer.init.covered_parts import may_be_bared
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +145,9 @@ def test_probes_say_where_errors_lie_and_change_no_gradient(
     assert (error <= weight + 1e-4).all() and error.sum() > 0
 
 
-def test_growth_keeps_survivors_and_their_moments(state: SurfelState, capture: Capture) -> None:
+def test_growth_keeps_survivors_and_their_moments(
+    state: SurfelState, capture: Capture, head: Head
+) -> None:
     for step in range(3):
         take_step(state, capture, ("source", "nose_a", "hat_b")[step], step)
     cloud = state.module
@@ -154,7 +157,7 @@ def test_growth_keeps_survivors_and_their_moments(state: SurfelState, capture: C
     triangle = cloud.source.triangle.clone()
     state.share(ProcessGroup(CPU))
     statistics = state.statistics[cloud.source]
-    survivors = kept(cloud.source, statistics, True)
+    survivors = kept(cloud.source, statistics, True, may_be_bared(head))
     nose = cloud.find("nose_a")
     in_region = torch.zeros(len(triangle), dtype=torch.bool)
     in_region[nose.region] = True
@@ -205,9 +208,12 @@ def test_faint_and_hidden_surfels_go_and_wrong_ones_are_split() -> None:
     values[7, 0] = 50.0
     statistics.add(values, torch.ones(count, dtype=torch.bool))
     statistics.share(ProcessGroup(CPU))
-    survivors = kept(each, statistics, True)
+    nowhere, everywhere = torch.zeros(1).bool(), torch.ones(1).bool()
+    survivors = kept(each, statistics, True, nowhere)
     assert survivors.tolist() == [0, 1, 3, 5, 6, 7, 8, 9]
-    assert len(kept(each, statistics, False)) == count
+    assert len(kept(each, statistics, False, nowhere)) == count
+    behind_lips = kept(each, statistics, True, everywhere)
+    assert behind_lips.tolist() == [0, 1, 3, 4, 5, 6, 7, 8, 9]
     assert grown([statistics], [survivors], 15, 0.13)[0].tolist() == [7]
     assert len(grown([statistics], [survivors], 8, 1.0)[0]) == 0, "there is no room"
     rarely = SurfelStatistics.none(2, CPU)
@@ -218,7 +224,7 @@ def test_faint_and_hidden_surfels_go_and_wrong_ones_are_split() -> None:
     split = grown([statistics, rarely], [survivors, torch.arange(2)], 12, 0.2)
     assert [part.tolist() for part in split] == [[7], [0]], "by the error of a frame"
     unseen = SurfelStatistics.none(count, CPU)
-    assert len(kept(each, unseen, True)) == count
+    assert len(kept(each, unseen, True, nowhere)) == count
 
 
 def _run(config: TrainingConfig, capture: Capture, head: Head, folder: Path) -> SurfelAvatar:

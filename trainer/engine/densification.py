@@ -63,13 +63,22 @@ class SurfelStatistics:
         return self.values[:, 3]
 
 
-def kept(surfels: SurfelSet, statistics: SurfelStatistics, prune: bool) -> Tensor:
-    """Indices (M,) of the surfels that stay."""
+def kept(surfels: SurfelSet, statistics: SurfelStatistics, prune: bool, bared: Tensor) -> Tensor:
+    """Indices (M,) of the surfels that stay.
+
+    Args:
+        surfels: of which some may go.
+        statistics: what pictures said of them.
+        prune: whether any may.
+        bared: (F,) bool of the head's triangles: what is hidden there may come into sight. Without
+            it there were holes in mouths and under chins, through which the far cheek was seen.
+    """
     everything = torch.arange(len(surfels), device=statistics.values.device)
     if not prune or not bool((statistics.weight > 0).any()):
         return everything
     opaque = torch.sigmoid(surfels.learned["opacity"].detach()) > _FAINTEST
     hidden = (statistics.weight <= _LEAST_WEIGHT) & (statistics.faced >= _LEAST_FACED)
+    hidden &= ~bared[surfels.triangle]
     stays = opaque & ~hidden
     return everything[stays] if bool(stays.any()) else everything
 

@@ -25,6 +25,7 @@ from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, ne
 from trainer.engine.tracking import Tracking
 from trainer.engine.train_state import TrainContext, TrainState
 from trainer.init.carried_surfels import facing_camera
+from trainer.init.covered_parts import may_be_bared
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
@@ -64,6 +65,7 @@ class SurfelState(TrainState):
     def __init__(self, context: TrainContext, cloud: SurfelCloud) -> None:
         super().__init__(context)
         self._head = context.head.to(context.device)
+        self._may_be_bared = may_be_bared(context.head).to(context.device)
         self._shape = context.capture.shape.to(context.device)
         self._posed: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
         self._rows = {key: row for row, key in enumerate(_training_keys(context.capture))}
@@ -191,7 +193,8 @@ class SurfelState(TrainState):
         sets = self._cloud.all_sets()
         statistics = [self.statistics[each] for each in sets]
         survivors = [
-            kept(each, seen, points.prune) for each, seen in zip(sets, statistics, strict=True)
+            kept(each, seen, points.prune, self._may_be_bared)
+            for each, seen in zip(sets, statistics, strict=True)
         ]
         most = points.maximum if may_grow else 0
         parents = grown(statistics, survivors, most, points.growth)

@@ -13,6 +13,7 @@ from pegasus_runtime.surfels.surfels import Surfels
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.frame_sampler import spread_views
 from trainer.init.carried_surfels import CarriedSurfels, facing_camera
+from trainer.init.covered_parts import inside_mouth, mouth_depth
 from trainer.init.thin_structures import depth_of
 from trainer.init.tracked_head import sample_image
 
@@ -31,8 +32,10 @@ _UNSEEN_COLOURS = {
     "teeth": (0.80, 0.75, 0.68), "tongue": (0.60, 0.33, 0.31), "mouth": (0.38, 0.18, 0.17),
 }  # fmt: skip
 """of parts that no frame shows: lighter ones glow in a mouth that opens, darker ones are a hole"""
-_MOUTH_DEPTH = 0.22
-"""in units of the head, behind the lips: more reaches the throat, less leaves back teeth dark"""
+_LIT, _DARK, _DARKEST = 0.12, 0.3, 0.4
+"""Units of the head behind the lips: as far as these colours are lit as the lips are, and within
+which they grow dark from there on; and what is left of the light then. More makes a throat as red
+as a tongue, less a hole of an open mouth, and of a neck that is seen from behind."""
 _USUAL_SKIN = 0.6
 """mean of the colour channels of skin that these colours go with; more leaves these colours darker
 beside the skin of a person, less lighter"""
@@ -86,8 +89,9 @@ def colour_surfels(
     colours, seen = total / weight.clamp_min(1e-6), weight[:, 0] > 1e-3
     if is_hair is not None:
         _fill_hair(points[:, 1], colours, seen, is_hair, capture)
+        for alike in shows.alike():
+            colours[alike] = _fill_unseen(points[alike], colours[alike], seen[alike])
         shows.paint_unseen(colours, seen)
-        colours[~is_hair] = _fill_unseen(points[~is_hair], colours[~is_hair], seen[~is_hair])
     else:
         colours = _fill_unseen(points, colours, seen)
     return replace(surfels, colour=torch.logit(colours.clamp(0.02, 0.98)))
@@ -110,6 +114,7 @@ class _ShownBy:
         for number, name in enumerate(inner, 1):
             if name in parts.names:
                 kind[labels == parts.names.index(name)] = number
+        self._num_kinds = len(inner) + 1
         self._table = torch.ones(len(inner) + 2, _MOST_CLASSES, dtype=torch.bool)
         for number, name in enumerate(inner, 1):
             self._table[number] = False
@@ -122,20 +127,24 @@ class _ShownBy:
                 self._table[0, index] &= name not in _COVERS
         self._kind = kind
         self._painted = torch.full((len(surfels), 3), torch.nan)
-        depth, lips = head.template[:, 2], parts.on("lips")
-        # The throat goes down to the end of the neck, and would be seen there as a red rim.
-        near_lips = depth[head.faces[surfels.triangle, 0]] > depth[lips].mean() - _MOUTH_DEPTH
+        light = (1 - (mouth_depth(head) - _LIT) / _DARK).clamp(_DARKEST, 1)[surfels.triangle]
         for name, colour in _UNSEEN_COLOURS.items():
-            if name in parts.names:
-                inside = near_lips & (labels == parts.names.index(name))
-                self._painted[inside] = torch.tensor(colour)
+            inside = inside_mouth(head, name)[surfels.triangle]
+            self._painted[inside] = light[inside, None] * torch.tensor(colour)
 
     def allows(self, part: Tensor) -> Tensor:
         """(N,) whether the class of a pixel (N,) is one that shows the surfel."""
         return self._table[self._kind, part]
 
+    def alike(self) -> list[Tensor]:
+        """Indices of skin, and of each part behind lids and lips; hair is with none of them.
+
+        What is seen of one says nothing of the others: a throat is dark, the nape beside it is not.
+        """
+        return [(self._kind == kind).nonzero()[:, 0] for kind in range(self._num_kinds)]
+
     def paint_unseen(self, colours: Tensor, seen: Tensor) -> None:
-        """Give the inside of a mouth that no frame has shown usual colours, both in place.
+        """Give the inside of a mouth that no frame has shown usual colours, in place.
 
         They are as bright as the skin that was seen: a dark film has no shining teeth.
         """
@@ -143,7 +152,6 @@ class _ShownBy:
         skin = colours[seen & (self._kind == 0)]
         light = float(skin.mean()) / _USUAL_SKIN if len(skin) else 1.0
         colours[painted] = (light * self._painted[painted]).clamp(0, 1)
-        seen |= painted
 
 
 def _fill_hair(

@@ -10,12 +10,13 @@ from pegasus_runtime.head import Head
 from pegasus_runtime.head.parts import WORN_PARTS, require_parts
 from trainer.preprocess import landmark_groups as groups
 from trainer.preprocess.arrays import Array
+from trainer.preprocess.colour_histogram import lab
 from trainer.preprocess.crop import FOLDER as CROPS
 from trainer.preprocess.crop import Crop, read_picture
 from trainer.preprocess.estimators import Bytes, FloatArray
 from trainer.preprocess.face_track import Track
 from trainer.preprocess.fit_step import FittedHead, covered_pixels
-from trainer.preprocess.hair_colours import GuessedHair, HairColours, lab
+from trainer.preprocess.hair_colours import GuessedHair, HairColours
 from trainer.preprocess.matte import FOLDER as MATTES
 from trainer.preprocess.model_files import PARSING_NAMES, find_asset
 from trainer.preprocess.onnx_networks import PARSING_CLASSES, FaceParser
@@ -99,6 +100,7 @@ class FaceLabels:
         share = self._places / self._crop.size
         self._guessed = GuessedHair(self._hair_evidence, share, track.present, track.fps)
         parts, faces = require_parts(head), head.faces.numpy()
+        self._ears = parts.on("ears").numpy()
         self._faces_of = {
             name: faces[parts.on(name).numpy()[faces].all(axis=1)] for name in ("nose", "ears")
         }
@@ -136,14 +138,18 @@ class FaceLabels:
         beside = self._beside(places)
         mark("neck", like_skin & ~above & over_clothes)
         mark("skin", above & beside)
-        if hair_matte is None:
-            # What is above the brows and like no skin is hair, whatever its light.
-            brows = places[list(groups.RIGHT_BROW + groups.LEFT_BROW), 1].min()
-            hair = self._guessed.find(number, self._crop.size) | (rows < brows) & ~like_skin
-            hair &= over_clothes & beside & ~self._wider_face(places)
-        else:
-            hair = hair_matte > _SURE_HAIR
-        hair &= matte > _SURE_HAIR
+        # Beside a jaw: a head that is drawn in or tilted has its collar there.
+        lower = rows > self._fit.vertices(self._head, number)[self._ears, 1].max(initial=0)
+        wider = self._wider_face(places)
+        mark("clothes", above & beside & lower & ~like_skin & ~wider)
+        # What is above the brows and like no skin is hair, whatever its light.
+        brows = places[list(groups.RIGHT_BROW + groups.LEFT_BROW), 1].min()
+        hair = self._guessed.find(number, self._crop.size) | (rows < brows) & ~like_skin
+        hair &= over_clothes & beside & ~wider
+        if hair_matte is not None:
+            # The network ends hair that hangs beside a neck where the neck does.
+            hair |= hair_matte > _SURE_HAIR
+        hair = _hanging_down(hair & (matte > _SURE_HAIR), lower)
         mark("hair", hair)
         mark("skin", shapes["skin"] & (like_skin | ~hair))
         mark("nose", shapes["skin"] & self._fitted("nose", number))
@@ -155,7 +161,7 @@ class FaceLabels:
         mark("teeth", self._teeth(colours, shapes["mouth"]))
         if self._parser:
             labels = self._parsed(self._parser.parse(picture), labels, like_skin)
-            hair = labels == self.names.index("hair")
+            hair = _hanging_down(labels == self.names.index("hair"), lower)
         return labels, hair
 
     def _learn_colours(self) -> tuple[SkinColours, HairColours]:
@@ -245,6 +251,15 @@ class FaceLabels:
         rims = (resized == PARSING_CLASSES.index("glasses")) & ~like_skin & ~behind
         np.copyto(labels, np.uint8(self.names.index("glasses")), where=rims)
         return labels
+
+
+def _hanging_down(hair: Array, lower: Array) -> Array:
+    """(S, S) truth without what is lower than the ears and does not hang down from above: long
+    hair does, a dark collar does not."""
+    import cv2
+
+    _, pieces = cv2.connectedComponents(hair.astype(np.uint8))
+    return np.asarray(hair & (~lower | np.isin(pieces, np.unique(pieces[hair & ~lower]))))
 
 
 def _filled(outlines: list[FloatArray], size: int) -> Array:

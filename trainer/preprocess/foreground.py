@@ -64,9 +64,12 @@ def foreground_colours(picture: Bytes, matte: FloatArray) -> Bytes:
     length = np.square(line).sum(axis=1)
     share = ((colours - back) * line).sum(axis=1) / np.maximum(length, 1.0)
     # Alike colours tell nothing, and need nothing.
-    weight = np.clip(length / _ALIKE**2 - 1, 0, 1) * (1 - share.clip(0, 1))
+    weight = (np.clip(length / _ALIKE**2 - 1, 0, 1) * (1 - share.clip(0, 1)))[:, None]
+    # What lies off the line between them is the background's, too, as far as the pixel is: left as
+    # it is, a bright halo beside dark hair before a blue wall became a red rim.
+    off = colours - back - share[:, None] * line
     found = picture.copy()
-    found[rows, columns] = (colours + weight[:, None] * line).clip(0, 255).round()
+    found[rows, columns] = (colours + weight * (line - off)).clip(0, 255).round()
     return found
 
 

@@ -15,14 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.preprocess.arrays import Array
-from trainer.preprocess.estimators import Bytes, FloatArray
+from trainer.preprocess.colour_histogram import colour_bins, colour_shares
+from trainer.preprocess.estimators import FloatArray
 from trainer.preprocess.matte import MEDIAN_FPS, follow_head
 
-_LOWEST, _STEP, _BINS = (0.0, -64.0, -64.0), 4.0, (26, 32, 32)
-"""of the histogram, in L*a*b*; finer steps need more samples, coarser ones mix brown hair with
-shaded skin"""
-_BLUR = 0.8
-"""steps that a colour counts for its neighbours: less leaves gaps between samples, more mixes"""
 _UNSEEN, _RATHER_HAIR = 2e-6, 2.0
 """Share of a colour that no sample had, and how much more of it hair is thought to have: skin and
 clothes are seen whole, hair is not. Less of the first believes single pixels."""
@@ -48,7 +44,7 @@ class HairColours:
     """How much more a colour is that of the hair."""
 
     table: Array
-    """`_BINS` logarithms"""
+    """logarithms, by `colour_bins`"""
 
     @classmethod
     def of(cls, around: Array, face: Array, shoulders: Array, chest: Array) -> HairColours:
@@ -60,10 +56,10 @@ class HairColours:
             shoulders: below the neck, farther out than the head.
             chest: between them, clothes and hair that hangs down.
         """
-        hair, skin, clothes = map(_shares, (around, face, shoulders))
+        hair, skin, clothes = map(colour_shares, (around, face, shoulders))
         found = cls._of_shares(hair, np.maximum(skin, _CLOTHES * clothes))
         other = chest[found.evidence(chest) < _HANGING]
-        clothes = _shares(np.concatenate([shoulders, other]))
+        clothes = colour_shares(np.concatenate([shoulders, other]))
         return cls._of_shares(hair, np.maximum(skin, _CLOTHES * clothes))
 
     @classmethod
@@ -73,20 +69,7 @@ class HairColours:
 
     def evidence(self, colours: FloatArray) -> FloatArray:
         """(…,) of colours (…, 3): above 0 for hair, below against it."""
-        return np.asarray(self.table[_bins(colours)])
-
-
-def _bins(colours: FloatArray) -> tuple[Array, ...]:
-    places = ((colours - np.array(_LOWEST, np.float32)) / np.float32(_STEP)).astype(np.int32)
-    return tuple(places[..., k].clip(0, count - 1) for k, count in enumerate(_BINS))
-
-
-def _shares(samples: Array) -> Array:
-    from scipy.ndimage import gaussian_filter
-
-    counts = np.zeros(_BINS)
-    np.add.at(counts, _bins(samples), 1.0)
-    return np.asarray(gaussian_filter(counts, _BLUR, mode="constant") / max(len(samples), 1))
+        return np.asarray(self.table[colour_bins(colours)])
 
 
 class GuessedHair:
@@ -132,10 +115,3 @@ class GuessedHair:
             if len(self._kept) > 2 * _REACH + 1:
                 self._kept.popitem(last=False)
         return self._kept[number]
-
-
-def lab(picture: Bytes) -> FloatArray:
-    """(S, S, 3) L* 0..100, a* and b*."""
-    import cv2
-
-    return np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainer.preprocess.colours_behind import ColoursBehind
 from trainer.preprocess.crop import FOLDER as CROPS
 from trainer.preprocess.crop import Crop, missing_pictures, read_picture, save_picture, take_over
 from trainer.preprocess.estimators import Bytes, HairMatte, SelfieMatte
@@ -160,7 +161,7 @@ class MatteStep:
     """The person's matte: network, the clip's own background, median over three frames, guided
     filter."""
 
-    name, version, after, cost = "matte", 4, ("crop", "landmarks"), 75.0
+    name, version, after, cost = "matte", 5, ("crop", "landmarks"), 75.0
     outputs = (FOLDER,)
     frames_apart = ()
 
@@ -209,8 +210,12 @@ def _before_background(estimate: _Network, crops: Path, count: int) -> _Network:
     """A network whose mattes are corrected by what the clip shows behind the person."""
     chosen = np.unique(np.linspace(1, count, min(count, _MOST_SEEN)).round().astype(int))
     pictures = ((int(number), read_picture(crops, int(number))) for number in chosen)
-    behind = StillBackground.of((picture, estimate(n, picture)) for n, picture in pictures)
-    return lambda number, picture: behind.correct(picture, estimate(number, picture))
+    frames = [(picture, estimate(number, picture)) for number, picture in pictures]
+    still = StillBackground.of(frames)
+    behind = ColoursBehind.of((picture, still.correct(picture, own)) for picture, own in frames)
+    return lambda number, picture: behind.correct(
+        picture, still.correct(picture, estimate(number, picture))
+    )
 
 
 class HairStep:

@@ -41,7 +41,7 @@ collars"""
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 6, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
+    name, version, after, cost = "parts", 7, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
     outputs = ("image/", "mask/", "semantic/", PART_NAMES_FILE)
     frames_apart = None
 
@@ -131,10 +131,7 @@ class _PartsMaker:
         around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
         ears = places[require_parts(self._head).on("ears").numpy(), 1].max()
         lower = np.arange(size)[:, None] > ears
-        # Long hair hangs down from the head; what is dark and does not is a collar.
-        _, pieces = cv2.connectedComponents(hair.astype(np.uint8))
-        hanging = hair & np.isin(pieces, np.unique(pieces[hair & ~lower]))
-        return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hanging)
+        return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hair)
 
     def _above_neckline(self, number: int) -> Array:
         """(S, S) 1 above where the head ends, fading to 0."""

@@ -17,12 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.preprocess.arrays import Array
+from trainer.preprocess.coarse_mattes import (
+    COARSE_SIDE,
+    coarse_matte,
+    coarse_picture,
+    dilated,
+    eroded,
+)
 from trainer.preprocess.estimators import Bytes, FloatArray
 
-_SIDE = 256
-"""at which it is worked out: that of the networks"""
 _BAND, _AWAY = 6, 12
-"""pixels of that: from a matte's edge, how far it may be wrong, and where surely nobody is; less
+"""pixels of 256: from a matte's edge, how far it may be wrong, and where surely nobody is; less
 leaves the networks' mistakes, more takes other things for hair"""
 _REACH = 12
 """how far the colours of the person near by are gathered; farther ones are steadier, and less those
@@ -59,11 +64,11 @@ class StillBackground:
     @classmethod
     def of(cls, frames: Iterable[tuple[Bytes, FloatArray]]) -> StillBackground:
         """From pictures (S, S, 3) and their coarse mattes."""
-        count = np.zeros((_SIDE, _SIDE), np.float32)
-        total, squares = np.zeros((_SIDE, _SIDE, 3), np.float32), count.copy()
+        count = np.zeros((COARSE_SIDE, COARSE_SIDE), np.float32)
+        total, squares = np.zeros((COARSE_SIDE, COARSE_SIDE, 3), np.float32), count.copy()
         for picture, matte in frames:
-            colours = _small(picture)
-            alone = (_dilated(_resized(matte), _AWAY) < 1 - _SURELY).astype(np.float32)
+            colours = _colours(picture)
+            alone = (dilated(coarse_matte(matte), _AWAY) < 1 - _SURELY).astype(np.float32)
             count += alone
             total += colours * alone[..., None]
             squares += np.square(colours).sum(axis=-1) * alone
@@ -75,9 +80,9 @@ class StillBackground:
 
     def correct(self, picture: Bytes, matte: FloatArray) -> FloatArray:
         """A coarse matte (R, R) of a picture (S, S, 3), better where the background is known."""
-        coarse, colours = _resized(matte), _small(picture)
-        own = (_eroded(coarse, _BAND) > _SURELY).astype(np.float32)
-        is_other = _dilated(coarse, _BAND) < 1 - _SURELY
+        coarse, colours = coarse_matte(matte), _colours(picture)
+        own = (eroded(coarse, _BAND) > _SURELY).astype(np.float32)
+        is_other = dilated(coarse, _BAND) < 1 - _SURELY
         variance = self.variance + _NOISE**2
         behind = -np.square(colours - self.mean).sum(axis=-1) / variance - 3 * np.log(variance)
         said = (_likelihood(colours, own) - behind) / 2
@@ -109,33 +114,5 @@ def _gathered(values: FloatArray, own: FloatArray) -> FloatArray:
     return np.asarray(total / np.maximum(count, 1e-9)[..., None])
 
 
-def _resized(matte: FloatArray) -> FloatArray:
-    import cv2
-
-    size, method = (_SIDE, _SIDE), cv2.INTER_AREA if len(matte) > _SIDE else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(matte.astype(np.float32), size, interpolation=method))
-
-
-def _small(picture: Bytes) -> FloatArray:
-    import cv2
-
-    small = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(small.astype(np.float32) / 255)
-
-
-def _disc(radius: int) -> Array:
-    import cv2
-
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2))
-
-
-def _dilated(matte: FloatArray, radius: int) -> FloatArray:
-    import cv2
-
-    return np.asarray(cv2.dilate(matte, _disc(radius)))
-
-
-def _eroded(matte: FloatArray, radius: int) -> FloatArray:
-    import cv2
-
-    return np.asarray(cv2.erode(matte, _disc(radius), borderType=cv2.BORDER_REPLICATE))
+def _colours(picture: Bytes) -> FloatArray:
+    return np.asarray(coarse_picture(picture).astype(np.float32) / 255, np.float32)
