@@ -41,8 +41,11 @@ _USUAL_SKIN = 0.6
 beside the skin of a person, less lighter"""
 _MOST_CLASSES = 256
 """As a byte of a part map can tell apart."""
+_GROUPS = 10
+"""by height, within each of which hair has a usual colour; more follow it up and down, fewer are
+not misled by an ear"""
 _USUAL_HAIR, _HEIGHT_WINDOW, _MIXED = 0.8, 0.05, 4
-"""For hair that no frame shows: the share of the seen hair that is not far from the median colour,
+"""For hair that no frame shows: the share of the seen hair that is not far from its usual colour,
 how far up and down it is taken from, as a share of it, and how many are mixed: one is speckled,
 many are a cap of felt."""
 _DEPTH_TOLERANCE = 0.025
@@ -166,14 +169,27 @@ def _fill_hair(
     if not len(known) or not len(unknown):
         return
     generator = torch.Generator().manual_seed(len(capture.training[capture.source]))
-    away = (colours[known] - colours[known].median(dim=0).values).abs().sum(dim=1)
-    known = known[away <= away.quantile(_USUAL_HAIR)]
     known = known[height[known].argsort()]
+    away = (colours[known] - _median_along(colours[known])).abs().sum(dim=1)
+    known = known[away <= away.quantile(_USUAL_HAIR)]
     place = torch.searchsorted(height[known].contiguous(), height[unknown].contiguous())
     window = max(int(_HEIGHT_WINDOW * len(known)), 1)
     beside = torch.randint(-window, window + 1, (len(unknown), _MIXED), generator=generator)
     chosen = (place[:, None] + beside).clamp(0, len(known) - 1)
     colours[unknown] = colours[known[chosen]].mean(dim=1)
+
+
+def _median_along(colours: Tensor) -> Tensor:
+    """(N, 3) the usual colour around each place of a row of colours (N, 3): dark temples are no
+    mistake below a fair crown."""
+    groups = colours.chunk(_GROUPS)
+    middles = torch.stack([group.median(dim=0).values for group in groups]).T
+    places = (torch.arange(len(colours)) + 0.5) / len(groups[0]) - 0.5
+    places = places.clamp(0, len(groups) - 1)
+    low = places.long().clamp_max(max(len(groups) - 2, 0))
+    high = (low + 1).clamp_max(len(groups) - 1)
+    mixed: Tensor = middles[:, low] + (places - low) * (middles[:, high] - middles[:, low])
+    return mixed.T
 
 
 def _fill_unseen(points: Tensor, colours: Tensor, seen: Tensor) -> Tensor:

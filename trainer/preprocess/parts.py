@@ -76,6 +76,8 @@ class _PartsMaker:
         self._inside = self._crop.inside()
         self._has_hair = (work.folder / HAIR_FOLDER / "1.png").is_file()
         self._neckline = self._find_necklines()
+        faces = head.faces.numpy()
+        self._chin = faces[require_parts(head).on("skin").numpy()[faces].all(axis=1)]
         self._labels = FaceLabels(work, head, self._neckline)
 
     def make(self, number: int) -> dict[str, Bytes]:
@@ -134,10 +136,17 @@ class _PartsMaker:
         return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hair)
 
     def _above_neckline(self, number: int) -> Array:
-        """(S, S) 1 above where the head ends, fading to 0."""
+        """(S, S) 1 above where the head ends, fading to 0; and on a chin that is lower than that.
+
+        Of a head that nods the chin hides the neck. Cut off there, it would be learned to be
+        nothing, and from below one would look through it into the mouth.
+        """
         rows = np.arange(self._crop.size)[:, None] + 0.5
         fade = _FADE_PX * self._crop.size / NOMINAL_SIZE
-        return np.asarray(np.clip((self._neckline[number - 1] - rows) / fade + 0.5, 0, 1))
+        above = np.clip((self._neckline[number - 1] - rows) / fade + 0.5, 0, 1)
+        places = self._fit.vertices(self._head, number)
+        chin = covered_pixels(places[self._chin], self._crop.size)
+        return np.asarray(np.maximum(above, chin))
 
 
 def _without_specks(where: Array) -> Array:

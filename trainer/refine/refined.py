@@ -8,7 +8,6 @@ from pegasus_runtime.surfels.parts import with_guessed_parts
 from pegasus_runtime.surfels.pose import LightNetwork
 from trainer.data.dataset import Capture
 from trainer.refine.carved_glasses import with_carved_glasses
-from trainer.refine.closed_skin import with_closed_skin
 from trainer.refine.eyeballs import within_eyeballs
 from trainer.refine.misplaced_surfels import without_misplaced
 from trainer.refine.outliers import without_outliers
@@ -30,7 +29,7 @@ def refined(
             by it; to ask all frames takes as long as hundreds of steps.
     """
     wardrobe = within_eyeballs(on_teeth(wardrobe, head, capture), head)
-    wardrobe = with_closed_skin(without_outliers(wardrobe, head, capture), head, capture)
+    wardrobe = without_outliers(wardrobe, head, capture)
     if not is_final:
         return with_guessed_parts(wardrobe, head)
     wardrobe = with_parts(wardrobe, head, capture)
