@@ -14,6 +14,7 @@ import torch
 
 from pegasus_runtime.camera import Camera, ndc_intrinsics
 from pegasus_runtime.head import load_free_head, pose_head
+from pegasus_runtime.head.parts import require_parts
 from trainer.preprocess import crop as cropping
 from trainer.preprocess import face_track, matte
 from trainer.preprocess.arrays import write_arrays
@@ -33,16 +34,20 @@ HEAD = load_free_head()
 
 
 class Drawn:
-    """A head that rolls in front of a wall, with strands of hair to the shoulders and a coat."""
+    """A head that rolls in front of a wall, with strands of hair to the shoulders and a coat.
 
-    def __init__(self, folder: Path) -> None:
+    Or one that nods, with hair on its top and a collar beside the jaw.
+    """
+
+    def __init__(self, folder: Path, nod: float = 0.0) -> None:
         """Writes what the steps before the parts leave."""
+        self.nods = nod > 0
         crop = cropping.Crop(0, 0, SIDE, SIDE, SIDE, SIDE, 1.5)
         f, d = 2 * 1.5, 1.9
         camera = Camera(np.diag([-1.0, 1.0, -1.0]), (0, 0.08, d * 2), ndc_intrinsics(f, f, 0, 0),
                         (SIDE, SIDE))  # fmt: skip
         poses = np.zeros((COUNT, 15), np.float32)
-        poses[:, 5] = ROLLS
+        poses[:, 3], poses[:, 5] = nod, 0 if nod else ROLLS
         expression, shape = np.zeros((COUNT, 50), np.float32), np.zeros(100, np.float32)
         found = SimpleNamespace(
             shape=shape, expression=expression, pose=poses, cameras=[camera] * COUNT,
@@ -72,7 +77,9 @@ class Drawn:
         )  # fmt: skip
         FitStep(lambda *_: found).run(work, lambda _share: None)
         fit = FittedHead.read(work)
-        self.hair, self.coat = [], []
+        self.hair, self.coat, self.chin = [], [], []
+        skin = require_parts(HEAD).on("skin")[HEAD.faces].all(dim=1)
+        self._skin = HEAD.faces[skin].numpy()
         for k in range(COUNT):
             self._draw(k, fit.vertices(HEAD, k + 1), places[k, :, :2])
 
@@ -90,8 +97,11 @@ class Drawn:
         head = covered_pixels(vertices[HEAD.faces.numpy()], SIDE)
         face = np.hypot(across / 0.38, along / 0.56) < 1
         neck = head & ~face & (np.abs(across) < 0.22) & (along > 0)
-        hair = (cap | curtain) & ~face & ~neck
+        hair = (along < -0.7 if self.nods else cap | curtain) & ~face & ~neck
+        hair &= head | (not self.nods)
         coat = (along > 0.62 + 0.1 * np.abs(across)) & (np.abs(across) < 1.2) & ~hair & ~neck
+        collar = (along > 0.3) & (along < 0.8) & (np.abs(across) < 0.9) & ~face & ~head
+        coat |= collar & self.nods
         # Strands, light and dark, as wide as a few pixels.
         strand = np.sin(across * 60 + 3 * np.sin(along * 5)) > 0
         shade = 1 - 0.35 * np.clip(along + 0.2, 0, 1)[..., None]
@@ -108,6 +118,7 @@ class Drawn:
         cropping.save_picture(folder / matte.FOLDER / name, (shown * 255).astype(np.uint8))
         self.hair.append(hair)
         self.coat.append(coat & ~head)
+        self.chin.append(covered_pixels(vertices[self._skin], SIDE) & (along > 0.3))
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +156,17 @@ def test_necks_are_cut_level_with_the_head(drawn: Drawn) -> None:
         slopes.append(np.polyfit(columns, lowest, 1)[0])
     assert abs(slopes[COUNT // 2]) < 0.03
     assert np.ptp(slopes) > 0.05 and abs(np.corrcoef(slopes, ROLLS)[0, 1]) > 0.95
+
+
+def test_chins_are_whole_and_collars_beside_them_left_out(tmp_path: Path) -> None:
+    drawn = Drawn(tmp_path, nod=0.45)
+    PartsStep().run(drawn.work, lambda _share: None)
+    names = json.loads((tmp_path / "semantic_names.json").read_text())
+    for k, (chin, coat) in enumerate(zip(drawn.chin, drawn.coat, strict=True)):
+        mask, labels = kept(drawn, "mask", k) > 127, kept(drawn, "semantic", k)
+        assert chin.sum() > 100 and mask[chin].mean() > 0.98, k
+        assert mask[coat].mean() < 0.02, k
+        assert (labels[coat] == names.index("clothes")).mean() > 0.9, k
 
 
 def colours_of(mean: tuple[float, float, float], spread: float = 3, seed: int = 0) -> np.ndarray:

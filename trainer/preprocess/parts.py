@@ -29,6 +29,8 @@ _FADE_PX = 4
 _LOWEST_VERTICES, _NECK_MARGIN = 40, 0.05
 """What of the head is the end of its neck, and how far above that the mask ends, in its heights:
 less draws the last surfels out to cover what they cannot, more cuts chins."""
+_FACE = ("skin", "lips", "mouth", "nose", "ears", "eyebrows", "eyelids", "eyes")
+"""parts of the head that are learned however low they are"""
 _STEEPEST = 0.4
 """rise of that end over its width: seen from the side a few pixels of width tell nothing"""
 _SPECK_PX = 9
@@ -77,7 +79,7 @@ class _PartsMaker:
         self._has_hair = (work.folder / HAIR_FOLDER / "1.png").is_file()
         self._neckline = self._find_necklines()
         faces = head.faces.numpy()
-        self._chin = faces[require_parts(head).on("skin").numpy()[faces].all(axis=1)]
+        self._face = faces[require_parts(head).on(*_FACE).numpy()[faces].all(axis=1)]
         self._labels = FaceLabels(work, head, self._neckline)
 
     def make(self, number: int) -> dict[str, Bytes]:
@@ -145,8 +147,8 @@ class _PartsMaker:
         fade = _FADE_PX * self._crop.size / NOMINAL_SIZE
         above = np.clip((self._neckline[number - 1] - rows) / fade + 0.5, 0, 1)
         places = self._fit.vertices(self._head, number)
-        chin = covered_pixels(places[self._chin], self._crop.size)
-        return np.asarray(np.maximum(above, chin))
+        face = covered_pixels(places[self._face], self._crop.size)
+        return np.asarray(np.maximum(above, face))
 
 
 def _without_specks(where: Array) -> Array:
