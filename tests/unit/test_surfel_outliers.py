@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -27,12 +28,16 @@ def block(middle: tuple[float, float, float], count: int) -> Tensor:
     return torch.tensor(middle) + 0.04 * torch.rand(count, 3, generator=generator)
 
 
-def left_of(name: str, points: Tensor) -> int:
-    """How many of the own surfels stay of an attribute that consists of points."""
+def mended(name: str, points: Tensor, larger: float = 0.0) -> Wardrobe:
+    """Without outliers, of a person with an attribute that consists of points.
+
+    The logarithms of all radii are this much larger than those of new surfels.
+    """
     canonical = make_canonical_head(HEAD, torch.zeros(50))
     own = bound_surfels(HEAD, canonical, points, torch.zeros_like(points) + 0.577, hangs=True)
     nothing = torch.zeros(0, dtype=torch.long)
     source = sample_skin(HEAD, HEAD.template, 50, torch.Generator().manual_seed(0))
+    own, source = (replace(each, log_radius=each.log_radius + larger) for each in (own, source))
     worn = Attribute(name, nothing, Difference.none(0), own)
     wardrobe = Wardrobe(source, (worn,), rest_corners(HEAD, torch.zeros(100)))
     camera = Camera.orbit((0, 0, 0), 5.0, fov_deg=30, image_size=(SIDE, SIDE))
@@ -44,8 +49,7 @@ def left_of(name: str, points: Tensor) -> int:
     made = SimpleNamespace(
         training={"me": frames, name: frames}, source="me", shape=torch.zeros(100)
     )
-    kept = without_outliers(wardrobe, HEAD, cast(Capture, made))
-    return len(kept.attributes[0].own)
+    return without_outliers(wardrobe, HEAD, cast(Capture, made))
 
 
 LOCKS = torch.cat([block((0.2, 0.1, 0.1), 300), block((-0.25, 0.1, 0.1), 300)])
@@ -64,4 +68,13 @@ SPECK = block((0.2, 0.1, -0.4), 3)
     ],
 )
 def test_specks_in_the_air_are_left_out(name: str, points: Tensor, stay: int) -> None:
-    assert left_of(name, points) == stay
+    assert len(mended(name, points).attributes[0].own) == stay
+
+
+def test_nothing_grows_into_a_haze() -> None:
+    large, small = mended("hat_cap", LOCKS, 3.0), mended("hat_cap", LOCKS, -4.0)
+    for wardrobe, is_large in ((large, True), (small, False)):
+        for surfels in (wardrobe.source, wardrobe.attributes[0].own):
+            radius = surfels.log_radius.exp()
+            assert float(radius.max()) <= 0.0501
+            assert bool((radius > 0.0499).any()) == is_large
