@@ -13,6 +13,9 @@ from pegasus_runtime.model.latent import category_of
 from trainer.config.training import DataConfig
 from trainer.data.dataset import Capture, TrainingFrame
 
+_MIN_HULL_YAW_DEG = 90.0
+"""Between the outermost views. With less of it the hull of a head is a tube behind the face."""
+
 _BESIDE_DEG = 20.0
 """views closer together than this show about the same side of the head; with far more all are one
 side, with far less each is its own: either way no side is rare"""
@@ -77,6 +80,11 @@ def seen_yaw_deg(frames: list[TrainingFrame]) -> float:
     """Degrees of yaw between the outermost sides from which frames show the head."""
     low, high = seen_yaw_range_deg(frames)
     return high - low
+
+
+def is_one_sided(frames: list[TrainingFrame]) -> bool:
+    """Whether frames show the head from about one side, as most videos do."""
+    return seen_yaw_deg(frames) < _MIN_HULL_YAW_DEG
 
 
 def seen_yaw_range_deg(frames: list[TrainingFrame]) -> tuple[float, float]:

@@ -7,10 +7,6 @@ from torch import Tensor
 from pegasus_runtime.head import Head
 from pegasus_runtime.head.parts import require_parts
 
-_THROAT = 0.33
-"""units of the head behind the lips: where the walls of a mouth end; more shows it in the nape,
-less is a hole in an open mouth"""
-
 
 def inside_mouth(head: Head, *parts: str) -> Tensor:
     """(F,) bool, which triangles lie in the mouth, or belong to the named parts of it."""
@@ -23,11 +19,6 @@ def may_be_bared(head: Head) -> Tensor:
     All but the scalp, which hair covers whatever the face does.
     """
     return ~require_parts(head).on("scalp")[head.faces[:, 0]]
-
-
-def throat(head: Head) -> Tensor:
-    """(F,) bool, triangles of the throat, which from behind is seen over the neck's edge."""
-    return inside_mouth(head) & (mouth_depth(head) > _THROAT)
 
 
 def mouth_depth(head: Head) -> Tensor:

@@ -32,7 +32,7 @@ from pegasus_runtime.surfels.attributes import (
 from pegasus_runtime.surfels.parts import FAR_OFF, STANDS_OFF
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 from trainer.data.dataset import Capture, TrainingFrame
-from trainer.data.frame_sampler import seen_yaw_deg, spread_views
+from trainer.data.frame_sampler import is_one_sided, spread_views
 from trainer.data.image_file import Bytes
 from trainer.init.carried_surfels import CarriedSurfels, facing_camera
 from trainer.init.hair_cap import find_hair
@@ -47,8 +47,6 @@ from trainer.init.visual_hull import Grid, Hull, make_hull
 _HULL_SHARE = 0.35
 """of the source person's surfels, for hair and clothes: about their share of the pictures; more of
 them leave fewer for the face"""
-_MIN_HULL_YAW_DEG = 90.0
-"""Between the outermost views. With less of it the hull of a head is a tube behind the face."""
 _OWN_SHARE = 0.2
 """of the same number, for each attribute that adds something solid; fewer show it coarser, more
 make the avatar larger and slower"""
@@ -91,7 +89,7 @@ def initial_wardrobe(
     carver = _Carver(head, capture)
     frames = capture.training[capture.source]
     # Where little yaw was seen, masks say nothing of depth.
-    make = _with_hull if seen_yaw_deg(frames) >= _MIN_HULL_YAW_DEG else _with_cap
+    make = _with_cap if is_one_sided(frames) else _with_hull
     source, is_hair = make(carver, num_surfels, generator)
     worn = _glasses(carver, frames, int(_GLASSES_SHARE * num_surfels), generator)
     source = concatenate([source, worn])

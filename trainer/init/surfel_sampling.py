@@ -10,7 +10,6 @@ from pegasus_runtime.head.canonical import CanonicalHead
 from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles, triangle_frames
 from pegasus_runtime.surfels.surfels import Surfels, new_surfels
-from trainer.init.covered_parts import throat
 from trainer.init.hanging import bind_hanging
 
 _FINER = {
@@ -42,7 +41,7 @@ def sample_skin(head: Head, vertices: Tensor, count: int, generator: torch.Gener
     parts = require_parts(head)
     by_part = torch.tensor([_FINER.get(name, 1.0) for name in parts.names])
     finer = by_part[parts.labels[head.faces]].mean(dim=1)
-    chances = area * finer * ~throat(head)
+    chances = area * finer
     triangle, barycentric = sample_triangles(chances, count, generator)
     spacing = (chances.sum() / count / finer[triangle]).sqrt()
     zeros = torch.zeros(count, 3)

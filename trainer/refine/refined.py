@@ -10,6 +10,7 @@ from trainer.data.dataset import Capture
 from trainer.refine.carved_glasses import with_carved_glasses
 from trainer.refine.eyeballs import within_eyeballs
 from trainer.refine.misplaced_surfels import without_misplaced
+from trainer.refine.neck_base import with_neck_base
 from trainer.refine.outliers import without_outliers
 from trainer.refine.part_votes import with_parts
 from trainer.refine.teeth import on_teeth
@@ -29,7 +30,7 @@ def refined(
             by it; to ask all frames takes as long as hundreds of steps.
     """
     wardrobe = within_eyeballs(on_teeth(wardrobe, head, capture), head)
-    wardrobe = without_outliers(wardrobe, head, capture)
+    wardrobe = with_neck_base(without_outliers(wardrobe, head, capture), head, capture)
     if not is_final:
         return with_guessed_parts(wardrobe, head)
     wardrobe = with_parts(wardrobe, head, capture)

@@ -1,0 +1,123 @@
+"""The underside of a neck, of a head that was filmed from the front.
+
+A head's mesh ends in a ring that is higher behind than in front: from behind, and from below, one
+looks under the nape into the hollow head, and on the back of the throat. Drawn people have a bust
+there; masks of videos end at the neck, and no frame tells what is below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head import Head
+from pegasus_runtime.head.canonical import make_canonical_head
+from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.surfels.attributes import Wardrobe
+from pegasus_runtime.surfels.binding import place_on_triangles
+from pegasus_runtime.surfels.surfels import Surfels, concatenate
+from trainer.data.dataset import Capture
+from trainer.data.frame_sampler import is_one_sided, spread_views
+from trainer.init.carried_surfels import CarriedSurfels
+from trainer.init.covered_parts import inside_mouth
+from trainer.init.surfel_sampling import bound_surfels
+from trainer.init.tracked_head import sample_image
+
+_COUNT = 600
+"""of surfels, over about 150 cm²; fewer are coarse at the ring, more cost time and show no more"""
+_RAISED = 0.12
+"""units of the head, from the ring into the neck: less is cut off with the neck's edge by masks,
+more shows in an open mouth. What of the mouth is lower goes."""
+_TAIL = 2.0
+"""standard deviations, beyond which nothing of a surfel is seen"""
+_NUM_VIEWS, _HIDDEN_SHARE = 40, 0.9
+"""of views, in which a surfel lies on the person, and so behind neck and chin: with less it shows
+below the neck's edge"""
+_SHADE = 0.6
+"""of the neck's light: as dark as what is turned to the floor"""
+_OPAQUE = 4.0
+"""logit of the opacity"""
+
+
+@torch.no_grad()
+def with_neck_base(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
+    """The same with surfels across the ring in which the neck ends, where frames do not see it."""
+    frames = capture.training[capture.source]
+    ring, source = lowest_ring(head), wardrobe.source
+    on_neck = require_parts(head).on("neck")[head.faces].all(dim=1)[source.triangle]
+    if not is_one_sided(frames) or not len(ring) or not bool(on_neck.any()):
+        return wardrobe
+    canonical = make_canonical_head(head, capture.mean_expression, shape=capture.shape)
+    points, normals = _across(canonical.vertices[ring])
+    base = bound_surfels(head, canonical, points, normals)
+    places, _ = place_on_triangles(
+        canonical.vertices[head.faces], source.triangle, source.barycentric, source.offset
+    )
+    below = ((places - points.mean(dim=0)) * normals[0]).sum(dim=1) > 0
+    stays = ~(below & inside_mouth(head)[source.triangle])
+    base = base.chosen(_hidden(head, capture, base).nonzero()[:, 0])
+    colour = _SHADE * source.colour[on_neck].sigmoid().median(dim=0).values
+    base = replace(
+        base,
+        colour=torch.logit(colour).expand(len(base), 3).clone(),
+        opacity=torch.full((len(base),), _OPAQUE),
+    )
+    every = {each.name: torch.arange(len(each.own)) for each in wardrobe.attributes}
+    kept = wardrobe.chosen(stays.nonzero()[:, 0], every)
+    return replace(kept, source=concatenate([kept.source, base]))
+
+
+def lowest_ring(head: Head) -> Tensor:
+    """(R,) vertices of the lowest open edge of a head's mesh, the neck's."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    faces = head.faces.numpy()
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    found, count = np.unique(edges, axis=0, return_counts=True)
+    start, end = found[count == 1].T
+    if not len(start):
+        return torch.zeros(0, dtype=torch.long)
+    joined = coo_array((np.ones(len(start)), (start, end)), shape=[head.num_vertices] * 2)
+    _, piece = connected_components(joined, directed=False)
+    open_vertices = np.unique(np.concatenate([start, end]))
+    heights = head.template[:, 1].numpy()
+    lowest = piece[open_vertices[heights[open_vertices].argmin()]]
+    return torch.from_numpy(open_vertices[piece[open_vertices] == lowest])
+
+
+def _across(ring: Tensor) -> tuple[Tensor, Tensor]:
+    """Points and normals, which look down, spread over the flat region within a ring (R, 3)."""
+    middle = ring.mean(dim=0)
+    _, _, axes = torch.linalg.svd(ring - middle, full_matrices=False)
+    normal = axes[2] * -torch.sign(axes[2, 1])
+    flat = (ring - middle) @ axes[:2].T
+    angle, order = torch.atan2(flat[:, 1], flat[:, 0]).sort()
+    radius = flat.norm(dim=1)[order]
+    # Vogel's spiral is even over a disc.
+    number = torch.arange(_COUNT) + 0.5
+    turn = (number * torch.pi * (3 - 5**0.5) + torch.pi) % (2 * torch.pi) - torch.pi
+    reach = np.interp(turn.numpy(), angle.numpy(), radius.numpy(), period=2 * np.pi)
+    out = (number / _COUNT).sqrt() * torch.from_numpy(reach).float()
+    places = torch.stack([out * turn.cos(), out * turn.sin()], dim=1)
+    return middle - _RAISED * normal + places @ axes[:2], normal.expand(_COUNT, 3)
+
+
+def _hidden(head: Head, capture: Capture, surfels: Surfels) -> Tensor:
+    """(N,) bool, which surfels lie on the person as far as they reach, in nearly all views."""
+    import cv2
+
+    views = spread_views(capture.training[capture.source], _NUM_VIEWS)
+    carried, on_person = CarriedSurfels(head, capture, surfels), torch.zeros(len(surfels))
+    radius = surfels.log_radius.exp().amax(dim=1)
+    for frame in views:
+        _, _, projected = carried.to(frame)
+        person = (frame.pictures.mask > 127).astype("uint8")
+        within = cv2.distanceTransform(person, cv2.DIST_L2, 3) / len(person)
+        room, _ = sample_image(torch.from_numpy(within), projected)
+        focal = float(frame.record.camera.intrinsics[0, 0]) / 2
+        on_person += room > _TAIL * focal * radius / projected[:, 2]
+    return on_person >= _HIDDEN_SHARE * len(views)
