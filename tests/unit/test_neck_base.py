@@ -80,6 +80,12 @@ def test_a_neck_that_ends_in_a_ring_is_closed_below() -> None:
     assert 0 <= lost < 0.3 * mouth[wardrobe.source.triangle].sum()
 
 
+def test_a_base_is_not_doubled_when_a_training_goes_on() -> None:
+    capture = filmed(HEAD)
+    closed = with_neck_base(bust(), HEAD, capture)
+    assert with_neck_base(closed, HEAD, capture) is closed
+
+
 def test_who_was_seen_from_all_sides_stays_as_they_are() -> None:
     wardrobe = bust()
     assert with_neck_base(wardrobe, HEAD, seen_from_all_sides()) is wardrobe

@@ -31,6 +31,9 @@ _COUNT = 600
 _RAISED = 0.12
 """units of the head, from the ring into the neck: less is cut off with the neck's edge by masks,
 more shows in an open mouth. What of the mouth is lower goes."""
+_APART = 0.01
+"""units of the head, within which most points of a base that is there have a surfel: less doubles
+one that was trained further, more takes a throat for one"""
 _TAIL = 2.0
 """standard deviations, beyond which nothing of a surfel is seen"""
 _NUM_VIEWS, _HIDDEN_SHARE = 40, 0.9
@@ -45,6 +48,8 @@ _OPAQUE = 4.0
 @torch.no_grad()
 def with_neck_base(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
     """The same with surfels across the ring in which the neck ends, where frames do not see it."""
+    from scipy.spatial import cKDTree
+
     frames = capture.training[capture.source]
     ring, source = lowest_ring(head), wardrobe.source
     on_neck = require_parts(head).on("neck")[head.faces].all(dim=1)[source.triangle]
@@ -53,21 +58,27 @@ def with_neck_base(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe
     canonical = make_canonical_head(head, capture.mean_expression, shape=capture.shape)
     points, normals = _across(canonical.vertices[ring])
     base = bound_surfels(head, canonical, points, normals)
+    hidden = _hidden(head, capture, base)
     places, _ = place_on_triangles(
         canonical.vertices[head.faces], source.triangle, source.barycentric, source.offset
     )
+    distance, _ = cKDTree(places.numpy()).query(points[hidden].numpy())
+    if not len(distance) or (distance < _APART).mean() > 0.5:
+        # Nothing is hidden, or a training that began with an earlier avatar has its base.
+        return wardrobe
+    base = base.chosen(hidden.nonzero()[:, 0])
     below = ((places - points.mean(dim=0)) * normals[0]).sum(dim=1) > 0
     stays = ~(below & inside_mouth(head)[source.triangle])
-    base = base.chosen(_hidden(head, capture, base).nonzero()[:, 0])
-    colour = _SHADE * source.colour[on_neck].sigmoid().median(dim=0).values
-    base = replace(
-        base,
-        colour=torch.logit(colour).expand(len(base), 3).clone(),
-        opacity=torch.full((len(base),), _OPAQUE),
-    )
+    base = _shaded(base, source.colour[on_neck].sigmoid().median(dim=0).values)
     every = {each.name: torch.arange(len(each.own)) for each in wardrobe.attributes}
     kept = wardrobe.chosen(stays.nonzero()[:, 0], every)
     return replace(kept, source=concatenate([kept.source, base]))
+
+
+def _shaded(base: Surfels, skin: Tensor) -> Surfels:
+    """The same, opaque and in a colour (3,) that is turned to the floor."""
+    colour = torch.logit(_SHADE * skin).expand(len(base), 3).clone()
+    return replace(base, colour=colour, opacity=torch.full((len(base),), _OPAQUE))
 
 
 def lowest_ring(head: Head) -> Tensor:
