@@ -15,7 +15,7 @@ from trainer.preprocess.crop import FOLDER as CROPS
 from trainer.preprocess.crop import Crop, read_picture
 from trainer.preprocess.estimators import Bytes, FloatArray
 from trainer.preprocess.face_track import Track
-from trainer.preprocess.fit_step import FittedHead, covered_pixels
+from trainer.preprocess.fit_step import covered_pixels
 from trainer.preprocess.hair_colours import GuessedHair, HairColours
 from trainer.preprocess.matte import FOLDER as MATTES
 from trainer.preprocess.model_files import PARSING_NAMES, find_asset
@@ -88,10 +88,10 @@ class FaceLabels:
     """The labels of one picture after the other."""
 
     def __init__(self, work: Workspace, head: Head, necklines: Array) -> None:
-        """Of a subject with a matte, a track, a crop and a fit; necks end in these rows (N, S)."""
-        self._work, self._head, self.names = work, head, part_names(head)
+        """Of a subject with a matte, a track and a crop; necks end in these rows (N, S)."""
+        self._work, self.names = work, part_names(head)
         self._necklines = necklines
-        track, self._crop, self._fit = Track.read(work), Crop.read(work), FittedHead.read(work)
+        track, self._crop = Track.read(work), Crop.read(work)
         self._present = track.present
         self._places = self._crop.to_picture(track.landmarks)[..., :2]
         own = find_asset(PARSING_NAMES)
@@ -110,6 +110,7 @@ class FaceLabels:
         picture: Bytes,
         matte: FloatArray,
         hair_matte: FloatArray | None,
+        vertices: Array,
         number: int,
     ) -> tuple[Bytes, Array]:
         """Those of a picture.
@@ -118,6 +119,7 @@ class FaceLabels:
             picture: (S, S, 3).
             matte: (S, S) 0..1 of the person.
             hair_matte: (S, S) 0..1 of the hair, if a network found one.
+            vertices: (V, 2) places of the fitted head's.
             number: of the picture, from 1.
 
         Returns:
@@ -139,7 +141,7 @@ class FaceLabels:
         mark("neck", like_skin & ~above & over_clothes)
         mark("skin", above & beside)
         # Beside a jaw: a head that is drawn in or tilted has its collar there.
-        lower = rows > self._fit.vertices(self._head, number)[self._ears, 1].max(initial=0)
+        lower = rows > vertices[self._ears, 1].max(initial=0)
         wider = self._wider_face(places)
         mark("clothes", above & beside & lower & ~like_skin & ~wider)
         # What is above the brows and like no skin is hair, whatever its light.
@@ -152,10 +154,10 @@ class FaceLabels:
         hair = _hanging_down(hair & (matte > _SURE_HAIR), lower)
         mark("hair", hair)
         mark("skin", shapes["skin"] & (like_skin | ~hair))
-        mark("nose", shapes["skin"] & self._fitted("nose", number))
+        mark("nose", shapes["skin"] & self._fitted("nose", vertices))
         # Within the face's outline it would be the far one.
         oval = _filled([places[list(groups.OVAL)]], self._crop.size)
-        mark("ears", like_skin & ~hair & ~oval & self._fitted("ears", number))
+        mark("ears", like_skin & ~hair & ~oval & self._fitted("ears", vertices))
         for name in ("eyebrows", "eyes", "lips", "mouth"):
             mark(name, shapes[name])
         mark("teeth", self._teeth(colours, shapes["mouth"]))
@@ -225,9 +227,9 @@ class FaceLabels:
         is_light = light > _TEETH_LIGHTNESS * self._skin.mean[0]
         return np.asarray(mouth & is_light & (colour < _TEETH_COLOUR * usual))
 
-    def _fitted(self, name: str, number: int) -> Array:
+    def _fitted(self, name: str, vertices: Array) -> Array:
         """(S, S) truth where a part of the fitted head turns to the camera."""
-        corners = self._fit.vertices(self._head, number)[self._faces_of[name]]
+        corners = vertices[self._faces_of[name]]
         first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
         # Seen from the front triangles run against the clock; the picture's y points down.
         is_front = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0

@@ -87,11 +87,12 @@ class _PartsMaker:
         picture = read_picture(self._work.folder / CROPS, number)
         matte = self._read(MATTES, number) * self._inside
         own_hair = self._read(HAIR_FOLDER, number) if self._has_hair else None
-        labels, hair = self._labels.find(picture, matte, own_hair, number)
+        vertices = self._fit.vertices(self._head, number)
+        labels, hair = self._labels.find(picture, matte, own_hair, vertices, number)
         names = self._labels.names
         clothes = _without_specks(labels == names.index("clothes"))
-        mask = foreground_mask(matte, hair) * self._above_neckline(number)
-        mask = np.where(clothes | self._beside_neck(number, hair), 0, mask)
+        mask = foreground_mask(matte, hair) * self._above_neckline(vertices, number)
+        mask = np.where(clothes | self._beside_neck(vertices, hair), 0, mask)
         labels = np.where(matte < 0.5, names.index("background"), labels)
         return {
             "image": foreground_colours(picture, matte),
@@ -120,7 +121,7 @@ class _PartsMaker:
             lines.append(middle[1] + slope * (columns - middle[0]) - _NECK_MARGIN * height)
         return np.array(lines, np.float32)
 
-    def _beside_neck(self, number: int, hair: Array) -> Array:
+    def _beside_neck(self, vertices: Array, hair: Array) -> Array:
         """(S, S) truth for what lies lower than the ears, and neither on the head nor is hair.
 
         Shoulders move on their own: where mattes keep them in some frames, nothing could be learned
@@ -128,16 +129,15 @@ class _PartsMaker:
         """
         import cv2
 
-        places = self._fit.vertices(self._head, number)
         size, margin = self._crop.size, _BESIDE_PX * self._crop.size / NOMINAL_SIZE
-        head = covered_pixels(places[self._head.faces.numpy()], size).astype(np.uint8)
+        head = covered_pixels(vertices[self._head.faces.numpy()], size).astype(np.uint8)
         reach = 2 * round(margin) + 1
         around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        ears = places[require_parts(self._head).on("ears").numpy(), 1].max()
+        ears = vertices[require_parts(self._head).on("ears").numpy(), 1].max()
         lower = np.arange(size)[:, None] > ears
         return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hair)
 
-    def _above_neckline(self, number: int) -> Array:
+    def _above_neckline(self, vertices: Array, number: int) -> Array:
         """(S, S) 1 above where the head ends, fading to 0; and on a chin that is lower than that.
 
         Of a head that nods the chin hides the neck. Cut off there, it would be learned to be
@@ -146,8 +146,7 @@ class _PartsMaker:
         rows = np.arange(self._crop.size)[:, None] + 0.5
         fade = _FADE_PX * self._crop.size / NOMINAL_SIZE
         above = np.clip((self._neckline[number - 1] - rows) / fade + 0.5, 0, 1)
-        places = self._fit.vertices(self._head, number)
-        face = covered_pixels(places[self._face], self._crop.size)
+        face = covered_pixels(vertices[self._face], self._crop.size)
         return np.asarray(np.maximum(above, face))
 
 
