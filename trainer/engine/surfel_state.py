@@ -19,6 +19,7 @@ from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.file import in_drawing_order
 from pegasus_runtime.surfels.pose import PosedSurfels, project_surfels
 from trainer.data.dataset import Capture, TrainingFrame
+from trainer.data.frame_sampler import is_one_sided
 from trainer.engine.densification import SurfelStatistics, grown, kept
 from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, new_networks
@@ -65,7 +66,9 @@ class SurfelState(TrainState):
     def __init__(self, context: TrainContext, cloud: SurfelCloud) -> None:
         super().__init__(context)
         self._head = context.head.to(context.device)
-        self._may_be_bared = may_be_bared(context.head).to(context.device)
+        # Who is seen from all around was drawn, and opened the mouth in many frames.
+        is_filmed = is_one_sided(context.capture.training[context.capture.source])
+        self._may_be_bared = (may_be_bared(context.head) & is_filmed).to(context.device)
         self._shape = context.capture.shape.to(context.device)
         self._posed: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
         self._rows = {key: row for row, key in enumerate(_training_keys(context.capture))}
