@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.head import load_free_head
+from pegasus_runtime.head import load_free_head, pose_head
 from pegasus_runtime.head.canonical import make_canonical_head
 from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_corners
@@ -78,6 +78,18 @@ def test_a_neck_that_ends_in_a_ring_is_closed_below() -> None:
     lost = len(wardrobe.source) - int((~new).sum())
     assert lost == int(mouth[wardrobe.source.triangle].sum() - mouth[found.triangle][~new].sum())
     assert 0 <= lost < 0.3 * mouth[wardrobe.source.triangle].sum()
+
+
+def test_an_open_jaw_leaves_the_base_where_it_is() -> None:
+    found = with_neck_base(bust(), HEAD, filmed(HEAD)).source
+    base = found.chosen((found.opacity == 4.0).nonzero()[:, 0])
+    places = []
+    for jaw in (0.0, 0.5):
+        pose = torch.zeros(15)
+        pose[6] = jaw
+        corners = pose_head(HEAD, torch.zeros(100), torch.zeros(50), pose).vertices[HEAD.faces]
+        places.append(place_on_triangles(corners, base.triangle, base.barycentric, base.offset)[0])
+    assert float((places[1] - places[0]).norm(dim=1).max()) < 0.02
 
 
 def test_a_base_is_not_doubled_when_a_training_goes_on() -> None:

@@ -86,12 +86,17 @@ def sample_triangles(
 
 
 def bound_surfels(
-    head: Head, canonical: CanonicalHead, points: Tensor, normals: Tensor, hangs: bool = False
+    head: Head,
+    canonical: CanonicalHead,
+    points: Tensor,
+    normals: Tensor,
+    hangs: bool = False,
+    carriers: Tensor | None = None,
 ) -> Surfels:
     """Surfels at canonical points (N, 3) that face along normals (N, 3).
 
     What ``hangs`` from the head or is worn on it goes with the scalp, all else with the nearest
-    skin.
+    skin, or with the nearest of some ``carriers`` (F,) among the triangles.
     """
     if not len(points):
         return no_surfels()
@@ -100,7 +105,8 @@ def bound_surfels(
     if hangs:
         bound = bind_hanging(head, canonical, points)
     else:
-        bound = bind_points(canonical.vertices, head.faces, points, skin_triangles(head))
+        carriers = skin_triangles(head) if carriers is None else carriers
+        bound = bind_points(canonical.vertices, head.faces, points, carriers)
     frames = triangle_frames(canonical.vertices[head.faces][bound.triangle])
     local = (frames.transpose(1, 2) @ normals[:, :, None])[:, :, 0]
     count = min(4, len(points))

@@ -41,6 +41,9 @@ _NUM_VIEWS, _HIDDEN_SHARE = 40, 0.9
 below the neck's edge"""
 _SHADE = 0.6
 """of the neck's light: as dark as what is turned to the floor"""
+_JAW, _HARDLY = 2, 0.02
+"""a joint, and its share of a triangle's motion that opens no gap: more swings the base out beside
+the neck"""
 _OPAQUE = 4.0
 """logit of the opacity"""
 
@@ -57,7 +60,7 @@ def with_neck_base(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe
         return wardrobe
     canonical = make_canonical_head(head, capture.mean_expression, shape=capture.shape)
     points, normals = _across(canonical.vertices[ring])
-    base = bound_surfels(head, canonical, points, normals)
+    base = bound_surfels(head, canonical, points, normals, carriers=_still_neck(head))
     hidden = _hidden(head, capture, base)
     places, _ = place_on_triangles(
         canonical.vertices[head.faces], source.triangle, source.barycentric, source.offset
@@ -73,6 +76,13 @@ def with_neck_base(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe
     every = {each.name: torch.arange(len(each.own)) for each in wardrobe.attributes}
     kept = wardrobe.chosen(stays.nonzero()[:, 0], every)
     return replace(kept, source=concatenate([kept.source, base]))
+
+
+def _still_neck(head: Head) -> Tensor:
+    """(F,) bool, triangles of the neck that stay where they are when the jaw opens."""
+    neck = require_parts(head).on("neck")[head.faces].all(dim=1)
+    still = neck & (head.skinning_weights[head.faces, _JAW].amax(dim=1) < _HARDLY)
+    return still if bool(still.any()) else neck
 
 
 def _shaded(base: Surfels, skin: Tensor) -> Surfels:
