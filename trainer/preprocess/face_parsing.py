@@ -141,7 +141,7 @@ class FaceLabels:
         mark("neck", like_skin & ~above & over_clothes)
         mark("skin", above & beside)
         # Beside a jaw: a head that is drawn in or tilted has its collar there.
-        lower = rows > vertices[self._ears, 1].max(initial=0)
+        lower = self.lower_than_ears(vertices)
         wider = self._wider_face(places)
         mark("clothes", above & beside & lower & ~like_skin & ~wider)
         # What is above the brows and like no skin is hair, whatever its light.
@@ -165,6 +165,11 @@ class FaceLabels:
             labels = self._parsed(self._parser.parse(picture), labels, like_skin)
             hair = _hanging_down(labels == self.names.index("hair"), lower)
         return labels, hair
+
+    def lower_than_ears(self, vertices: Array) -> Array:
+        """(S, 1) truth for the rows below the ears of a head with its vertices in places (V, 2)."""
+        rows = np.arange(self._crop.size)[:, None]
+        return np.asarray(rows > vertices[self._ears, 1].max(initial=0))
 
     def _learn_colours(self) -> tuple[SkinColours, HairColours]:
         """From the face, what is around it, and what is below the neck, of some frames."""

@@ -133,8 +133,7 @@ class _PartsMaker:
         head = covered_pixels(vertices[self._head.faces.numpy()], size).astype(np.uint8)
         reach = 2 * round(margin) + 1
         around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        ears = vertices[require_parts(self._head).on("ears").numpy(), 1].max()
-        lower = np.arange(size)[:, None] > ears
+        lower = self._labels.lower_than_ears(vertices)
         return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hair)
 
     def _above_neckline(self, vertices: Array, number: int) -> Array:
