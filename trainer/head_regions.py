@@ -26,6 +26,16 @@ _RIM = (0.02, 0.5)
 hardly move, nearer to 1 the part itself, whose shape then shifts it."""
 
 
+def neck_rim(head: Head) -> Tensor:
+    """(R,) vertices at the open edge at which a head's neck is cut; none of a closed mesh."""
+    faces = head.faces
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
+    found, count = edges.unique(dim=0, return_counts=True)
+    border = found[count == 1].unique()
+    rim: Tensor = border[require_parts(head).on("neck")[border]]
+    return rim
+
+
 def region_weights(head: Head, category: str, points: Tensor) -> Tensor:
     """(P,) 1 on a category's parts of the head, fading to 0 around them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -16,9 +17,10 @@ from pegasus_runtime.surfels.attributes import Wardrobe, rest_corners
 from pegasus_runtime.surfels.binding import place_on_triangles
 from tests.filmed_head import filmed
 from trainer.data.dataset import Capture
+from trainer.head_regions import neck_rim
 from trainer.init.covered_parts import inside_mouth
 from trainer.init.surfel_sampling import sample_skin
-from trainer.refine.neck_base import lowest_ring, with_neck_base
+from trainer.refine.neck_base import with_neck_base
 
 HEAD = load_free_head()
 
@@ -44,20 +46,19 @@ def seen_from_all_sides() -> Capture:
 
 
 def test_the_ring_is_the_neck_s_end() -> None:
-    ring = HEAD.template[lowest_ring(HEAD)]
+    ring = HEAD.template[neck_rim(HEAD)]
     assert len(ring) > 20
     assert float(ring[:, 1].max()) < -0.3 and float(ring[:, 1].min()) == float(
         HEAD.template[:, 1].min()
     )
-    closed = SimpleNamespace(faces=HEAD.faces[:0], num_vertices=5, template=HEAD.template)
-    assert not len(lowest_ring(cast(type(HEAD), closed)))
+    assert not len(neck_rim(replace(HEAD, faces=HEAD.faces[:0])))
 
 
 def test_a_neck_that_ends_in_a_ring_is_closed_below() -> None:
     wardrobe = bust()
     found = with_neck_base(wardrobe, HEAD, filmed(HEAD)).source
     canonical = make_canonical_head(HEAD, torch.zeros(50))
-    corners, ring = canonical.vertices[HEAD.faces], canonical.vertices[lowest_ring(HEAD)]
+    corners, ring = canonical.vertices[HEAD.faces], canonical.vertices[neck_rim(HEAD)]
 
     def placed(surfels):
         return place_on_triangles(corners, surfels.triangle, surfels.barycentric, surfels.offset)

@@ -21,6 +21,7 @@ from pegasus_runtime.surfels.binding import place_on_triangles
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 from trainer.data.dataset import Capture
 from trainer.data.frame_sampler import is_one_sided, spread_views
+from trainer.head_regions import neck_rim
 from trainer.init.carried_surfels import CarriedSurfels
 from trainer.init.covered_parts import inside_mouth
 from trainer.init.surfel_sampling import bound_surfels
@@ -54,7 +55,7 @@ def with_neck_base(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe
     from scipy.spatial import cKDTree
 
     frames = capture.training[capture.source]
-    ring, source = lowest_ring(head), wardrobe.source
+    ring, source = neck_rim(head), wardrobe.source
     on_neck = require_parts(head).on("neck")[head.faces].all(dim=1)[source.triangle]
     if not is_one_sided(frames) or not len(ring) or not bool(on_neck.any()):
         return wardrobe
@@ -89,25 +90,6 @@ def _shaded(base: Surfels, skin: Tensor) -> Surfels:
     """The same, opaque and in a colour (3,) that is turned to the floor."""
     colour = torch.logit(_SHADE * skin).expand(len(base), 3).clone()
     return replace(base, colour=colour, opacity=torch.full((len(base),), _OPAQUE))
-
-
-def lowest_ring(head: Head) -> Tensor:
-    """(R,) vertices of the lowest open edge of a head's mesh, the neck's."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    faces = head.faces.numpy()
-    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    found, count = np.unique(edges, axis=0, return_counts=True)
-    start, end = found[count == 1].T
-    if not len(start):
-        return torch.zeros(0, dtype=torch.long)
-    joined = coo_array((np.ones(len(start)), (start, end)), shape=[head.num_vertices] * 2)
-    _, piece = connected_components(joined, directed=False)
-    open_vertices = np.unique(np.concatenate([start, end]))
-    heights = head.template[:, 1].numpy()
-    lowest = piece[open_vertices[heights[open_vertices].argmin()]]
-    return torch.from_numpy(open_vertices[piece[open_vertices] == lowest])
 
 
 def _across(ring: Tensor) -> tuple[Tensor, Tensor]:

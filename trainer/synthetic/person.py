@@ -15,6 +15,7 @@ from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.head import Head
 from pegasus_runtime.head.parts import WORN_PARTS
 from trainer.data.pairs import worn_by
+from trainer.head_regions import neck_rim
 from trainer.synthetic import hair, wearables
 from trainer.synthetic.attributes import morph
 from trainer.synthetic.skull_radius_map import FloatArray, IndexArray, MeshPart, SkullRadiusMap
@@ -127,7 +128,7 @@ def _bare(head: Head, seed: int) -> tuple[FloatArray, SkullRadiusMap]:
 
 def _pieces(head: Head, seed: int, attribute: str) -> list[MeshPart]:
     vertices, skull = _bare(head, seed)
-    pieces = [wearables.collar(vertices[_neck_rim(head)])]
+    pieces = [wearables.collar(vertices[neck_rim(head).numpy()])]
     worn = worn_by(attribute)
     hats = [name for name in worn if name in wearables.HATS]
     locks = _hair(worn, skull)
@@ -146,16 +147,6 @@ def _hair(worn: tuple[str, ...], skull: SkullRadiusMap) -> list[MeshPart]:
     if "hair_bob" in worn:
         return hair.bob_hair(skull)
     return [hair.curly_hair(skull) if "hair_curly" in worn else hair.short_hair(skull)]
-
-
-def _neck_rim(head: Head) -> IndexArray:
-    """The vertices at which the neck is cut."""
-    faces = head.faces.numpy()
-    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    every, count = np.unique(edges, axis=0, return_counts=True)
-    border = np.unique(every[count == 1])
-    rim: IndexArray = border[labels_of(head).numpy()[border] == head.part_names.index("neck")]
-    return rim
 
 
 def labels_of(head: Head) -> Tensor:
