@@ -18,9 +18,6 @@ from torch import Tensor
 Doubles = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]
 
-_LOOKS = 2
-"""How often a step is cut at the bounds and the rest of it found anew: with one, the others do not
-make up for what is cut off; more gain nothing that the next step does not."""
 _RIDGE = 1e-9
 """on the diagonal: an unknown that nothing tells of stays where it is"""
 _BEFORE = 2
@@ -47,6 +44,10 @@ class ArrowSystem:
     def step(self, below: Doubles, above: Doubles, damping: float) -> tuple[Doubles, Doubles]:
         """The best step (B, n) of the frames' unknowns and (S,) of the shared ones.
 
+        It is cut at the bounds, and what is left of the frames' unknowns is found once more. What
+        is shared stays: to find it anew takes as long as the whole step, and gains nothing that
+        the next step does not.
+
         Args:
             below: (B, n) how far the frames' unknowns may go down, at most 0.
             above: (B, n) how far up, at least 0.
@@ -54,34 +55,37 @@ class ArrowSystem:
         """
         slopes, going = self.frame_slopes, np.zeros_like(self.frame_slopes)
         held = ((below >= 0) & (slopes >= 0)) | ((above <= 0) & (slopes <= 0))
-        for look in range(_LOOKS):
-            moved, shared = self._solved(held, going, damping)
-            low, high = (moved < below) & ~held, (moved > above) & ~held
-            if look + 1 < _LOOKS:
-                if not (low | high).any():
-                    break
-                going = np.where(low, below, np.where(high, above, going))
-                held = held | low | high
+        band = self._factorised(~held, damping)
+        shared = self._shared_step(band, ~held, damping)
+        moved = self._frames_step(band, ~held, going, shared)
+        low, high = (moved < below) & ~held, (moved > above) & ~held
+        if (low | high).any():
+            going = np.where(low, below, np.where(high, above, going))
+            held = held | low | high
+            moved = self._frames_step(self._factorised(~held, damping), ~held, going, shared)
         return np.clip(moved, below, above), shared
 
-    def _solved(self, held: Truths, going: Doubles, damping: float) -> tuple[Doubles, Doubles]:
-        """The step where the held unknowns of the frames go where they are told."""
-        free, pull = ~held, -self.frame_slopes - self._pulled(going)
-        band = self._factorised(free, damping)
-        corner = torch.from_numpy(_raised(self.shared, damping))
-        right = torch.from_numpy(self._shared_pull(going))
+    def _shared_step(self, band: _Band, free: Truths, damping: float) -> Doubles:
+        """(S,) the step of what the frames share, where their held unknowns stay."""
+        corner = _raised(self.shared, damping)
+        # What is pulled is one more column, and one product eliminates all.
+        border = torch.from_numpy(np.pad(corner, (0, 1)))
+        border[:-1, -1] = torch.from_numpy(-self.shared_slopes)
         wide = (
-            torch.from_numpy(np.column_stack([mixed * row[:, None], rhs * row]))
-            for mixed, rhs, row in zip(self.mixed, pull, free, strict=True)
+            torch.from_numpy(np.column_stack([mixed, slopes]) * row[:, None])
+            for mixed, slopes, row in zip(self.mixed, -self.frame_slopes, free, strict=True)
         )
         for rows in band.forward(wide):
-            corner -= rows[:, :-1].T @ rows[:, :-1]
-            right -= rows[:, :-1].T @ rows[:, -1]
-        factor = torch.linalg.cholesky(corner)
-        shared = torch.cholesky_solve(right[:, None], factor)[:, 0].numpy()
-        rest = torch.from_numpy((pull - np.einsum("bis,s->bi", self.mixed, shared)) * free)
-        columns = list(band.forward(iter(rest[..., None])))
-        return band.backward(columns) + going, shared
+            border.addmm_(rows.T, rows, alpha=-1)
+        factor = torch.linalg.cholesky(border[:-1, :-1])
+        return np.asarray(torch.cholesky_solve(border[:-1, -1:], factor)[:, 0].numpy())
+
+    def _frames_step(self, band: _Band, free: Truths, going: Doubles, shared: Doubles) -> Doubles:
+        """(B, n) the step of the frames' unknowns, where held ones go where they are told and
+        what all share is known."""
+        pull = -self.frame_slopes - self._pulled(going) - self.mixed @ shared.astype(np.float32)
+        columns = list(band.forward(iter(torch.from_numpy(pull * free)[..., None])))
+        return band.backward(columns) + going
 
     def _pulled(self, going: Doubles) -> Doubles:
         return (self.frames @ going[..., None])[..., 0] + self.smooth * bend_slopes(going)

@@ -123,7 +123,7 @@ class Crop:
 class CropStep:
     """Cuts the square out of every frame of the take; pictures that are there stay."""
 
-    name, version, after, cost = "crop", 1, ("landmarks",), 25.0
+    name, version, after, cost = "crop", 1, ("landmarks",), 45.0
     outputs = (FILE, FOLDER)
     frames_apart = ("focal",)
 

@@ -136,7 +136,7 @@ class AppearanceCost:
         off = self._pictures.shown(places, rows.start) - self._look
         slopes = self._pictures.slopes(places, rows.start)
         weights = self._weights[rows] * seen[:, None, None] / off.abs().clamp_min(_BEND)
-        by_frame, by_shared = (slopes @ moves for moves in self._skin.slopes(at)[:2])
+        by_frame, by_shared, _ = self._skin.slopes(at, through=slopes)
         sums.add(by_frame, by_shared, off, weights)
 
     def _shown(self, at: Unknowns) -> Tensor:

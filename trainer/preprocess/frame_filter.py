@@ -86,7 +86,7 @@ def _is_above(values: Array, least: float, over_usual: float) -> Array:
 class FilterStep:
     """Writes skip.json, and what was measured."""
 
-    name, version, after, cost = "filter", 1, ("landmarks", "crop", "fit"), 18.0
+    name, version, after, cost = "filter", 1, ("landmarks", "crop", "fit"), 9.0
     outputs = (SKIP_FILE, MEASURES_FILE)
     frames_apart = None
 

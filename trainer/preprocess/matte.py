@@ -161,7 +161,7 @@ class MatteStep:
     """The person's matte: network, the clip's own background, median over three frames, guided
     filter."""
 
-    name, version, after, cost = "matte", 5, ("crop", "landmarks"), 75.0
+    name, version, after, cost = "matte", 5, ("crop", "landmarks"), 65.0
     outputs = (FOLDER,)
     frames_apart = ()
 

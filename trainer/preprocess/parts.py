@@ -43,7 +43,7 @@ collars"""
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 7, ("matte", "hair", "fit", "landmarks", "crop"), 70.0
+    name, version, after, cost = "parts", 7, ("matte", "hair", "fit", "landmarks", "crop"), 85.0
     outputs = ("image/", "mask/", "semantic/", PART_NAMES_FILE)
     frames_apart = None
 

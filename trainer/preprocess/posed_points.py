@@ -19,16 +19,16 @@ _NUDGE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """How K points move with what poses them."""
+    """How R values of each of K points go with what poses them."""
 
     shape: Tensor
-    """(B, K, 3, 100)"""
+    """(B, K, R, 100)"""
     expression: Tensor
-    """(B, K, 3, 50)"""
+    """(B, K, R, 50)"""
     angles: Tensor
-    """(B, K, 3, 10) with `MOVED_ANGLES`"""
+    """(B, K, R, 10) with `MOVED_ANGLES`"""
     rest: Tensor
-    """(B, K, 3, 3) with their places on the head at rest"""
+    """(B, K, R, 3) with their places on the head at rest"""
 
 
 class PosedPoints:
@@ -67,16 +67,19 @@ class PosedPoints:
         return placed
 
     def slopes(
-        self, shape: Tensor, expression: Tensor, pose: Tensor, shift: Tensor | float
+        self, shape: Tensor, expression: Tensor, pose: Tensor, shift: Tensor | float, onto: Tensor
     ) -> Slopes:
-        """Of `posed`, at the same values."""
+        """Of what `onto` (B, K, R, 3) makes of `posed`, at the same values.
+
+        A point's own slopes are never written out: there are 160 of each of its three coordinates.
+        """
         rows, count = len(pose), len(self.at_rest)
         _, transforms, _ = pose_joints(self._head, shape.expand(rows, -1), expression, pose)
         turned = (self._skinning @ transforms[:, :, :3, :3].flatten(2)).unflatten(2, (3, 3))
-        by_joints = self._slopes_by_joints(pose)
+        by_rest, by_joints = onto @ turned, onto @ self._slopes_by_joints(pose)
         _, joints_identity, joints_expression = self._head.joint_directions
         by_shape, by_expression = (
-            torch.einsum("bkcd,nkd->bkcn", turned, directions.view(-1, count, 3))
+            torch.einsum("bkrd,nkd->bkrn", by_rest, directions.view(-1, count, 3))
             + by_joints @ joint_directions.flatten(0, 1)
             for directions, joint_directions in (
                 (self._identity, joints_identity), (self._expression, joints_expression),
@@ -87,7 +90,7 @@ class PosedPoints:
             nudged = pose.clone()
             nudged[:, angle] += _NUDGE
             by_angles.append((self.posed(shape, expression, nudged, shift) - here) / _NUDGE)
-        return Slopes(by_shape, by_expression, torch.stack(by_angles, dim=-1), turned)
+        return Slopes(by_shape, by_expression, onto @ torch.stack(by_angles, dim=-1), by_rest)
 
     def _slopes_by_joints(self, pose: Tensor) -> Tensor:
         """(B, K, 3, 15) how points move with the places of the joints, on which shape and

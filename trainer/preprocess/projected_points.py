@@ -38,26 +38,36 @@ class ProjectedPoints:
         seen = self._seen_from_camera(at, 0.0)
         return -(normals * torch.nn.functional.normalize(seen, dim=2)).sum(dim=2)
 
-    def slopes(self, at: Unknowns, shift: Tensor | float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, K, 2, …) of the pixels by a frame's unknowns, by rotation and shape, and by the
-        points' places on the head at rest."""
+    def slopes(
+        self, at: Unknowns, shift: Tensor | float = 0.0, through: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, K, R, …) of the pixels by a frame's unknowns, by rotation and shape, and by the
+        points' places on the head at rest.
+
+        Args:
+            at: where they are looked for.
+            shift: (K, 3) by which the points are moved on the head at rest.
+            through: (B, K, R, 2) slopes by the pixels, of what is wanted instead of the pixels.
+        """
         seen, turned = self._seen_from_camera(at, shift), at.rotation()
-        moves = self._points.slopes(at.shape, at.of_frames(EXPRESSION), at.pose(), shift)
         flat = torch.zeros(*seen.shape[:2], 2, 3, dtype=seen.dtype)
         flat[..., 0, 0] = flat[..., 1, 1] = -self._lens[0] / seen[..., 2]
         flat[..., :, 2] = self._lens[0] * seen[..., :2] / seen[..., 2:].square()
+        if through is not None:
+            flat = through @ flat
         onto = flat @ turned.T
-        neck, others = (onto @ moves.angles).split((3, len(MOVED_ANGLES) - 3), dim=-1)
+        moves = self._points.slopes(at.shape, at.of_frames(EXPRESSION), at.pose(), shift, onto)
+        neck, others = moves.angles.split((3, len(MOVED_ANGLES) - 3), dim=-1)
         place = flat[..., :2] * at.depth()[:, :, None, None]
         depth = flat @ at.translation()[:, None, :, None]
-        by_frame = torch.cat([neck, place, depth, onto @ moves.expression, others], dim=-1)
+        by_frame = torch.cat([neck, place, depth, moves.expression, others], dim=-1)
         posed, base = seen - at.translation()[:, None], torch.from_numpy(at.shared[BASE])
         by_base = [
             posed @ turned.T @ (camera_rotation(base + nudge) - turned) / _NUDGE
             for nudge in _NUDGE * torch.eye(3, dtype=base.dtype)
         ]
-        by_shared = torch.cat([flat @ torch.stack(by_base, dim=-1), onto @ moves.shape], dim=-1)
-        return by_frame, by_shared, onto @ moves.rest
+        by_shared = torch.cat([flat @ torch.stack(by_base, dim=-1), moves.shape], dim=-1)
+        return by_frame, by_shared, moves.rest
 
     def _seen_from_camera(self, at: Unknowns, shift: Tensor | float) -> Tensor:
         posed = self._points.posed(at.shape, at.of_frames(EXPRESSION), at.pose(), shift)

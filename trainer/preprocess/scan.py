@@ -74,7 +74,7 @@ class Scan:
 class ScanStep:
     """Finds faces and cuts; decodes the whole video once."""
 
-    name, version, after, cost = "faces", 1, (), 25.0
+    name, version, after, cost = "faces", 1, (), 40.0
     outputs = (FILE, _PART)
     frames_apart = ("every", "limit")
 
