@@ -147,6 +147,29 @@ def test_strands_of_the_colour_of_skin_stay_hair(drawn: Drawn) -> None:
         assert not mask[drawn.coat[k] & (rows > 0)].any(), k
 
 
+def test_edges_of_hair_are_hair_whatever_colour_they_have(tmp_path: Path) -> None:
+    drawn = Drawn(tmp_path)
+    rims = []
+    for k, hair in enumerate(drawn.hair):
+        own = kept(drawn, matte.FOLDER, k)
+        wider = cv2.dilate(hair.astype(np.uint8), np.ones((31, 31), np.uint8)) > 0
+        rims.append(wider & (own == 0))
+        path = tmp_path / matte.FOLDER / f"{k + 1}.png"
+        cropping.save_picture(path, np.where(rims[k], 255, own).astype(np.uint8))
+        # Before a wall that is lit, brown hair ends in the colour of skin.
+        picture = np.where(rims[k][..., None], SKIN, kept(drawn, cropping.FOLDER, k))
+        path = tmp_path / cropping.FOLDER / f"{k + 1}.png"
+        cropping.save_picture(path, picture.astype(np.uint8))
+    PartsStep().run(drawn.work, lambda _share: None)
+    names = json.loads((tmp_path / "semantic_names.json").read_text())
+    rows = np.arange(SIDE)[:, None]
+    for k, rim in enumerate(rims):
+        labels = kept(drawn, "semantic", k)
+        upper = rim & (rows < 0.4 * SIDE)
+        assert upper.sum() > 300 and (labels[upper] == names.index("hair")).mean() > 0.95, k
+        assert not (labels[rim] == names.index("skin")).any(), k
+
+
 def test_necks_are_cut_level_with_the_head(drawn: Drawn) -> None:
     slopes = []
     for k in range(COUNT):

@@ -111,6 +111,7 @@ class FaceLabels:
         matte: FloatArray,
         hair_matte: FloatArray | None,
         vertices: Array,
+        aside: Array,
         number: int,
     ) -> tuple[Bytes, Array]:
         """Those of a picture.
@@ -120,6 +121,7 @@ class FaceLabels:
             matte: (S, S) 0..1 of the person.
             hair_matte: (S, S) 0..1 of the hair, if a network found one.
             vertices: (V, 2) places of the fitted head's.
+            aside: (S, S) truth for what lies beside that head.
             number: of the picture, from 1.
 
         Returns:
@@ -151,6 +153,9 @@ class FaceLabels:
         if hair_matte is not None:
             # The network ends hair that hangs beside a neck where the neck does.
             hair |= hair_matte > _SURE_HAIR
+        # What mixes with the background at its edge has neither's colour. Skin it is not.
+        mark("clothes", aside & lower)
+        hair = _touching(hair, hair | (aside & ~lower & over_clothes & beside))
         hair = _hanging_down(hair & (matte > _SURE_HAIR), lower)
         mark("hair", hair)
         mark("skin", shapes["skin"] & (like_skin | ~hair))
@@ -260,13 +265,18 @@ class FaceLabels:
         return labels
 
 
+def _touching(some: Array, all_of_it: Array) -> Array:
+    """(S, S) truth for those connected pieces of all in which some lie."""
+    import cv2
+
+    _, pieces = cv2.connectedComponents(all_of_it.astype(np.uint8))
+    return np.asarray(all_of_it & np.isin(pieces, np.unique(pieces[some])))
+
+
 def _hanging_down(hair: Array, lower: Array) -> Array:
     """(S, S) truth without what is lower than the ears and does not hang down from above: long
     hair does, a dark collar does not."""
-    import cv2
-
-    _, pieces = cv2.connectedComponents(hair.astype(np.uint8))
-    return np.asarray(hair & (~lower | np.isin(pieces, np.unique(pieces[hair & ~lower]))))
+    return np.asarray(hair & (~lower | _touching(hair & ~lower, hair)))
 
 
 def _filled(outlines: list[FloatArray], size: int) -> Array:

@@ -36,14 +36,14 @@ _STEEPEST = 0.4
 _SPECK_PX = 9
 """of 512, as wide as clothes are at least: less leaves holes in necks, more leaves thin collars"""
 _BESIDE_PX = 8
-"""of 512, how far from the fitted head's outline neck and jaw may be: less cuts cheeks, more keeps
-collars"""
+"""of 512, how far from the fitted head's outline skin may be: less cuts cheeks and takes ears for
+hair, more keeps collars"""
 
 
 class PartsStep:
     """Writes ``image``, ``mask`` and ``semantic``."""
 
-    name, version, after, cost = "parts", 7, ("matte", "hair", "fit", "landmarks", "crop"), 85.0
+    name, version, after, cost = "parts", 8, ("matte", "hair", "fit", "landmarks", "crop"), 85.0
     outputs = ("image/", "mask/", "semantic/", PART_NAMES_FILE)
     frames_apart = None
 
@@ -88,11 +88,15 @@ class _PartsMaker:
         matte = self._read(MATTES, number) * self._inside
         own_hair = self._read(HAIR_FOLDER, number) if self._has_hair else None
         vertices = self._fit.vertices(self._head, number)
-        labels, hair = self._labels.find(picture, matte, own_hair, vertices, number)
+        aside = self._aside(vertices)
+        labels, hair = self._labels.find(picture, matte, own_hair, vertices, aside, number)
         names = self._labels.names
         clothes = _without_specks(labels == names.index("clothes"))
         mask = foreground_mask(matte, hair) * self._above_neckline(vertices, number)
-        mask = np.where(clothes | self._beside_neck(vertices, hair), 0, mask)
+        # Shoulders move on their own: where mattes keep them in some frames, nothing could be
+        # learned of them but a smear.
+        beside_neck = self._labels.lower_than_ears(vertices) & aside & ~hair
+        mask = np.where(clothes | beside_neck, 0, mask)
         labels = np.where(matte < 0.5, names.index("background"), labels)
         return {
             "image": foreground_colours(picture, matte),
@@ -121,20 +125,15 @@ class _PartsMaker:
             lines.append(middle[1] + slope * (columns - middle[0]) - _NECK_MARGIN * height)
         return np.array(lines, np.float32)
 
-    def _beside_neck(self, vertices: Array, hair: Array) -> Array:
-        """(S, S) truth for what lies lower than the ears, and neither on the head nor is hair.
-
-        Shoulders move on their own: where mattes keep them in some frames, nothing could be learned
-        of them but a smear.
-        """
+    def _aside(self, vertices: Array) -> Array:
+        """(S, S) truth for what lies beside the fitted head, where no skin is."""
         import cv2
 
         size, margin = self._crop.size, _BESIDE_PX * self._crop.size / NOMINAL_SIZE
         head = covered_pixels(vertices[self._head.faces.numpy()], size).astype(np.uint8)
         reach = 2 * round(margin) + 1
         around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        lower = self._labels.lower_than_ears(vertices)
-        return np.asarray(lower & (cv2.dilate(head, around) == 0) & ~hair)
+        return np.asarray(cv2.dilate(head, around) == 0)
 
     def _above_neckline(self, vertices: Array, number: int) -> Array:
         """(S, S) 1 above where the head ends, fading to 0; and on a chin that is lower than that.
