@@ -18,7 +18,7 @@ from pegasus_runtime.avatar_file import read_header
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.surfels.avatar import SurfelAvatar
-from pegasus_runtime.surfels.parts import with_guessed_parts
+from pegasus_runtime.surfels.parts import STANDS_OFF, triangle_parts, with_guessed_parts
 from tests.factories import surfel_avatar
 from trainer.data.dataset import Capture
 from trainer.refine.misplaced_surfels import without_misplaced
@@ -101,12 +101,26 @@ def test_surfels_show_the_class_that_lies_under_them(avatar: SurfelAvatar) -> No
     names = ("background", "hat", "clothes", "something")
     capture = _capture(names, np.where(np.arange(SIDE) < SIDE // 2, 2, 1)[None].repeat(SIDE, 0))
     found = with_parts(avatar.wardrobe, avatar.head, capture)
-    x = avatar.rest_points[:, 0]
+    # What the back of the head shows, no picture tells.
+    x = torch.where(avatar.rest_points[:, 2] > -0.1, avatar.rest_points[:, 0], 0)
     shown = found.everything.part
     assert (shown[x < -0.1] == PART_NAMES.index("clothes")).float().mean() > 0.9
     assert (shown[x > 0.1] == PART_NAMES.index("hat")).float().mean() > 0.9
     for attribute in found.attributes:
         assert attribute.part is not None and len(attribute.part) == len(attribute.region)
+
+
+def test_what_no_picture_shows_is_not_as_what_lies_before_it(avatar: SurfelAvatar) -> None:
+    """Filmed from the front, what lies nearest to the back of the head is a face."""
+    capture = _capture(("background", "lips"), np.ones((SIDE, SIDE)))
+    found = with_parts(avatar.wardrobe, avatar.head, capture).source
+    points = avatar.rest_points[: len(found)]
+    rides = triangle_parts(avatar.head)[found.triangle]
+    behind = points[:, 2] < -0.2
+    off = found.offset.norm(dim=1)
+    hair = behind & (rides == PART_NAMES.index("scalp")) & (off > STANDS_OFF)
+    assert hair.sum() > 20
+    assert (found.part[hair] == PART_NAMES.index("hair")).float().mean() > 0.8
 
 
 def test_without_part_pictures_parts_are_guessed(avatar: SurfelAvatar) -> None:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pegasus_runtime.head import Head, pose_head
-from pegasus_runtime.head.parts import PART_NAMES
+from pegasus_runtime.head.parts import HEAD_PARTS, PART_NAMES
 from pegasus_runtime.raster import blend
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
-from pegasus_runtime.surfels.parts import with_guessed_parts
+from pegasus_runtime.surfels.binding import triangle_frames
+from pegasus_runtime.surfels.parts import FAR_OFF, triangle_parts, with_guessed_parts
 from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from trainer.data.dataset import Capture, TrainingFrame
@@ -25,6 +26,14 @@ longer"""
 _SEEN = 0.05
 """Sum of a surfel's weights over pixels and views, in pixels, from which it was seen: less listens
 to what shines through, more leaves what is small to its neighbours."""
+_AWAY = -0.3
+"""Cosine of skin's normals to the camera from which what rides on it is seen: less lets the back of
+a head shine through its mouth and vote, more leaves out hair at the head's sides."""
+_SURE = ("teeth", "tongue", "mouth", "eyes", "hair")
+"""parts of which a guess from the head is better than what neighbours show"""
+_NEIGHBOURS = 24
+"""whose votes are taken for what none shows: fewer let one that shines through decide, more let
+hair reach down the forehead"""
 
 
 @torch.no_grad()
@@ -72,10 +81,12 @@ def _voted(head: Head, capture: Capture, wardrobe: Wardrobe, name: str, table: T
     for frame in spread_views(frames, _ATTRIBUTE_VIEWS if name else _SOURCE_VIEWS):
         if frame.pictures.parts is not None:
             votes += _votes(head, capture, surfels, frame, frame.pictures.parts, table)
+    # What stands so far off is no part of a head, and the guess says what it is instead.
+    votes[surfels.offset.norm(dim=1) > FAR_OFF, : len(HEAD_PARTS)] = 0
     seen = votes.sum(dim=1) > _SEEN
     part = torch.where(seen, votes.argmax(dim=1).byte(), surfels.part)
     points, _ = rest_surfels(surfels, wardrobe.rest_corners)
-    return _like_neighbours(points, part, seen)
+    return _like_neighbours(points, votes, part, triangle_parts(head)[surfels.triangle])
 
 
 def _votes(
@@ -107,20 +118,34 @@ def _votes(
         (image * (shown[:, :, None] == present)).sum().backward()
     votes = torch.zeros(len(points), len(PART_NAMES))
     assert features.grad is not None
-    votes[:, present] = features.grad
+    corners = vertices[head.faces[surfels.triangle]]
+    towards = torch.from_numpy(record.camera.centre).float() - corners.mean(dim=1)
+    normals = triangle_frames(corners)[:, :, 2]
+    facing = torch.nn.functional.cosine_similarity(normals, towards, dim=1) > _AWAY
+    votes[:, present] = features.grad * facing[:, None]
     return votes
 
 
-def _like_neighbours(points: Tensor, part: Tensor, seen: Tensor) -> Tensor:
-    """Parts (N,) of which those that were not seen are as the nearest that were."""
+def _like_neighbours(points: Tensor, votes: Tensor, part: Tensor, rides: Tensor) -> Tensor:
+    """Parts (N,) of what has no votes (N, P), by those of its nearest neighbours together.
+
+    They ride on the same part of the head (N,): through a head that was filmed from the front, what
+    lies nearest to the nape is a mouth. And what little shines through them is outvoted.
+    """
     from scipy.spatial import cKDTree
 
-    # Within a mouth no picture shows much: there the head says more than what lies nearest.
-    inner = torch.tensor([PART_NAMES.index(n) for n in ("teeth", "tongue", "mouth", "eyes")])
-    unknown = ~seen & ~torch.isin(part, inner.byte())
-    if not bool(seen.any()) or not bool(unknown.any()):
-        return part
-    _, nearest = cKDTree(points[seen].numpy()).query(points[unknown].numpy())
+    # Within a mouth no picture shows much, and what stands off a scalp is no skin, whatever is
+    # seen beside it: there the head says more than what lies nearest.
+    sure = torch.tensor([PART_NAMES.index(n) for n in _SURE]).byte()
+    seen = votes.sum(dim=1) > _SEEN
+    unknown = ~seen & ~torch.isin(part, sure)
     found = part.clone()
-    found[unknown] = part[seen][torch.from_numpy(np.asarray(nearest))]
+    for each in rides[unknown].unique():
+        known = (seen & (rides == each)).nonzero()[:, 0]
+        wanted = (unknown & (rides == each)).nonzero()[:, 0]
+        if len(known):
+            ranks = list(range(1, min(_NEIGHBOURS, len(known)) + 1))
+            _, nearest = cKDTree(points[known].numpy()).query(points[wanted].numpy(), k=ranks)
+            theirs = votes[known[torch.from_numpy(np.asarray(nearest))]].sum(dim=1)
+            found[wanted] = theirs.argmax(dim=1).byte()
     return found
