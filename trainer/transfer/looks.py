@@ -138,8 +138,9 @@ class SkinColour:
         known = look.is_seen & look.on(HEAD_SKIN)
         if int(known.sum()) < count:
             known = look.is_seen
-        colours = look.colour[known]
-        self.usual = colours.median(dim=0).values
+        colours, nose = look.colour[known], known & look.on(["nose"])
+        # No hair is on a nose. Of one that hair has covered, the median is of that hair.
+        self.usual = look.colour[nose if int(nose.sum()) >= count else known].median(dim=0).values
         away = (colours - self.usual).abs().sum(dim=1)
         kept = away <= away.quantile(_USUAL)
         self._colours = colours[kept]

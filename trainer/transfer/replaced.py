@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pegasus_runtime.head.parts import PART_NAMES, WORN_PARTS, require_parts
 from pegasus_runtime.surfels.attributes import CHANGED, Difference, outside_shell
 from pegasus_runtime.surfels.avatar import SurfelAvatar
-from pegasus_runtime.surfels.binding import triangle_frames
 from pegasus_runtime.surfels.parts import triangle_parts
-from pegasus_runtime.surfels.surfels import Surfels, new_surfels
+from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
 from trainer.init.surfel_sampling import sample_triangles
-from trainer.transfer.looks import HEAD_SKIN, Look, SkinColour, logit_of
+from trainer.transfer.looks import HEAD_SKIN, Look, SkinColour, is_part, logit_of, look_of
+from trainer.transfer.other_side import are_behind, are_near, other_side
 
 _GONE = -8.0
 """Logit of an opacity of which nothing is left, whatever states of expression add."""
@@ -26,15 +25,13 @@ _COVERED = 0.014
 """Distance of skin that is there already; less puts skin on skin, more leaves holes."""
 _SINK = 0.004
 """by which that skin lies deeper than the head, so that hair lies on it"""
-_BARE = ("skin", "scalp", "ears", "neck")
+_BARE = ("skin", "nose", "eyebrows", "scalp", "ears", "neck")
 """parts of the head that hair may cover"""
 _UNDER = 0.03
 """in units of the head, below a hat: hair so near to it goes as well; less lets strands through,
 more bares the neck below its rim"""
-_BEFORE, _OPPOSITE, _MIRRORED, _UNLIKE = 0.07, 0.03, 4, 0.25
-"""In units of the head: how far from a place hair that covers it is bound, and how near a place of
-the other side has to be; how many places are mixed, and how unlike a colour is that is replaced.
-Less leaves dark eyes where a fringe was, more evens out a mole."""
+_TEMPLES = 0.12
+"""the same where skin has the colour of hair: more smooths beards, less leaves strands"""
 _HAIRLINE = 0.05
 """in units of the head, beside hair that goes: skin so near has its colour; less leaves a dark rim,
 more smooths a forehead"""
@@ -68,66 +65,52 @@ class Change:
         return index, Difference(**{n: v[index] for n, v in self.values.items()})
 
 
-def without_hair(look: Look, target: SurfelAvatar, skin: SkinColour, change: Change) -> Surfels:
+def without_hair(look: Look, target: SurfelAvatar, change: Change) -> Surfels:
     """Hide a person's hair; the skin that covers the head below it.
 
     Args:
         look: of the person's surfels.
         target: the person.
-        skin: its colour.
         change: to which is added.
     """
-    from scipy.spatial import cKDTree
-
     hair = look.on(["hair"])
     change.hide(hair)
     if not bool(hair.any()):
         return no_skin(look.surfels)
-    beside = look.on([*HEAD_SKIN, "scalp"]) & _near(look.points, look.points[hair], _HAIRLINE)
-    beside |= look.on(["scalp"])
+    strands = look.points[hair & look.is_seen]
+    covered = are_behind(look.feet, look.frames[:, :, 2], strands)
+    gone, images = other_side(look, strands, covered, target)
+    change.hide(gone)
+    shown = look.is_seen & ~hair
+
+    def without(some: Tensor) -> Look:
+        left = look.surfels.chosen((shown & ~some).nonzero()[:, 0])
+        return look_of(target, concatenate([left, images]))
+
+    # What hair has covered has any colour; nobody has seen it.
+    skin, bare = SkinColour(without(covered)), without(gone)
+    beside = (covered | are_near(look.points, strands, _HAIRLINE)) & look.on(HEAD_SKIN)
+    beside |= _strands_on_skin(look, strands, look.colour[hair].median(dim=0).values, skin)
+    # Votes of few frames call a tuft on the crown an eyebrow.
+    rides = triangle_parts(target.head)[look.surfels.triangle]
+    beside |= is_part(rides, ["scalp"]) & ~look.on(WORN_PARTS)
     change.colour(look, beside, skin.at(look.feet[beside]))
-    _mirror_covered(look, hair, triangle_parts(target.head)[look.surfels.triangle], change)
-    left = look.points[~hair & look.is_seen]
-    found = _sampled(target)
-    corners = target.wardrobe.rest_corners
-    feet = (corners[found.triangle] * found.barycentric[:, :, None]).sum(dim=1)
-    bare = torch.ones(len(feet), dtype=torch.bool)
-    if len(left):
-        apart, _ = cKDTree(left.numpy()).query(feet.numpy())
-        bare = torch.from_numpy(np.asarray(apart)) > _COVERED
-    found, feet = found.chosen(bare.nonzero()[:, 0]), feet[bare]
-    with torch.no_grad():
-        light = target.light(triangle_frames(corners[found.triangle])[:, :, 2])
-    return replace(found, colour=logit_of(skin.at(feet), light))
+    below = look_of(target, _sampled(target))
+    below = below.chosen((~are_near(below.points, bare.points, _COVERED)).nonzero()[:, 0])
+    colour = logit_of(skin.at(below.feet), below.light)
+    return concatenate([images, replace(below.surfels, colour=colour)])
 
 
-def _mirror_covered(look: Look, hair: Tensor, part: Tensor, change: Change) -> None:
-    """Colour what hair covers on one side of a face, and nobody has seen, like the other side.
-
-    Args:
-        look: of the person's surfels.
-        hair: (N,) bool, which of them are hair.
-        part: (N,) of the head on which each rides.
-        change: to which is added.
-    """
-    from scipy.spatial import cKDTree
-
-    face = look.is_seen & ~look.on(WORN_PARTS)
-    covered = face & _near(look.feet, look.feet[hair], _BEFORE)
-    across = look.feet * torch.tensor([-1.0, 1.0, 1.0])
-    for each in part[covered].unique():
-        clean, here = face & ~covered & (part == each), covered & (part == each)
-        if int(clean.sum()) < _MIRRORED:
-            continue
-        tree = cKDTree(look.feet[clean].numpy())
-        ranks = list(range(1, _MIRRORED + 1))
-        apart, index = (np.asarray(found) for found in tree.query(across[here].numpy(), k=ranks))
-        colour = look.colour[clean][torch.from_numpy(index)].mean(dim=1)
-        differs = (colour - look.colour[here]).norm(dim=1) > _UNLIKE
-        wrong = here.nonzero()[:, 0][differs & (torch.from_numpy(apart)[:, 0] < _OPPOSITE)]
-        chosen = torch.zeros_like(here)
-        chosen[wrong] = True
-        change.colour(look, chosen, colour[chosen[here]])
+def _strands_on_skin(look: Look, strands: Tensor, hair: Tensor, skin: SkinColour) -> Tensor:
+    """(N,) bool, which surfels are called skin and have rather the hair's colour (3,), where there
+    is hair near by: fine hair over temples, which no part picture shows."""
+    # Not within ears, where it is dark.
+    near = look.on(["skin", "neck"]) & are_near(look.points, strands, _TEMPLES)
+    index = near.nonzero()[:, 0]
+    colour = look.colour[index]
+    apart = (colour - hair).norm(dim=1) < (colour - skin.at(look.feet[index])).norm(dim=1)
+    near[index] = apart
+    return near
 
 
 def hide_under(look: Look, shell: Tensor, change: Change) -> None:
@@ -140,13 +123,6 @@ def hide_under(look: Look, shell: Tensor, change: Change) -> None:
 def no_skin(like: Surfels) -> Surfels:
     """None at all."""
     return like.chosen(torch.zeros(0, dtype=torch.long))
-
-
-def _near(points: Tensor, others: Tensor, distance: float) -> Tensor:
-    from scipy.spatial import cKDTree
-
-    apart, _ = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=distance)
-    return torch.from_numpy(np.isfinite(apart))
 
 
 def _sampled(target: SurfelAvatar) -> Surfels:

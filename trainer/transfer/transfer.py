@@ -25,7 +25,7 @@ from trainer.transfer.carried import carried
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.differences import ZONES, carry_difference
 from trainer.transfer.eyes import swap_eyes
-from trainer.transfer.looks import SkinColour, look_of
+from trainer.transfer.looks import look_of
 from trainer.transfer.replaced import Change, hide_under, without_hair
 
 
@@ -53,7 +53,6 @@ def transfer(
     known = {attribute.name: attribute for attribute in personal.wardrobe.attributes}
     kept = [a for a in target.wardrobe.attributes if a.name not in names]
     look = look_of(target, target.wardrobe.source)
-    skin = SkinColour(look)
     given = []
     for index, name in enumerate(names):
         on_progress(name, index / len(names))
@@ -61,7 +60,7 @@ def transfer(
         category = category_of(name)
         own = carried(personal, target, attribute, across)
         if WORN.get(category) == "hair":
-            own = concatenate([own, without_hair(look, target, skin, change)])
+            own = concatenate([own, without_hair(look, target, change)])
         elif WORN.get(category) == "hat":
             hide_under(look, look_of(target, own).points, change)
         elif category in ZONES:

@@ -1,0 +1,100 @@
+"""What hair has covered on one side of a face, when the hair goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head.parts import PART_NAMES
+from pegasus_runtime.surfels.attributes import rest_surfels
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.surfels import Surfels, concatenate
+from tests.factories import surfel_avatar
+from trainer.transfer.looks import is_part, look_of
+from trainer.transfer.replaced import Change, without_hair
+
+SKIN, IRIS, NEVER_SEEN, BROWN = (
+    torch.tensor(colour)
+    for colour in ((0.8, 0.6, 0.5), (0.2, 0.4, 0.9), (0.1, 0.8, 0.1), (0.3, 0.2, 0.1))
+)
+HAIR = PART_NAMES.index("hair")
+
+
+def _person(fringe: str) -> tuple[SurfelAvatar, Tensor]:
+    """A face that the hair's fringe covers on the left, on both sides or not at all, and which of
+    its surfels are covered."""
+    avatar = surfel_avatar([], 20_000)
+    head, corners = avatar.head, avatar.wardrobe.rest_corners
+    torch.nn.init.zeros_(avatar.light.layers[-1].weight)
+    face = avatar.wardrobe.source
+    part = triangle_parts(head)[face.triangle]
+    flat = 0.2 * face.offset
+    face = replace(face, part=part, offset=flat, opacity=torch.full((len(face),), 3.0))
+    points, _ = rest_surfels(face, corners)
+    front = (points[:, 2] > 0.1) & (points[:, 1] > -0.1) & is_part(part, ["skin", "nose", "eyes"])
+    front |= (points[:, 2] > 0.1) & is_part(part, ["eyelids", "eyebrows"])
+    sides = {"left": points[:, 0] > 0.02, "both": points[:, 0].abs() > 0.02}
+    covered = front & sides.get(fringe, torch.zeros_like(front))
+    colour = torch.where(is_part(part, ["eyes"])[:, None], IRIS, SKIN)
+    face = replace(face, colour=torch.logit(torch.where(covered[:, None], NEVER_SEEN, colour)))
+    above = face.chosen(covered.nonzero()[:, 0])
+    offset = above.offset + torch.tensor([0.0, 0.0, 0.08])
+    number = torch.full((len(above),), HAIR, dtype=torch.uint8)
+    above = replace(
+        above, offset=offset, part=number, colour=torch.logit(BROWN).expand(offset.shape)
+    )
+    wardrobe = replace(avatar.wardrobe, source=concatenate([face, above]))
+    return replace(avatar, wardrobe=wardrobe), covered
+
+
+def _bare(avatar: SurfelAvatar) -> tuple[Surfels, Surfels]:
+    """The person's surfels without hair that are left, and what is put below it."""
+    look, change = look_of(avatar, avatar.wardrobe.source), Change(avatar.wardrobe.source)
+    below = without_hair(look, avatar, change)
+    values = change.values
+    source = avatar.wardrobe.source
+    left = replace(
+        source, opacity=source.opacity + values["opacity"], colour=source.colour + values["colour"]
+    )
+    return left.chosen((left.opacity > 0).nonzero()[:, 0]), below
+
+
+def test_an_eye_behind_a_fringe_is_the_mirror_image_of_the_other() -> None:
+    avatar, covered = _person("left")
+    left, below = _bare(avatar)
+    corners = avatar.wardrobe.rest_corners
+    everything = concatenate([left, below])
+    points, normals = rest_surfels(everything, corners)
+    part = triangle_parts(avatar.head)[everything.triangle]
+    on_eyes = is_part(part, ["eyes"]) & (points[:, 2] > 0.1)
+    here, there = (on_eyes & (points[:, 0] * side > 0.02) for side in (1, -1))
+    assert int(here.sum()) > 0.6 * int(there.sum()) > 10
+
+    def like(colour: Tensor) -> Tensor:
+        return (everything.colour.sigmoid() - colour).abs().sum(dim=1) < 0.1
+
+    assert like(IRIS)[here].float().mean() > 0.9, "but for what is deep in the socket"
+    assert not (like(NEVER_SEEN) & ~is_part(part, ["eyes", "eyelids"])).any(), "but in their folds"
+    assert not is_part(left.part, ["hair"]).any()
+    # Each lies where its own other half does, and is turned as that is.
+    mirror = torch.tensor([-1.0, 1.0, 1.0])
+    images = below.chosen((below.part != PART_NAMES.index("scalp")).nonzero()[:, 0])
+    where, facing = rest_surfels(images, corners)
+    apart, nearest = torch.cdist(where * mirror, points).min(dim=1)
+    assert len(images) > 0.5 * int(covered.sum()) and apart.median() < 1e-4
+    assert (facing * (normals[nearest] * mirror)).sum(dim=1).median() > 0.99
+
+
+@pytest.mark.parametrize("fringe", ["both", "none"])
+def test_where_no_side_is_bare_nothing_is_mirrored(fringe: str) -> None:
+    avatar, covered = _person(fringe)
+    left, below = _bare(avatar)
+    images = below.part != PART_NAMES.index("scalp")
+    assert int(images.sum()) <= 0.02 * int(covered.sum())
+    skin = is_part(left.part, ["skin"])
+    colours = left.colour[skin].sigmoid()
+    assert (colours - SKIN).abs().max() < 0.05, "covered skin has the colour of skin"

@@ -1,0 +1,95 @@
+"""What hair has covered on one side of a face: a mirror image of the other side.
+
+Nobody has seen it. What a training left there has any colour, and where it took the hair for the
+face there is nothing when the hair goes. Faces are as good as symmetrical, and a person with a
+fringe before one eye shows the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head.parts import WORN_PARTS
+from pegasus_runtime.surfels.attributes import rest_surfels
+from pegasus_runtime.surfels.avatar import SurfelAvatar
+from pegasus_runtime.surfels.binding import axis_angles, bind_points, triangle_frames
+from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
+from trainer.transfer.looks import Look, logit_of
+
+_BEFORE, _STRAND = 0.4, 0.03
+"""In units of the head, how far before a face hair still covers it, and how near to the line there:
+less leaves dark eyes where a fringe was, more takes cheeks from which hair stands off."""
+_ACROSS = 0.02
+"""In units of the head, how near to the mirror image of a place something has to be seen: less
+leaves single surfels of what was never seen, more takes them where the other side has nothing."""
+_INNER = ("teeth", "tongue", "mouth")
+
+
+def other_side(
+    look: Look, strands: Tensor, covered: Tensor, target: SurfelAvatar
+) -> tuple[Tensor, Surfels]:
+    """Which surfels of a face (N,) hair has covered, where the other side is bare, and mirror
+    images of what that shows.
+
+    Args:
+        look: of the person's N surfels.
+        strands: (M, 3) of the hair.
+        covered: (N,) bool, see `are_behind`.
+        target: the person.
+    """
+    face = look.is_seen & ~look.on([*WORN_PARTS, *_INNER])
+    beyond = are_behind(_mirrored(look.feet), _mirrored(look.frames[:, :, 2]), strands)
+    bare = face & ~covered
+    index = (bare & beyond).nonzero()[:, 0]
+    if not len(index):
+        return torch.zeros_like(covered), look.surfels.chosen(index)
+    gone = face & covered & ~beyond & are_near(_mirrored(look.feet), look.feet[bare], _ACROSS)
+    return gone, _images(look.chosen(index), target)
+
+
+def _images(look: Look, target: SurfelAvatar) -> Surfels:
+    """Mirror images of surfels, on the same parts of the head; they follow the head alone."""
+    corners, parts = target.wardrobe.rest_corners, triangle_parts(target.head)
+    vertices, faces = corners.flatten(0, 1), torch.arange(3 * len(corners)).view(-1, 3)
+    axes = _mirrored(look.axes.mT).mT
+    # An ellipse is its own mirror image, a frame is not.
+    axes[:, :, 0] *= -1
+    points, here = _mirrored(look.points), parts[look.surfels.triangle]
+    found = []
+    for part in here.unique():
+        rows = (here == part).nonzero()[:, 0]
+        bound = bind_points(vertices, faces, points[rows], parts == part)
+        frames = triangle_frames(corners[bound.triangle])
+        rotation = axis_angles(frames.mT @ axes[rows])
+        given = look.surfels.chosen(rows)
+        image = new_surfels(bound.triangle, bound.barycentric, bound.offset, rotation, 1.0)
+        kept = {name: getattr(given, name) for name in ("log_radius", "opacity", "part")}
+        image = replace(image, **kept)
+        light = target.light(rest_surfels(image, corners)[1])
+        found.append(replace(image, colour=logit_of(look.colour[rows], light)))
+    return concatenate(found)
+
+
+def _mirrored(vectors: Tensor) -> Tensor:
+    return vectors * torch.tensor([-1.0, 1.0, 1.0])
+
+
+def are_near(points: Tensor, others: Tensor, distance: float) -> Tensor:
+    """(N,) bool, which points (N, 3) have one of others (M, 3) so near."""
+    from scipy.spatial import cKDTree
+
+    apart, _ = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=distance)
+    return torch.from_numpy(np.isfinite(apart))
+
+
+def are_behind(feet: Tensor, normals: Tensor, strands: Tensor) -> Tensor:
+    """(N,) bool, before which places of the skin, with their normals, there are strands (M, 3)."""
+    found = torch.zeros(len(feet), dtype=torch.bool)
+    for height in torch.arange(_STRAND, _BEFORE, _STRAND):
+        found |= are_near(feet + height * normals, strands, _STRAND)
+    return found
