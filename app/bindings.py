@@ -183,13 +183,17 @@ class Bindings:
         self._show_limits()
 
     def _show_limits(self) -> None:
-        """Let the sliders end where the open avatar's head stops being a face."""
+        """Let the sliders end where the open avatar's head stops being a face, and go back to it at
+        rest."""
         avatar = self.editor.document.avatar
         if avatar is None or not self._has_panels:
             return
         closing = mouth_closing(avatar.head)
         coupled = None if closing is None else (closing.index, closing.at)
         self.window.expression.set_limits(expression_ranges(avatar.head), coupled)
+        rest = self.editor.document.neutral
+        self.window.expression.set_rest(rest.expression, rest.pose)
+        self.window.pose.set_rest(rest.pose)
         self._lift_limits(self.window.expression.lift.isChecked())
 
     def _lift_limits(self, lifted: bool) -> None:

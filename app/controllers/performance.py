@@ -66,7 +66,7 @@ def face_at(
     }
     played = {"smile": _value(seconds, _SMILES), "blink": _value(seconds, _BLINKS)}
     expression = {
-        index: neutral.expression[index] + played[name.split()[0]]
+        index: max(neutral.expression[index], played[name.split()[0]])
         for index, name in enumerate(expression_names)
         if name in ("smile left", "smile right", "blink left", "blink right")
     }

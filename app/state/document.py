@@ -184,7 +184,7 @@ class Document:
         self.end_gesture()
 
     def reset_expression(self) -> None:
-        """No expression."""
+        """The face at rest."""
         self.set_expression(dict(enumerate(self.neutral.expression)), "Reset expression")
         self.end_gesture()
 

@@ -41,6 +41,7 @@ class ControlList(QWidget):
         self._controls, self._decimals, self._prefix = list(controls), decimals, prefix
         self._rows: list[SliderRow] = []
         self._values: Sequence[float] = ()
+        self._rest: Sequence[float] = ()
         self._words: list[str] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -77,6 +78,14 @@ class ControlList(QWidget):
     def _fit(self, row: SliderRow, control: Control) -> None:
         row.set_limits(control.low, control.high, control.tip)
         row.setEnabled(not control.is_idle)
+        if len(self._rest):
+            row.set_default(control.position(self._rest))
+
+    def set_rest(self, values: Sequence[float]) -> None:
+        """What sliders go back to: the numbers of the face at rest."""
+        self._rest = values
+        for control, row in zip(self._controls, self._rows, strict=False):
+            self._fit(row, control)
 
     def set_values(self, values: Sequence[float]) -> None:
         """Show the document's numbers without telling anybody."""
@@ -122,7 +131,7 @@ class ControlList(QWidget):
             lambda v: self.changed.emit(self._controls[index].values(v), label)
         )
         row.gesture_ended.connect(self.gesture_ended)
-        row.setEnabled(not control.is_idle)
+        self._fit(row, control)
         self._rows.append(row)
         return row
 
@@ -144,7 +153,7 @@ class ExpressionPanel(QWidget):
         self.search.setAccessibleName("Search expressions")
         self.search.textChanged.connect(self._filter)
         reset = QPushButton("Reset")
-        reset.setToolTip("No expression")
+        reset.setToolTip("The face at rest")
         reset.clicked.connect(self.reset_asked)
         self.lift = QCheckBox("Lift limits")
         self.lift.setToolTip(
@@ -201,6 +210,12 @@ class ExpressionPanel(QWidget):
         """
         self._ranges, self._coupled = ranges, coupled
         self._fit_sliders()
+
+    def set_rest(self, expression: Sequence[float], pose: Sequence[float]) -> None:
+        """What sliders go back to."""
+        self._jaw.set_rest(pose)
+        for controls in self._lists:
+            controls.set_rest(expression)
 
     def set_values(self, expression: Sequence[float], pose: Sequence[float]) -> None:
         """Show the document's numbers."""
@@ -287,6 +302,11 @@ class PosePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
+
+    def set_rest(self, pose: Sequence[float]) -> None:
+        """What sliders go back to, (15,) in radians."""
+        for controls in self._lists:
+            controls.set_rest(pose)
 
     def set_values(self, pose: Sequence[float]) -> None:
         """Show the document's pose (15,) in radians."""

@@ -108,7 +108,10 @@ class Avatar(ABC):
         return self.codes.attributes_of(category)
 
     def neutral(self) -> Parameters:
-        """The source person with no expression, in the rest pose, in their own head shape."""
+        """The source person as their face is at rest, in their own head shape.
+
+        All else is zero: no expression, the head upright. Of a filmed person see `SurfelAvatar`.
+        """
         return Parameters(shape=self.shape.numpy().copy())
 
     def default_camera(self, image_size: tuple[int, int] = (512, 512)) -> Camera:

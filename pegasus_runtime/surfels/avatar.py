@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
-from pegasus_runtime.parameters import Parameters
+from pegasus_runtime.avatar.checks import check_magnitude
+from pegasus_runtime.parameters import (
+    MAX_COEFFICIENT,
+    MAX_ROTATION_RAD,
+    NUM_EXPRESSIONS,
+    NUM_POSE,
+    Parameters,
+)
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
 from pegasus_runtime.surfels.codes import CodeReader, strengths_worn
 from pegasus_runtime.surfels.file import header_of, tensors_of
@@ -26,6 +33,11 @@ class SurfelAvatar(Avatar):
     wardrobe: Wardrobe
     states: StateNetwork
     light: LightNetwork
+    rest_expression: Tensor = field(default_factory=lambda: torch.zeros(NUM_EXPRESSIONS))
+    """(50,) of the face at rest. A filmed face at rest is not that of the head: its lids may be
+    lower, and what no frame has shown looks less like the person."""
+    rest_pose: Tensor = field(default_factory=lambda: torch.zeros(NUM_POSE))
+    """(15,) radians, the same of jaw and gaze"""
 
     @property
     def num_points(self) -> int:
@@ -47,9 +59,22 @@ class SurfelAvatar(Avatar):
     def _code_reader(self) -> CodeReader:
         return CodeReader(self.codes)
 
+    def neutral(self) -> Parameters:
+        return replace(
+            super().neutral(),
+            expression=self.rest_expression.numpy().copy(),
+            pose=self.rest_pose.numpy().copy(),
+        )
+
+    def check(self) -> None:
+        super().check()
+        check_magnitude("rest.expression", self.rest_expression, MAX_COEFFICIENT)
+        check_magnitude("rest.pose", self.rest_pose, MAX_ROTATION_RAD)
+
     def file_tensors(self) -> dict[str, Tensor]:
+        rest = {"rest.expression": self.rest_expression, "rest.pose": self.rest_pose}
         surfels = tensors_of(self.wardrobe, self.states, self.light)
-        return super().file_tensors() | surfels
+        return super().file_tensors() | surfels | rest
 
     def file_header(self) -> dict[str, Any]:
         return super().file_header() | header_of(self.wardrobe)

@@ -18,6 +18,7 @@ from pegasus_runtime.head import Head
 from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.limits import check_whole
 from pegasus_runtime.model.latent import LatentCodes
+from pegasus_runtime.parameters import NUM_EXPRESSIONS, NUM_POSE
 from pegasus_runtime.surfels.attributes import (
     CHANGED,
     Attribute,
@@ -111,7 +112,13 @@ def read_surfels(
     sets = _split(_surfels(contents, total, len(head.faces)), counts.num_source, *counts.num_own)
     attributes = _attributes(counts, contents, sets[1:])
     wardrobe = Wardrobe(sets[0], attributes, rest_corners(head, shape))
-    return {
+    # Files of earlier programs, and of people who were not filmed, have no face at rest.
+    rest = {
+        f"rest_{name}": contents.tensor(f"rest.{name}", (size,))
+        for name, size in (("expression", NUM_EXPRESSIONS), ("pose", NUM_POSE))
+        if f"rest.{name}" in contents.names
+    }
+    return rest | {
         "wardrobe": _with_parts(wardrobe, contents, header, head),
         "states": _fill(StateNetwork, contents, "states."),
         "light": _fill(LightNetwork, contents, "light."),

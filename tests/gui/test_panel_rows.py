@@ -46,3 +46,32 @@ def test_rows_are_never_squashed(qtbot, height: int) -> None:
     assert squashed(expression) == []
     expression.search.clear()
     assert squashed(expression) == []
+
+
+def test_sliders_go_back_to_the_face_at_rest(qtbot) -> None:
+    expression, pose = ExpressionPanel(), PosePanel()
+    names = ["blink left", "blink right", "cheek squint left"]
+    rest, rest_pose = [0.2, 0.4, 0.1], [0.0] * 15
+    rest_pose[9] = rest_pose[12] = 0.25
+    for panel in (expression, pose):
+        qtbot.addWidget(panel)
+        panel.show()
+    expression.set_names(names)
+    expression.set_limits([(0.0, 1.0)] * 3)
+    expression.set_rest(rest, rest_pose)
+    pose.set_rest(rest_pose)
+    expression.set_values([1.0, 1.0, 1.0], rest_pose)
+    pose.set_values([0.0] * 15)
+    came = {}
+    expression.changed.connect(lambda values, _: came.update(values))
+    rows = {row.title: row for row in expression.rows()}
+    rows["Blink"].reset()
+    assert came == pytest.approx({0: 0.3, 1: 0.3}), "one slider over both sides: their mean"
+    rows["Cheek squint left"].reset()
+    assert came[2] == pytest.approx(0.1)
+    turned = {}
+    pose.changed.connect(lambda values, _: turned.update(values))
+    for row in pose.findChildren(SliderRow):
+        row.reset()
+    assert turned[9] == pytest.approx(turned[12]) and turned[9] == pytest.approx(0.25)
+    assert not any(turned[index] for index in range(9))

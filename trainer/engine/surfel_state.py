@@ -20,6 +20,7 @@ from pegasus_runtime.surfels.file import in_drawing_order
 from pegasus_runtime.surfels.pose import PosedSurfels, project_surfels
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.frame_sampler import is_one_sided
+from trainer.data.rest_face import rest_face
 from trainer.engine.densification import SurfelStatistics, grown, kept
 from trainer.engine.distributed import ProcessGroup
 from trainer.engine.surfel_cloud import AttributeSet, SurfelCloud, SurfelSet, new_networks
@@ -282,6 +283,7 @@ class SurfelState(TrainState):
         light = copy.deepcopy(self._cloud.light).cpu().eval().requires_grad_(False)
         wardrobe = refined(wardrobe, self._context.head, light, capture, is_final)
         seen = seen_sides(self._context.head, capture, wardrobe.source)
+        rest = rest_face(self._context.head, capture.training[capture.source])
         return SurfelAvatar(
             name=self._context.config.name,
             head=self._context.head,
@@ -291,6 +293,8 @@ class SurfelState(TrainState):
             codes=codes,
             canonical_expression=capture.mean_expression,
             shape=capture.shape,
+            rest_expression=rest.expression,
+            rest_pose=rest.pose,
             provenance={**provenance, KEY: seen.as_header()} if seen else provenance,
         )
 

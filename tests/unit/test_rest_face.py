@@ -1,0 +1,99 @@
+"""The face of a filmed person at rest: found, kept in the file, and what everything begins with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import pegasus_runtime as pr
+from pegasus_runtime.avatar_file import read_header
+from pegasus_runtime.camera import Camera
+from pegasus_runtime.head import load_free_head
+from tests.factories import surfel_avatar
+from trainer.data.dataset import TrainingFrame
+from trainer.data.rest_face import rest_face
+
+HEAD = load_free_head()
+NAMES = list(HEAD.expression_names)
+BLINK, SMILE, DETAIL = (NAMES.index(n) for n in ("blink left", "smile left", "detail 1"))
+
+
+def _frames(yaws_deg: np.ndarray) -> list[TrainingFrame]:
+    """Somebody with low lids who speaks, smiles now and then, and looks up to the camera."""
+    frames = []
+    for k, yaw in enumerate(yaws_deg):
+        expression, pose = np.zeros(50, np.float32), np.zeros(15, np.float32)
+        expression[BLINK] = 1.0 if k % 10 == 0 else 0.25
+        expression[SMILE] = 0.8 if k % 2 else 0.05
+        expression[DETAIL] = -0.3
+        pose[4], pose[6] = 0.1, 0.2 * (k % 2)
+        pose[9] = pose[12] = 0.5 if k % 7 == 0 else -0.2
+        camera = Camera.orbit((0, 0, 0), 5.0, yaw, 0, 19, (64, 64))
+        record = SimpleNamespace(expression=expression, pose=pose, camera=camera)
+        frames.append(SimpleNamespace(record=record))
+    return frames  # type: ignore[return-value]
+
+
+def test_a_filmed_face_is_at_rest_where_it_does_least() -> None:
+    rest = rest_face(HEAD, _frames(np.linspace(-15, 15, 60)))
+    assert rest.expression[BLINK] == pytest.approx(0.25)
+    assert rest.expression[SMILE] == pytest.approx(0.05)
+    assert rest.expression[DETAIL] == pytest.approx(-0.3)
+    wanted = np.zeros(15)
+    wanted[[9, 12]] = -0.2
+    assert rest.pose.numpy() == pytest.approx(wanted), "neck upright, mouth shut"
+
+
+def test_people_seen_from_all_sides_are_at_rest_as_the_head_is() -> None:
+    rest = rest_face(HEAD, _frames(np.linspace(-180, 180, 60)))
+    assert not rest.expression.any() and not rest.pose.any()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    avatar = surfel_avatar(["hair_a"], 500)
+    expression, pose = torch.zeros(50), torch.zeros(15)
+    expression[BLINK], pose[9] = 0.25, -0.2
+    replace(avatar, rest_expression=expression, rest_pose=pose).save(tmp_path / "a.avatar")
+    return tmp_path / "a.avatar"
+
+
+def test_it_comes_back_and_is_where_everything_begins(saved: Path) -> None:
+    avatar = pr.load_avatar(saved)
+    neutral = avatar.neutral()
+    assert neutral.expression[BLINK] == pytest.approx(0.25)
+    assert neutral.pose[9] == pytest.approx(-0.2) and np.count_nonzero(neutral.pose) == 1
+    neutral.expression[BLINK] = 1
+    assert avatar.neutral().expression[BLINK] == pytest.approx(0.25), "not the avatar's own memory"
+
+
+def test_files_of_earlier_programs_begin_at_zero(saved: Path) -> None:
+    tensors = {n: t for n, t in load_file(saved).items() if not n.startswith("rest.")}
+    save_file(tensors, saved, {"pegasus_avatar": json.dumps(read_header(saved))})
+    assert not pr.load_avatar(saved).neutral().expression.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says"),
+    [
+        ("rest.expression", torch.full((50,), torch.nan), "NaN"),
+        ("rest.expression", torch.zeros(49), "shape"),
+        ("rest.expression", torch.full((50,), 1e4), "makes no sense"),
+        ("rest.pose", torch.full((15,), 100.0), "makes no sense"),
+    ],
+)
+def test_one_that_makes_no_face_is_refused(
+    saved: Path, name: str, values: torch.Tensor, says: str
+) -> None:
+    tensors = {**load_file(saved), name: values}
+    save_file(tensors, saved, {"pegasus_avatar": json.dumps(read_header(saved))})
+    with pytest.raises(pr.InvalidInput, match=says) as refusal:
+        pr.load_avatar(saved)
+    assert str(saved) in str(refusal.value) and "\n" not in str(refusal.value)

@@ -1,0 +1,54 @@
+"""How the face of somebody who was filmed is at rest.
+
+Nobody's face at rest is the head's: lids are lower, cheeks stand higher, eyes look into the camera
+and not straight out of a head whose tilt a fit cannot tell from its form. With all at zero an
+avatar would show a face that no frame has shown, and look less like its person than it can.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head import Head
+from pegasus_runtime.head.expression_ranges import is_action
+from trainer.data.dataset import TrainingFrame
+from trainer.data.frame_sampler import is_one_sided
+
+_LEAST = 20
+"""Percentile of what a face does over the film that it does at rest: more leaves the mouth of
+somebody who speaks open, less lets one frame's mistake decide."""
+_GAZE = slice(9, 15)
+
+
+class RestFace(NamedTuple):
+    """Expression and pose of a face at rest."""
+
+    expression: Tensor
+    """(50,)"""
+    pose: Tensor
+    """(15,) radians: where the eyes look; the head is upright and the mouth shut"""
+
+
+def rest_face(head: Head, frames: list[TrainingFrame]) -> RestFace:
+    """That of a filmed person: the least that each part of the face does.
+
+    Zero for people who are drawn or filmed from all sides: their parameters are those of the head.
+
+    Args:
+        head: whose expressions these are.
+        frames: of the person.
+    """
+    if not is_one_sided(frames):
+        return RestFace(torch.zeros(50), torch.zeros(15))
+    expressions = np.stack([frame.record.expression for frame in frames])
+    poses = np.stack([frame.record.pose for frame in frames])
+    actions = np.array([is_action(name) for name in head.expression_names])
+    usual, least = np.median(expressions, axis=0), np.percentile(expressions, _LEAST, axis=0)
+    pose = np.zeros(15, np.float32)
+    pose[_GAZE] = np.median(poses[:, _GAZE], axis=0)
+    expression = np.where(actions, least, usual).astype(np.float32)
+    return RestFace(torch.from_numpy(expression), torch.from_numpy(pose))
