@@ -100,5 +100,6 @@ def _region_vertices(avatar: Avatar, region: _Region) -> Tensor | None:
     parts = find_parts(avatar.head) if region.parts else None
     if parts is None:
         return None
-    rest = pose_head(avatar.head, avatar.shape, torch.zeros(50), torch.zeros(15))
-    return rest.vertices[parts.on(*region.parts)]
+    face = avatar.neutral()
+    values = (torch.from_numpy(values) for values in (face.expression, face.pose))
+    return pose_head(avatar.head, avatar.shape, *values).vertices[parts.on(*region.parts)]

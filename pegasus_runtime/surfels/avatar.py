@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.checks import check_magnitude
+from pegasus_runtime.head.skinning import pose_joints
 from pegasus_runtime.parameters import (
     MAX_COEFFICIENT,
     MAX_ROTATION_RAD,
@@ -37,7 +38,7 @@ class SurfelAvatar(Avatar):
     """(50,) of the face at rest. A filmed face at rest is not that of the head: its lids may be
     lower, and what no frame has shown looks less like the person."""
     rest_pose: Tensor = field(default_factory=lambda: torch.zeros(NUM_POSE))
-    """(15,) radians, the same of jaw and gaze"""
+    """(15,) radians, the same of pose: how the head is held, and where the eyes look"""
 
     @property
     def num_points(self) -> int:
@@ -53,7 +54,9 @@ class SurfelAvatar(Avatar):
     def rest_points(self) -> Tensor:
         """(N, 3) all surfels at rest, those of attributes that are not worn too."""
         points, _ = rest_surfels(self.wardrobe.everything, self.wardrobe.rest_corners)
-        return points
+        held = torch.cat([self.rest_pose[:3], torch.zeros(NUM_POSE - 3)])
+        _, transforms, _ = pose_joints(self.head, self.shape, torch.zeros(NUM_EXPRESSIONS), held)
+        return points @ transforms[0, :3, :3].T + transforms[0, :3, 3]
 
     @cached_property
     def _code_reader(self) -> CodeReader:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 import pegasus_runtime as pr
 from pegasus_runtime.avatar_file import read_header
 from pegasus_runtime.camera import Camera
-from pegasus_runtime.head import load_free_head
+from pegasus_runtime.head import load_free_head, pose_head
+from pegasus_runtime.surfels.attributes import rest_surfels
 from tests.factories import surfel_avatar
 from trainer.data.dataset import TrainingFrame
 from trainer.data.rest_face import rest_face
@@ -33,9 +34,9 @@ def _frames(yaws_deg: np.ndarray) -> list[TrainingFrame]:
         expression[BLINK] = 1.0 if k % 10 == 0 else 0.25
         expression[SMILE] = 0.8 if k % 2 else 0.05
         expression[DETAIL] = -0.3
-        pose[4], pose[6] = 0.1, 0.2 * (k % 2)
+        pose[3], pose[6] = -0.05, 0.2 * (k % 2)
         pose[9] = pose[12] = 0.5 if k % 7 == 0 else -0.2
-        camera = Camera.orbit((0, 0, 0), 5.0, yaw, 0, 19, (64, 64))
+        camera = Camera.orbit((0, 0.05, 0.1), 5.0, yaw, np.degrees(-0.2), 19, (64, 64))
         record = SimpleNamespace(expression=expression, pose=pose, camera=camera)
         frames.append(SimpleNamespace(record=record))
     return frames  # type: ignore[return-value]
@@ -47,13 +48,32 @@ def test_a_filmed_face_is_at_rest_where_it_does_least() -> None:
     assert rest.expression[SMILE] == pytest.approx(0.05)
     assert rest.expression[DETAIL] == pytest.approx(-0.3)
     wanted = np.zeros(15)
-    wanted[[9, 12]] = -0.2
-    assert rest.pose.numpy() == pytest.approx(wanted), "neck upright, mouth shut"
+    wanted[0], wanted[[9, 12]] = -0.25, -0.2
+    assert rest.pose.numpy() == pytest.approx(wanted, abs=0.02), "seen from below, mouth shut"
 
 
 def test_people_seen_from_all_sides_are_at_rest_as_the_head_is() -> None:
     rest = rest_face(HEAD, _frames(np.linspace(-180, 180, 60)))
     assert not rest.expression.any() and not rest.pose.any()
+
+
+def test_a_head_that_is_held_otherwise_is_framed_as_it_is_held() -> None:
+    avatar = surfel_avatar([], 3000)
+    pose = torch.zeros(15)
+    pose[0] = -0.4
+    held = replace(avatar, rest_pose=pose)
+    params = held.neutral()
+    posed = pose_head(avatar.head, avatar.shape, torch.zeros(50), torch.from_numpy(params.pose))
+    corners = posed.vertices[avatar.head.faces]
+    points, _ = rest_surfels(held.wardrobe.everything, corners)
+    assert held.rest_points.numpy() == pytest.approx(points.numpy(), abs=1e-5)
+    assert (held.rest_points - avatar.rest_points).abs().max() > 0.05
+    for one in (avatar, held):
+        drawn = pr.Session(one, "cpu").render(
+            one.neutral(), one.default_camera((64, 64)), ("alpha",)
+        )["alpha"]
+        rows = np.flatnonzero(drawn.reshape(64, 64).max(axis=1) > 0.3)
+        assert abs((rows[0] + rows[-1]) / 2 - 31.5) < 3, "in the middle"
 
 
 @pytest.fixture
