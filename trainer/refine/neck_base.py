@@ -20,12 +20,11 @@ from pegasus_runtime.surfels.attributes import Wardrobe
 from pegasus_runtime.surfels.binding import place_on_triangles
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 from trainer.data.dataset import Capture
-from trainer.data.frame_sampler import is_one_sided, spread_views
+from trainer.data.frame_sampler import is_one_sided
 from trainer.head_regions import neck_rim
-from trainer.init.carried_surfels import CarriedSurfels
 from trainer.init.covered_parts import inside_mouth
 from trainer.init.surfel_sampling import bound_surfels
-from trainer.init.tracked_head import sample_image
+from trainer.refine.outlines import within_outlines
 
 _COUNT = 600
 """of surfels, over about 150 cm²; fewer are coarse at the ring, more cost time and show no more"""
@@ -35,9 +34,7 @@ more shows in an open mouth. What of the mouth is lower goes."""
 _APART = 0.01
 """units of the head, within which most points of a base that is there have a surfel: less doubles
 one that was trained further, more takes a throat for one"""
-_TAIL = 2.0
-"""standard deviations, beyond which nothing of a surfel is seen"""
-_NUM_VIEWS, _HIDDEN_SHARE = 40, 0.9
+_WITHIN = 0.9
 """of views, in which a surfel lies on the person, and so behind neck and chin: with less it shows
 below the neck's edge"""
 _SHADE = 0.6
@@ -62,7 +59,7 @@ def with_neck_base(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe
     canonical = make_canonical_head(head, capture.mean_expression, shape=capture.shape)
     points, normals = _across(canonical.vertices[ring])
     base = bound_surfels(head, canonical, points, normals, carriers=_still_neck(head))
-    hidden = _hidden(head, capture, base)
+    hidden = within_outlines(head, capture, base, _WITHIN)
     places, _ = place_on_triangles(
         canonical.vertices[head.faces], source.triangle, source.barycentric, source.offset
     )
@@ -107,20 +104,3 @@ def _across(ring: Tensor) -> tuple[Tensor, Tensor]:
     out = (number / _COUNT).sqrt() * torch.from_numpy(reach).float()
     places = torch.stack([out * turn.cos(), out * turn.sin()], dim=1)
     return middle - _RAISED * normal + places @ axes[:2], normal.expand(_COUNT, 3)
-
-
-def _hidden(head: Head, capture: Capture, surfels: Surfels) -> Tensor:
-    """(N,) bool, which surfels lie on the person as far as they reach, in nearly all views."""
-    import cv2
-
-    views = spread_views(capture.training[capture.source], _NUM_VIEWS)
-    carried, on_person = CarriedSurfels(head, capture, surfels), torch.zeros(len(surfels))
-    radius = surfels.log_radius.exp().amax(dim=1)
-    for frame in views:
-        _, _, projected = carried.to(frame)
-        person = (frame.pictures.mask > 127).astype("uint8")
-        within = cv2.distanceTransform(person, cv2.DIST_L2, 3) / len(person)
-        room, _ = sample_image(torch.from_numpy(within), projected)
-        focal = float(frame.record.camera.intrinsics[0, 0]) / 2
-        on_person += room > _TAIL * focal * radius / projected[:, 2]
-    return on_person >= _HIDDEN_SHARE * len(views)

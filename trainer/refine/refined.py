@@ -13,7 +13,9 @@ from trainer.refine.misplaced_surfels import without_misplaced
 from trainer.refine.neck_base import with_neck_base
 from trainer.refine.outliers import without_outliers
 from trainer.refine.part_votes import with_parts
+from trainer.refine.skin_lining import with_lining
 from trainer.refine.teeth import on_teeth
+from trainer.refine.unfaced_skin import with_smooth_sides
 
 
 def refined(
@@ -34,5 +36,6 @@ def refined(
     if not is_final:
         return with_guessed_parts(wardrobe, head)
     wardrobe = with_parts(wardrobe, head, capture)
-    wardrobe = without_misplaced(wardrobe, capture)
+    wardrobe = with_smooth_sides(without_misplaced(wardrobe, capture), head, capture)
+    wardrobe = with_lining(wardrobe, head, capture)
     return with_carved_glasses(wardrobe, head, light, capture)

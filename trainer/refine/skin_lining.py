@@ -1,0 +1,85 @@
+"""A lining under the skin of a filmed person, so that no hole of it opens into the head.
+
+Surfels cover what frames saw from where they saw it. From farther around, and where an expression
+stretches skin, there is room between them, through which one looks at the mouth's inside and at
+hair from within: dark specks. The lining lies a little deeper and has the skin's own colours there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import PART_NAMES, require_parts
+from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
+from pegasus_runtime.surfels.surfels import concatenate, new_surfels
+from trainer.data.dataset import Capture
+from trainer.data.frame_sampler import is_one_sided
+from trainer.init.surfel_sampling import sample_triangles, triangle_areas
+from trainer.refine.outlines import within_outlines
+
+_PARTS = ("skin", "neck")
+_SPACING, _RADIUS = 0.013, 0.009
+"""units of the head: wider ones are holes themselves, closer ones take longer to draw"""
+_DEEPER = 0.012
+"""units of the head, below the skin: less shows through it, more is seen beside it where the skin
+turns away"""
+_NEIGHBOURS = 12
+"""of the skin, that tell how deep it lies and its colour: fewer copy a speck, more blur a beard"""
+_FAR = 0.05
+"""units of the head, from the skin's nearest surfel, beyond which there is none to line"""
+_WITHIN = 0.4
+"""of views, in which the lining lies on the person: less shows below the neck's edge, more leaves
+specks on cheeks that are the outline of many frames"""
+_LINED = 0.006
+"""units of the head, so near that something is there already: an earlier avatar's lining"""
+
+
+@torch.no_grad()
+def with_lining(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
+    """The same with a lining, where a person was filmed from one side."""
+    source = wardrobe.source
+    skin = torch.isin(source.part, torch.tensor([PART_NAMES.index(n) for n in _PARTS]).byte())
+    skin &= source.opacity > 0
+    if not is_one_sided(capture.training[capture.source]) or int(skin.sum()) < _NEIGHBOURS:
+        return wardrobe
+    corners = wardrobe.rest_corners
+    areas = triangle_areas(corners) * require_parts(head).on(*_PARTS)[head.faces].all(dim=1)
+    count = int(areas.sum() / _SPACING**2)
+    random = torch.Generator().manual_seed(0)
+    triangle, weights = sample_triangles(areas, count, random)
+    points, _ = rest_surfels(source, corners)
+    feet = (corners[triangle] * weights[:, :, None]).sum(dim=1)
+    found, is_near = _nearest(points[skin], feet)
+    beside = skin.nonzero()[:, 0][found]
+    # The upper ones: of an avatar that was trained further some are its lining.
+    height = source.offset[beside, 2].quantile(0.75, dim=1) - _DEEPER
+    offset = torch.nn.functional.pad(height[:, None], (2, 0))
+    lining = new_surfels(triangle, weights, offset, torch.zeros(count, 3), _RADIUS, 0.97)
+    colour = source.colour[beside].median(dim=1).values
+    part = source.part[beside[:, 0]]
+    lining = replace(lining, colour=colour, part=part)
+    there, _ = rest_surfels(lining, corners)
+    lining = lining.chosen((is_near & ~_is_there(points, there)).nonzero()[:, 0])
+    lining = lining.chosen(within_outlines(head, capture, lining, _WITHIN).nonzero()[:, 0])
+    return replace(wardrobe, source=concatenate([source, lining]))
+
+
+def _nearest(points: Tensor, feet: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices (M, K) of the points (N, 3) nearest to feet (M, 3), and (M,) whether one is near."""
+    from scipy.spatial import cKDTree
+
+    ranks = list(range(1, _NEIGHBOURS + 1))
+    apart, index = cKDTree(points.numpy()).query(feet.numpy(), k=ranks)
+    return torch.from_numpy(np.asarray(index)), torch.from_numpy(np.asarray(apart))[:, 0] < _FAR
+
+
+def _is_there(points: Tensor, wanted: Tensor) -> Tensor:
+    from scipy.spatial import cKDTree
+
+    apart, _ = cKDTree(points.numpy()).query(wanted.numpy(), distance_upper_bound=_LINED)
+    return torch.from_numpy(np.isfinite(apart))
