@@ -17,6 +17,7 @@ from pegasus_runtime.surfels.parts import triangle_parts
 from tests.filmed_head import BALD, filmed
 from trainer.data.dataset import Capture
 from trainer.init.surfel_sampling import sample_skin
+from trainer.refine.outliers import without_outliers
 from trainer.refine.skin_lining import with_lining
 from trainer.refine.unfaced_skin import with_smooth_sides
 
@@ -86,3 +87,21 @@ def test_holes_in_a_cheek_show_skin(bald: Wardrobe, capture: Capture) -> None:
     twice = with_lining(lined, HEAD, capture)
     assert len(twice.source) - len(lined.source) < 0.02 * len(lining), "once is enough"
     assert with_lining(torn, HEAD, _around(capture)) is torn
+
+
+def test_what_rides_far_from_a_lid_does_not_swing_out(bald: Wardrobe, capture: Capture) -> None:
+    source = bald.source
+    rides = triangle_parts(HEAD)[source.triangle]
+    lids, cheeks = (
+        (rides == PART_NAMES.index(name)).nonzero()[:20, 0] for name in ("eyelids", "skin")
+    )
+    offset = source.offset.clone()
+    offset[lids, 1] = offset[cheeks, 1] = 0.05
+    raised = replace(bald, source=replace(source, offset=offset))
+    left = without_outliers(raised, HEAD, capture).source
+    far = left.offset.norm(dim=1) > 0.04
+    on = triangle_parts(HEAD)[left.triangle][far]
+    assert far.sum() > 5 and not (on == PART_NAMES.index("eyelids")).any()
+    drawn = without_outliers(raised, HEAD, _around(capture)).source
+    on = triangle_parts(HEAD)[drawn.triangle][drawn.offset.norm(dim=1) > 0.04]
+    assert (on == PART_NAMES.index("eyelids")).any(), "of drawn people frames show what they do"

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.head import Head
+from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
 from pegasus_runtime.surfels.surfels import Surfels
 from trainer.data.dataset import Capture, TrainingFrame
-from trainer.data.frame_sampler import spread_views
+from trainer.data.frame_sampler import is_one_sided, spread_views
 from trainer.init.carried_surfels import CarriedSurfels
 from trainer.init.tracked_head import sample_image
 
@@ -35,6 +36,9 @@ leaves specks beside it"""
 _LARGEST = 0.05
 """units of the head: what is hidden in hair grows unhindered, and shines around it as a haze. On a
 clip's held-out frames this limit changed nothing, and a half of it took 0.03 dB."""
+_TURNING, _ARM = ("eyelids", "lips", "eyes"), 0.025
+"""parts of the head, and in units of it how far from them a surfel that rides on them may be: less
+takes lashes, more leaves blots on a forehead below which eyes close"""
 _CONNECTED = ("hair", "hat")
 """categories that are one thing, or a few large ones"""
 _GAP, _SMALLEST = 0.05, 0.01
@@ -49,7 +53,10 @@ def without_outliers(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardro
 
     Those of the person that only an attribute moves astray are hidden while it is worn.
     """
-    source = _taught(head, capture, wardrobe.source, capture.training[capture.source])
+    frames = capture.training[capture.source]
+    source = _taught(head, capture, wardrobe.source, frames)
+    if is_one_sided(frames):
+        source &= ~_levers(head, wardrobe.source)
     own, attributes = {}, []
     for attribute in wardrobe.attributes:
         frames, region = capture.training[attribute.name], attribute.region
@@ -65,6 +72,14 @@ def without_outliers(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardro
         attributes.append(replace(attribute, difference=difference))
     mended = replace(wardrobe, attributes=tuple(attributes))
     return _not_too_large(mended.chosen(source.nonzero()[:, 0], own))
+
+
+def _levers(head: Head, surfels: Surfels) -> Tensor:
+    """(N,) bool, which ride on what turns, far from it: hidden in a brow at rest, one on a lid
+    swings out before the forehead when the lid closes, as nobody did in the film."""
+    on_it = require_parts(head).on(*_TURNING)[head.faces].all(dim=1)[surfels.triangle]
+    found: Tensor = on_it & (surfels.offset.norm(dim=1) > _ARM)
+    return found
 
 
 def _not_too_large(wardrobe: Wardrobe) -> Wardrobe:
