@@ -224,6 +224,43 @@ def test_brows_have_the_form_of_the_others(
     assert (dressed[away] - skin).abs().max() < 0.02
 
 
+def test_brows_of_another_form_leave_skin_where_the_own_ones_were(
+    personal: SurfelAvatar, target: SurfelAvatar
+) -> None:
+    """High thin brows on somebody with full ones and a face of another form."""
+    skin, hair = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
+
+    def painted(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
+        source = avatar.wardrobe.source
+        colours = torch.where(brows[:, None], hair, skin).logit()
+        source = replace(source, colour=colours, opacity=torch.full((len(source),), 3.0))
+        light = LightNetwork()
+        return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
+
+    def upper_and_lower(avatar: SurfelAvatar) -> tuple[Tensor, Tensor]:
+        brows, source = _on(avatar, ["eyebrows"]), avatar.wardrobe.source
+        height = _points(avatar, source)[:, 1]
+        low, high = height[brows].quantile(0.4), height[brows].quantile(0.6)
+        return brows & (height > high), brows & (height < low)
+
+    above, _ = upper_and_lower(personal)
+    # The attribute takes the lower half of full brows away.
+    full = painted(personal, _on(personal, ["eyebrows"]))
+    region = _on(personal, ["eyebrows"]).nonzero()[:, 0]
+    wanted = torch.where(above[region][:, None], hair, skin).logit()
+    difference = Difference.none(len(region))
+    difference = replace(difference, colour=wanted - full.wardrobe.source.colour[region])
+    thin = replace(full.wardrobe.attributes[-1], region=region, part=None, difference=difference)
+    wearing = (*full.wardrobe.attributes[:-1], thin)
+    lender = replace(full, wardrobe=replace(full.wardrobe, attributes=wearing))
+    made = transfer(lender, painted(target, _on(target, ["eyebrows"])), ("eyebrows_h",))
+    dressed = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()
+    dressed = dressed[: len(made.wardrobe.source)]
+    above, below = upper_and_lower(made)
+    assert (dressed[above] - hair).abs().amax(dim=1).quantile(0.7) < 0.25
+    assert (dressed[below] - skin).abs().amax(dim=1).quantile(0.7) < 0.25
+
+
 def test_brows_that_are_the_same_stay_as_they_are(personal: SurfelAvatar) -> None:
     """Fine ends of brows are half skin: drawn over again they would be darker."""
     plain = _half_skin(personal, _on(personal, ["eyebrows"]))
