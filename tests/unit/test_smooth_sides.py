@@ -33,7 +33,7 @@ def capture() -> Capture:
 @pytest.fixture(scope="module")
 def bald() -> Wardrobe:
     """Skin all over, in one colour."""
-    found = sample_skin(HEAD, HEAD.template, 20_000, torch.Generator().manual_seed(0))
+    found = sample_skin(HEAD, HEAD.template, 30_000, torch.Generator().manual_seed(0))
     colour = torch.logit(SKIN).expand(len(found), 3).clone()
     part = triangle_parts(HEAD)[found.triangle]
     found = replace(found, colour=colour, part=part, opacity=torch.full((len(found),), 4.0))

@@ -45,11 +45,14 @@ def with_lining(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
     source = wardrobe.source
     skin = torch.isin(source.part, torch.tensor([PART_NAMES.index(n) for n in _PARTS]).byte())
     skin &= source.opacity > 0
-    if not is_one_sided(capture.training[capture.source]) or int(skin.sum()) < _NEIGHBOURS:
+    if not is_one_sided(capture.training[capture.source]):
         return wardrobe
     corners = wardrobe.rest_corners
     areas = triangle_areas(corners) * require_parts(head).on(*_PARTS)[head.faces].all(dim=1)
     count = int(areas.sum() / _SPACING**2)
+    if int(skin.sum()) < count:
+        # Surfels so few are larger than holes.
+        return wardrobe
     random = torch.Generator().manual_seed(0)
     triangle, weights = sample_triangles(areas, count, random)
     points, _ = rest_surfels(source, corners)
