@@ -38,6 +38,7 @@ from trainer.transfer.states import states_across, with_states_of
 from trainer.transfer.transfer import transfer
 
 NAMES = ("hair_a", "hat_b", "eyeglasses_c", "nose_d", "mouth_e", "eyes_f", "ears_g", "eyebrows_h")
+SKIN, HAIR = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
 
 
 def _avatar(attributes: tuple[str, ...], name: str, shape: float = 0.0) -> SurfelAvatar:
@@ -193,49 +194,41 @@ def test_what_is_worn_follows_expressions_as_it_did(
     assert torch.allclose(opacity, own.opacity_states @ before, atol=1e-4)
 
 
+def _painted(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
+    """The same with skin all over, and hair where some surfels are."""
+    source = avatar.wardrobe.source
+    colours = torch.where(brows[:, None], HAIR, SKIN).logit()
+    source = replace(source, colour=colours, opacity=torch.full((len(source),), 3.0))
+    light = LightNetwork()
+    return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
+
+
 @pytest.mark.parametrize(("has_brows", "lighter"), [(True, 0.0), (False, 0.0), (True, 1.5)])
 def test_brows_have_the_form_of_the_others(
     personal: SurfelAvatar, target: SurfelAvatar, has_brows: bool, lighter: float
 ) -> None:
     """Full brows, which were so before or darker, on who has thin ones or none."""
-    skin, hair = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
-
-    def coloured(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
-        source = avatar.wardrobe.source
-        colours = torch.where(brows[:, None], hair, skin).logit()
-        source = replace(source, colour=colours, opacity=torch.full((len(source),), 3.0))
-        light = LightNetwork()
-        return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
-
     full, place = _on(personal, ["eyebrows"]), _on(target, ["eyebrows"])
     heights = _points(target, target.wardrobe.source)[:, 1]
     low = place & (heights < heights[place].median())
-    plain = coloured(personal, full)
+    plain = _painted(personal, full)
     region = full.nonzero()[:, 0]
     colour = torch.full((len(region), 3), lighter)
     bare = replace(plain.wardrobe.attributes[-1], region=region, part=None,
                    difference=replace(Difference.none(len(region)), colour=colour))  # fmt: skip
     wearing = (*plain.wardrobe.attributes[:-1], bare)
     lender = replace(plain, wardrobe=replace(plain.wardrobe, attributes=wearing))
-    made = transfer(lender, coloured(target, low & has_brows), ("eyebrows_h",))
+    made = transfer(lender, _painted(target, low & has_brows), ("eyebrows_h",))
     dressed = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()[: len(place)]
-    assert (dressed[_on(made, ["eyebrows"])] - hair).abs().max(dim=1).values.quantile(0.8) < 0.25
+    assert (dressed[_on(made, ["eyebrows"])] - HAIR).abs().max(dim=1).values.quantile(0.8) < 0.25
     away = _on(made, ["neck", "ears"])
-    assert (dressed[away] - skin).abs().max() < 0.02
+    assert (dressed[away] - SKIN).abs().max() < 0.02
 
 
 def test_brows_of_another_form_leave_skin_where_the_own_ones_were(
     personal: SurfelAvatar, target: SurfelAvatar
 ) -> None:
     """High thin brows on somebody with full ones and a face of another form."""
-    skin, hair = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
-
-    def painted(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
-        source = avatar.wardrobe.source
-        colours = torch.where(brows[:, None], hair, skin).logit()
-        source = replace(source, colour=colours, opacity=torch.full((len(source),), 3.0))
-        light = LightNetwork()
-        return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
 
     def upper_and_lower(avatar: SurfelAvatar) -> tuple[Tensor, Tensor]:
         brows, source = _on(avatar, ["eyebrows"]), avatar.wardrobe.source
@@ -245,20 +238,20 @@ def test_brows_of_another_form_leave_skin_where_the_own_ones_were(
 
     above, _ = upper_and_lower(personal)
     # The attribute takes the lower half of full brows away.
-    full = painted(personal, _on(personal, ["eyebrows"]))
+    full = _painted(personal, _on(personal, ["eyebrows"]))
     region = _on(personal, ["eyebrows"]).nonzero()[:, 0]
-    wanted = torch.where(above[region][:, None], hair, skin).logit()
+    wanted = torch.where(above[region][:, None], HAIR, SKIN).logit()
     difference = Difference.none(len(region))
     difference = replace(difference, colour=wanted - full.wardrobe.source.colour[region])
     thin = replace(full.wardrobe.attributes[-1], region=region, part=None, difference=difference)
     wearing = (*full.wardrobe.attributes[:-1], thin)
     lender = replace(full, wardrobe=replace(full.wardrobe, attributes=wearing))
-    made = transfer(lender, painted(target, _on(target, ["eyebrows"])), ("eyebrows_h",))
+    made = transfer(lender, _painted(target, _on(target, ["eyebrows"])), ("eyebrows_h",))
     dressed = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()
     dressed = dressed[: len(made.wardrobe.source)]
     above, below = upper_and_lower(made)
-    assert (dressed[above] - hair).abs().amax(dim=1).quantile(0.7) < 0.25
-    assert (dressed[below] - skin).abs().amax(dim=1).quantile(0.7) < 0.25
+    assert (dressed[above] - HAIR).abs().amax(dim=1).quantile(0.7) < 0.25
+    assert (dressed[below] - SKIN).abs().amax(dim=1).quantile(0.7) < 0.25
 
 
 def test_brows_that_are_the_same_stay_as_they_are(personal: SurfelAvatar) -> None:
@@ -285,8 +278,7 @@ def _half_skin(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
     if bool(brows.any()):
         low, high = height[brows].quantile(0.05), height[brows].quantile(0.7)
         share[brows] = ((height[brows] - low) / (high - low)).clamp(0, 1)
-    skin, hair = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
-    colour = torch.lerp(skin.expand(len(source), 3), hair, share[:, None]).logit()
+    colour = torch.lerp(SKIN.expand(len(source), 3), HAIR, share[:, None]).logit()
     source = replace(source, colour=colour, opacity=torch.full((len(source),), 3.0))
     light = LightNetwork()
     return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
