@@ -24,7 +24,7 @@ from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from trainer.data.dataset import Capture
 from trainer.data.frame_sampler import is_one_sided, spread_views
-from trainer.init.carried_surfels import CarriedSurfels, facing_camera
+from trainer.init.carried_surfels import facing_camera
 
 _NUM_VIEWS = 30
 """More find a few more surfels that a camera faced for a moment, and take longer."""
@@ -64,17 +64,15 @@ def _numbers(names: Sequence[str]) -> Tensor:
 def _faced(head: Head, capture: Capture, source: Surfels) -> Tensor:
     """(N,) the largest cosine to a camera that saw a surfel; 0 for what none has seen."""
     found = torch.zeros(len(source))
-    carried = CarriedSurfels(head, capture, source)
     for frame in spread_views(capture.training[capture.source], _NUM_VIEWS):
         camera = frame.record.camera
-        points, normals, _ = carried.to(frame)
         expression, pose = map(torch.from_numpy, (frame.record.expression, frame.record.pose))
         vertices = pose_head(head, capture.shape, expression, pose).vertices
         posed = pose_surfels(source, vertices, head.faces, torch.zeros(NUM_STATES))
         size = camera.image_size
         places, conics = project_surfels(posed, camera.tensors, size)
         weights = largest_weights(places, conics=conics, opacities=posed.opacity, image_size=size)
-        facing = facing_camera(camera.tensors, points, normals)
+        facing = facing_camera(camera.tensors, posed.points, posed.normals)
         found = torch.maximum(found, torch.where(weights > _SEEN, facing, 0))
     return found
 
