@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,11 @@ STANDS_OFF, FAR_OFF = 0.012, 0.1
 """Distances from the skin, in units of the head, beyond which a surfel on the scalp and one on any
 skin is not the head: less takes thick skin for hair, more takes short hair for skin."""
 _CLOTHED = ("neck",)
+
+
+def is_part(part: Tensor, names: Sequence[str]) -> Tensor:
+    """(N,) bool, which of the parts (N,) are among some names."""
+    return torch.isin(part, torch.tensor([PART_NAMES.index(name) for name in names]).byte())
 
 
 def triangle_parts(head: Head) -> Tensor:
@@ -40,11 +47,9 @@ def guess_parts(surfels: Surfels, head: Head, worn: str = "") -> Tensor:
         return torch.full((len(surfels),), PART_NAMES.index(WORN[worn]), dtype=torch.uint8)
     part, away = triangle_parts(head)[surfels.triangle], surfels.offset.norm(dim=1)
 
-    def on(*names: str) -> Tensor:
-        return torch.isin(part, torch.tensor([PART_NAMES.index(n) for n in names]).byte())
-
-    is_hair = on("scalp") & (away > STANDS_OFF) | on("skin", "scalp", "ears") & (away > FAR_OFF)
-    is_clothes = on(*_CLOTHED) & (away > STANDS_OFF)
+    is_hair = is_part(part, ["scalp"]) & (away > STANDS_OFF)
+    is_hair |= is_part(part, ["skin", "scalp", "ears"]) & (away > FAR_OFF)
+    is_clothes = is_part(part, _CLOTHED) & (away > STANDS_OFF)
     for name, found in (("hair", is_hair), ("clothes", is_clothes)):
         part = torch.where(found, PART_NAMES.index(name), part.long()).byte()
     return part

@@ -11,10 +11,10 @@ from torch import Tensor
 from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.surfels.attributes import rest_surfels
 from pegasus_runtime.surfels.avatar import SurfelAvatar
-from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.parts import is_part, triangle_parts
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
 from tests.factories import surfel_avatar
-from trainer.transfer.looks import is_part, look_of
+from trainer.transfer.looks import look_of
 from trainer.transfer.replaced import Change, without_hair
 
 SKIN, IRIS, NEVER_SEEN, BROWN = (

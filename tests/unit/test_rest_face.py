@@ -44,17 +44,17 @@ def _frames(yaws_deg: np.ndarray) -> list[TrainingFrame]:
 
 def test_a_filmed_face_is_at_rest_where_it_does_least() -> None:
     rest = rest_face(HEAD, _frames(np.linspace(-15, 15, 60)))
-    assert rest.expression[BLINK] == pytest.approx(0.25)
-    assert rest.expression[SMILE] == pytest.approx(0.05)
-    assert rest.expression[DETAIL] == pytest.approx(-0.3)
+    assert rest.rest_expression[BLINK] == pytest.approx(0.25)
+    assert rest.rest_expression[SMILE] == pytest.approx(0.05)
+    assert rest.rest_expression[DETAIL] == pytest.approx(-0.3)
     wanted = np.zeros(15)
     wanted[0], wanted[[9, 12]] = -0.25, -0.2
-    assert rest.pose.numpy() == pytest.approx(wanted, abs=0.02), "seen from below, mouth shut"
+    assert rest.rest_pose.numpy() == pytest.approx(wanted, abs=0.02), "seen from below, mouth shut"
 
 
 def test_people_seen_from_all_sides_are_at_rest_as_the_head_is() -> None:
     rest = rest_face(HEAD, _frames(np.linspace(-180, 180, 60)))
-    assert not rest.expression.any() and not rest.pose.any()
+    assert not rest.rest_expression.any() and not rest.rest_pose.any()
 
 
 def test_a_head_that_is_held_otherwise_is_framed_as_it_is_held() -> None:

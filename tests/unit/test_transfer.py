@@ -21,55 +21,35 @@ from pegasus_runtime.surfels.attributes import (
     Difference,
     Wardrobe,
     rest_corners,
-    rest_surfels,
 )
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import bind_points, skin_triangles
-from pegasus_runtime.surfels.parts import triangle_parts, with_guessed_parts
+from pegasus_runtime.surfels.parts import is_part, triangle_parts
 from pegasus_runtime.surfels.pose import LightNetwork
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
+from tests.dressed_people import NAMES, dressed_person, on_parts, points_of
 from tests.factories import other_head, published_avatar, surfel_avatar
 from trainer.cli import main
 from trainer.transfer.carried import laid_around
 from trainer.transfer.correspondence import Correspondence, eyes_of
-from trainer.transfer.looks import is_part, look_of
+from trainer.transfer.looks import look_of
 from trainer.transfer.request import TRANSFERABLE
 from trainer.transfer.states import states_across, with_states_of
 from trainer.transfer.transfer import transfer
 
-NAMES = ("hair_a", "hat_b", "eyeglasses_c", "nose_d", "mouth_e", "eyes_f", "ears_g", "eyebrows_h")
-SKIN, HAIR = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
-
-
-def _avatar(attributes: tuple[str, ...], name: str, shape: float = 0.0) -> SurfelAvatar:
-    """One whose head is so many deviations from the average in some directions."""
-    avatar = surfel_avatar(attributes, 4000)
-    shapes = torch.zeros(100)
-    shapes[:4] = shape
-    wardrobe = replace(avatar.wardrobe, rest_corners=rest_corners(avatar.head, shapes))
-    wardrobe = with_guessed_parts(wardrobe, avatar.head)
-    # Nothing of the person becomes what is worn.
-    regions = [wardrobe.source.part[a.region] for a in wardrobe.attributes]
-    wardrobe = wardrobe.with_parts(wardrobe.everything.part, regions)
-    return replace(avatar, wardrobe=wardrobe, name=name, shape=shapes)
-
 
 @pytest.fixture(scope="module")
 def personal() -> SurfelAvatar:
-    return _avatar(NAMES, "anna")
+    return dressed_person(NAMES, "anna")
 
 
 @pytest.fixture(scope="module")
 def target() -> SurfelAvatar:
-    return _avatar(("hair_z",), "bert", 1.5)
+    return dressed_person(("hair_z",), "bert", 1.5)
 
 
 def _attribute(avatar: SurfelAvatar, name: str) -> Attribute:
     return next(a for a in avatar.wardrobe.attributes if a.name == name)
-
-
-def _points(avatar: SurfelAvatar, surfels: Surfels) -> Tensor:
-    return rest_surfels(surfels, avatar.wardrobe.rest_corners)[0]
 
 
 def test_all_categories_at_once_are_worn_saved_and_undone(
@@ -100,29 +80,27 @@ def test_on_the_same_person_everything_lies_where_it_lay(personal: SurfelAvatar)
     bare = replace(
         personal,
         wardrobe=Wardrobe(personal.wardrobe.source, (), personal.wardrobe.rest_corners),
-        codes=_avatar((), "x").codes,
+        codes=dressed_person((), "x").codes,
     )
     made = transfer(personal, bare, ("hat_b", "eyeglasses_c", "nose_d"))
     for name in ("hat_b", "eyeglasses_c"):
         old, new = _attribute(personal, name).own, _attribute(made, name).own
-        where, there = _points(personal, old), _points(made, new)
+        where, there = points_of(personal, old), points_of(made, new)
         apart, nearest = torch.cdist(there, where).min(dim=1)
         assert len(new) > 50 and apart.median() < 1e-3 and apart.max() < 0.1, name
         change = (old.colour.sigmoid()[nearest] - new.colour.sigmoid()).abs()
         assert change.median() < 0.02
     moved = _moved(made, "nose_d")
-    assert moved[_on(made, ["nose"])].mean() > 5 * moved[_on(made, ["scalp", "neck"])].mean()
+    assert (
+        moved[on_parts(made, ["nose"])].mean() > 5 * moved[on_parts(made, ["scalp", "neck"])].mean()
+    )
 
 
 def _moved(avatar: SurfelAvatar, name: str) -> Tensor:
     dressed = avatar.wardrobe.dressed({name: 1.0})
     everything = avatar.wardrobe.everything
-    moved = _points(avatar, dressed) - _points(avatar, everything)
+    moved = points_of(avatar, dressed) - points_of(avatar, everything)
     return moved[: len(avatar.wardrobe.source)].norm(dim=1)
-
-
-def _on(avatar: SurfelAvatar, names: list[str]) -> Tensor:
-    return is_part(avatar.wardrobe.source.part, names)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +122,7 @@ def test_glasses_stay_before_the_eyes(personal: SurfelAvatar, target: SurfelAvat
     look = look_of(personal, _attribute(personal, "eyeglasses_c").own)
     across = Correspondence.between(personal, target)
     laid = laid_around(look, target, across, "eyeglasses")
-    before, after = look.points - eyes_of(personal), _points(target, laid) - eyes_of(target)
+    before, after = look.points - eyes_of(personal), points_of(target, laid) - eyes_of(target)
     assert (before - after).abs().max() < 1e-4, "neither higher nor lower, level, in their form"
 
 
@@ -153,7 +131,7 @@ def test_a_hat_stands_off_the_skin_as_far_as_it_did(
 ) -> None:
     look = look_of(personal, _attribute(personal, "hat_b").own)
     across = Correspondence.between(personal, target)
-    points = _points(target, laid_around(look, target, across, "hat"))
+    points = points_of(target, laid_around(look, target, across, "hat"))
     before, after = _from_skin(personal, look.points), _from_skin(target, points)
     assert (before - after).abs().quantile(0.9) < 1e-3
 
@@ -189,96 +167,6 @@ def test_what_is_worn_follows_expressions_as_it_did(
         )
     opacity = carried.opacity_states @ after
     assert torch.allclose(opacity, own.opacity_states @ before, atol=1e-4)
-
-
-def _painted(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
-    """The same with skin all over, and hair where some surfels are."""
-    source = avatar.wardrobe.source
-    colours = torch.where(brows[:, None], HAIR, SKIN).logit()
-    source = replace(source, colour=colours, opacity=torch.full((len(source),), 3.0))
-    light = LightNetwork()
-    return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
-
-
-@pytest.mark.parametrize(("has_brows", "lighter"), [(True, 0.0), (False, 0.0), (True, 1.5)])
-def test_brows_have_the_form_of_the_others(
-    personal: SurfelAvatar, target: SurfelAvatar, has_brows: bool, lighter: float
-) -> None:
-    """Full brows, which were so before or darker, on who has thin ones or none."""
-    full, place = _on(personal, ["eyebrows"]), _on(target, ["eyebrows"])
-    heights = _points(target, target.wardrobe.source)[:, 1]
-    low = place & (heights < heights[place].median())
-    plain = _painted(personal, full)
-    region = full.nonzero()[:, 0]
-    colour = torch.full((len(region), 3), lighter)
-    bare = replace(plain.wardrobe.attributes[-1], region=region, part=None,
-                   difference=replace(Difference.none(len(region)), colour=colour))  # fmt: skip
-    wearing = (*plain.wardrobe.attributes[:-1], bare)
-    lender = replace(plain, wardrobe=replace(plain.wardrobe, attributes=wearing))
-    made = transfer(lender, _painted(target, low & has_brows), ("eyebrows_h",))
-    dressed = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()[: len(place)]
-    assert (dressed[_on(made, ["eyebrows"])] - HAIR).abs().max(dim=1).values.quantile(0.8) < 0.25
-    away = _on(made, ["neck", "ears"])
-    assert (dressed[away] - SKIN).abs().max() < 0.02
-
-
-def test_brows_of_another_form_leave_skin_where_the_own_ones_were(
-    personal: SurfelAvatar, target: SurfelAvatar
-) -> None:
-    """High thin brows on somebody with full ones and a face of another form."""
-
-    def upper_and_lower(avatar: SurfelAvatar) -> tuple[Tensor, Tensor]:
-        brows, source = _on(avatar, ["eyebrows"]), avatar.wardrobe.source
-        height = _points(avatar, source)[:, 1]
-        low, high = height[brows].quantile(0.4), height[brows].quantile(0.6)
-        return brows & (height > high), brows & (height < low)
-
-    above, _ = upper_and_lower(personal)
-    # The attribute takes the lower half of full brows away.
-    full = _painted(personal, _on(personal, ["eyebrows"]))
-    region = _on(personal, ["eyebrows"]).nonzero()[:, 0]
-    wanted = torch.where(above[region][:, None], HAIR, SKIN).logit()
-    difference = Difference.none(len(region))
-    difference = replace(difference, colour=wanted - full.wardrobe.source.colour[region])
-    thin = replace(full.wardrobe.attributes[-1], region=region, part=None, difference=difference)
-    wearing = (*full.wardrobe.attributes[:-1], thin)
-    lender = replace(full, wardrobe=replace(full.wardrobe, attributes=wearing))
-    made = transfer(lender, _painted(target, _on(target, ["eyebrows"])), ("eyebrows_h",))
-    dressed = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()
-    dressed = dressed[: len(made.wardrobe.source)]
-    above, below = upper_and_lower(made)
-    assert (dressed[above] - HAIR).abs().amax(dim=1).quantile(0.7) < 0.25
-    assert (dressed[below] - SKIN).abs().amax(dim=1).quantile(0.7) < 0.25
-
-
-def test_brows_that_are_the_same_stay_as_they_are(personal: SurfelAvatar) -> None:
-    """Fine ends of brows are half skin: drawn over again they would be darker."""
-    plain = _half_skin(personal, _on(personal, ["eyebrows"]))
-    none = torch.zeros(0, dtype=torch.long)
-    same = replace(plain.wardrobe.attributes[-1], region=none, part=None,
-                   difference=Difference.none(0))  # fmt: skip
-    wearing = (*plain.wardrobe.attributes[:-1], same)
-    lender = replace(plain, wardrobe=replace(plain.wardrobe, attributes=wearing))
-    bare = replace(
-        plain, wardrobe=replace(plain.wardrobe, attributes=()), codes=_avatar((), "x").codes
-    )
-    made = transfer(lender, bare, ("eyebrows_h",))
-    before = made.wardrobe.everything.colour.sigmoid()
-    after = made.wardrobe.dressed({"eyebrows_h": 1.0}).colour.sigmoid()
-    assert (before - after).abs().max() < 0.05
-
-
-def _half_skin(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:
-    """The same with light skin, and some surfels that are hair, the more so the higher they lie."""
-    source, height = avatar.wardrobe.source, _points(avatar, avatar.wardrobe.source)[:, 1]
-    share = torch.zeros(len(source))
-    if bool(brows.any()):
-        low, high = height[brows].quantile(0.05), height[brows].quantile(0.7)
-        share[brows] = ((height[brows] - low) / (high - low)).clamp(0, 1)
-    colour = torch.lerp(SKIN.expand(len(source), 3), HAIR, share[:, None]).logit()
-    source = replace(source, colour=colour, opacity=torch.full((len(source),), 3.0))
-    light = LightNetwork()
-    return replace(avatar, wardrobe=replace(avatar.wardrobe, source=source), light=light)
 
 
 def test_eyeballs_take_the_place_of_the_own_ones(
@@ -331,22 +219,22 @@ def test_a_part_that_others_surfels_show_elsewhere_moves_there(
     made = transfer(
         replace(lender, wardrobe=replace(lender.wardrobe, attributes=wearing)), plain, (name,)
     )
-    shown = _on(made, [part])
+    shown = on_parts(made, [part])
     new, old = made.wardrobe.dressed({name: 1.0}), made.wardrobe.everything
-    way = _points(made, new) - _points(made, old)
-    side = torch.where(_points(made, old)[:, 0] < 0, -1.0, 1.0)
+    way = points_of(made, new) - points_of(made, old)
+    side = torch.where(points_of(made, old)[:, 0] < 0, -1.0, 1.0)
     along = way[:, 2] if push[2] else side * way[:, 0]
     among = torch.cat([shown, torch.zeros(len(old) - len(shown), dtype=torch.bool)])
     assert along[among].median() > 0.4 * max(push)
     assert new.opacity[among].min() > 0
-    away = torch.cat([_on(made, ["scalp", "neck"]), ~torch.ones(len(old) - len(shown)).bool()])
+    away = torch.cat([on_parts(made, ["scalp", "neck"]), ~torch.ones(len(old) - len(shown)).bool()])
     assert way[away].norm(dim=1).median() < 1e-3
 
 
 def _shaded(avatar: SurfelAvatar) -> SurfelAvatar:
     """The same, closed and opaque, in colours that lie side by side as on a face."""
     source = avatar.wardrobe.source
-    points = _points(avatar, source)
+    points = points_of(avatar, source)
     colour = torch.stack([torch.sin(25 * points[:, k] + k) for k in range(3)], dim=1)
     source = replace(
         source,
@@ -371,8 +259,10 @@ def test_hair_goes_for_hair_and_skin_is_below(personal: SurfelAvatar, target: Su
     made = transfer(personal, target, ("hair_a",))
     dressed = made.wardrobe.dressed({"hair_a": 1.0})
     source = torch.arange(len(made.wardrobe.source))
-    assert dressed.opacity[source][_on(made, ["hair"])].max() < -7
-    assert (dressed.opacity[source] - made.wardrobe.source.opacity)[_on(made, ["nose"])].max() == 0
+    assert dressed.opacity[source][on_parts(made, ["hair"])].max() < -7
+    assert (dressed.opacity[source] - made.wardrobe.source.opacity)[
+        on_parts(made, ["nose"])
+    ].max() == 0
     skin = is_part(_attribute(made, "hair_a").own.part, ["scalp"])
     assert skin.sum() > 500
     colours = _attribute(made, "hair_a").own.colour[skin].sigmoid()
@@ -381,15 +271,15 @@ def test_hair_goes_for_hair_and_skin_is_below(personal: SurfelAvatar, target: Su
 
 def test_heads_that_differ_are_laid_over_one_another(personal: SurfelAvatar) -> None:
     head = other_head()
-    larger = _avatar((), "carl")
+    larger = dressed_person((), "carl")
     wardrobe = replace(larger.wardrobe, rest_corners=rest_corners(head, larger.shape))
     larger = replace(larger, head=replace(head, sha256="0" * 64), wardrobe=wardrobe)
     made = transfer(personal, larger, ("hat_b", "nose_d"))
-    where = _points(personal, _attribute(personal, "hat_b").own)
-    there = _points(made, _attribute(made, "hat_b").own)
+    where = points_of(personal, _attribute(personal, "hat_b").own)
+    there = points_of(made, _attribute(made, "hat_b").own)
     apart = torch.cdist(there, 1.01 * where).min(dim=1).values
     assert apart.median() < 0.02
-    assert _moved(made, "nose_d")[_on(made, ["nose"])].mean() > 0
+    assert _moved(made, "nose_d")[on_parts(made, ["nose"])].mean() > 0
     blank = replace(larger, head=replace(larger.head, landmarks=None))
     with pytest.raises(pr.InvalidInput, match="no landmarks") as refusal:
         transfer(personal, blank, ("hat_b",))

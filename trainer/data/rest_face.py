@@ -28,11 +28,11 @@ _MIDDLE = np.array([0.0, 0.05, 0.1])
 
 
 class RestFace(NamedTuple):
-    """Expression and pose of a face at rest."""
+    """Expression and pose of a face at rest, as `SurfelAvatar` names them."""
 
-    expression: Tensor
+    rest_expression: Tensor
     """(50,)"""
-    pose: Tensor
+    rest_pose: Tensor
     """(15,) radians: how far the head is nodded, and where the eyes look; the mouth is shut"""
 
 

@@ -283,7 +283,6 @@ class SurfelState(TrainState):
         light = copy.deepcopy(self._cloud.light).cpu().eval().requires_grad_(False)
         wardrobe = refined(wardrobe, self._context.head, light, capture, is_final)
         seen = seen_sides(self._context.head, capture, wardrobe.source)
-        rest = rest_face(self._context.head, capture.training[capture.source])
         return SurfelAvatar(
             name=self._context.config.name,
             head=self._context.head,
@@ -293,8 +292,7 @@ class SurfelState(TrainState):
             codes=codes,
             canonical_expression=capture.mean_expression,
             shape=capture.shape,
-            rest_expression=rest.expression,
-            rest_pose=rest.pose,
+            **rest_face(self._context.head, capture.training[capture.source])._asdict(),
             provenance={**provenance, KEY: seen.as_header()} if seen else provenance,
         )
 

@@ -90,9 +90,6 @@ class ArrowSystem:
     def _pulled(self, going: Doubles) -> Doubles:
         return (self.frames @ going[..., None])[..., 0] + self.smooth * bend_slopes(going)
 
-    def _shared_pull(self, going: Doubles) -> Doubles:
-        return np.asarray(-self.shared_slopes - np.einsum("bis,bi->s", self.mixed, going))
-
     def _factorised(self, free: Truths, damping: float) -> _Band:
         """Of the frames' blocks; a held unknown is an equation of its own."""
         ties = _ties(len(free))

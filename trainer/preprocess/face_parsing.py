@@ -146,10 +146,7 @@ class FaceLabels:
         lower = self.lower_than_ears(vertices)
         wider = self._wider_face(places)
         mark("clothes", above & beside & lower & ~like_skin & ~wider)
-        # What is above the brows and like no skin is hair, whatever its light.
-        brows = places[list(groups.RIGHT_BROW + groups.LEFT_BROW), 1].min()
-        hair = self._guessed.find(number, self._crop.size) | (rows < brows) & ~like_skin
-        hair &= over_clothes & beside & ~wider
+        hair = self._coloured_like_hair(like_skin, number) & over_clothes & beside & ~wider
         if hair_matte is not None:
             # The network ends hair that hangs beside a neck where the neck does.
             hair |= hair_matte > _SURE_HAIR
@@ -170,6 +167,13 @@ class FaceLabels:
             labels = self._parsed(self._parser.parse(picture), labels, like_skin)
             hair = _hanging_down(labels == self.names.index("hair"), lower)
         return labels, hair
+
+    def _coloured_like_hair(self, like_skin: Array, number: int) -> Array:
+        """(S, S) truth, by the colours of this person's hair; what is above the brows and like no
+        skin is hair, whatever its light."""
+        brows = self._places[number - 1][list(groups.RIGHT_BROW + groups.LEFT_BROW), 1].min()
+        above = np.arange(self._crop.size)[:, None] < brows
+        return np.asarray(self._guessed.find(number, self._crop.size) | above & ~like_skin)
 
     def lower_than_ears(self, vertices: Array) -> Array:
         """(S, 1) truth for the rows below the ears of a head with its vertices in places (V, 2)."""

@@ -12,11 +12,13 @@ from pegasus_runtime.head.parts import HEAD_PARTS, PART_NAMES
 from pegasus_runtime.raster import blend
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
 from pegasus_runtime.surfels.binding import triangle_frames
-from pegasus_runtime.surfels.parts import FAR_OFF, triangle_parts, with_guessed_parts
+from pegasus_runtime.surfels.parts import FAR_OFF, is_part, triangle_parts, with_guessed_parts
 from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from trainer.data.dataset import Capture, TrainingFrame
 from trainer.data.frame_sampler import spread_views
+from trainer.init.carried_surfels import facing_camera
+from trainer.near_points import nearest
 
 _SOURCE_VIEWS, _ATTRIBUTE_VIEWS = 32, 10
 """More are surer of what is seldom seen, as the inside of a mouth is, and take longer."""
@@ -119,10 +121,9 @@ def _votes(
     votes = torch.zeros(len(points), len(PART_NAMES))
     assert features.grad is not None
     corners = vertices[head.faces[surfels.triangle]]
-    towards = torch.from_numpy(record.camera.centre).float() - corners.mean(dim=1)
     normals = triangle_frames(corners)[:, :, 2]
-    facing = torch.nn.functional.cosine_similarity(normals, towards, dim=1) > _AWAY
-    votes[:, present] = features.grad * facing[:, None]
+    facing = facing_camera(record.camera.tensors, corners.mean(dim=1), normals)
+    votes[:, present] = features.grad * (facing > _AWAY)[:, None]
     return votes
 
 
@@ -132,20 +133,15 @@ def _like_neighbours(points: Tensor, votes: Tensor, part: Tensor, rides: Tensor)
     They ride on the same part of the head (N,): through a head that was filmed from the front, what
     lies nearest to the nape is a mouth. And what little shines through them is outvoted.
     """
-    from scipy.spatial import cKDTree
-
     # Within a mouth no picture shows much, and what stands off a scalp is no skin, whatever is
     # seen beside it: there the head says more than what lies nearest.
-    sure = torch.tensor([PART_NAMES.index(n) for n in _SURE]).byte()
     seen = votes.sum(dim=1) > _SEEN
-    unknown = ~seen & ~torch.isin(part, sure)
+    unknown = ~seen & ~is_part(part, _SURE)
     found = part.clone()
     for each in rides[unknown].unique():
         known = (seen & (rides == each)).nonzero()[:, 0]
         wanted = (unknown & (rides == each)).nonzero()[:, 0]
         if len(known):
-            ranks = list(range(1, min(_NEIGHBOURS, len(known)) + 1))
-            _, nearest = cKDTree(points[known].numpy()).query(points[wanted].numpy(), k=ranks)
-            theirs = votes[known[torch.from_numpy(np.asarray(nearest))]].sum(dim=1)
-            found[wanted] = theirs.argmax(dim=1).byte()
+            _, beside = nearest(points[wanted], points[known], min(_NEIGHBOURS, len(known)))
+            found[wanted] = votes[known[beside]].sum(dim=1).argmax(dim=1).byte()
     return found

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from pegasus_runtime.head import Head
-from pegasus_runtime.head.parts import PART_NAMES, require_parts
+from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
+from pegasus_runtime.surfels.parts import is_part
 from pegasus_runtime.surfels.surfels import concatenate, new_surfels
 from trainer.data.dataset import Capture
 from trainer.data.frame_sampler import is_one_sided
 from trainer.init.surfel_sampling import sample_triangles, triangle_areas
+from trainer.near_points import are_near, nearest
 from trainer.refine.outlines import within_outlines
 
 _PARTS = ("skin", "neck")
@@ -43,10 +43,9 @@ _LINED = 0.006
 def with_lining(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
     """The same with a lining, where a person was filmed from one side."""
     source = wardrobe.source
-    skin = torch.isin(source.part, torch.tensor([PART_NAMES.index(n) for n in _PARTS]).byte())
-    skin &= source.opacity > 0
     if not is_one_sided(capture.training[capture.source]):
         return wardrobe
+    skin = is_part(source.part, _PARTS) & (source.opacity > 0)
     corners = wardrobe.rest_corners
     areas = triangle_areas(corners) * require_parts(head).on(*_PARTS)[head.faces].all(dim=1)
     count = int(areas.sum() / _SPACING**2)
@@ -57,32 +56,16 @@ def with_lining(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
     triangle, weights = sample_triangles(areas, count, random)
     points, _ = rest_surfels(source, corners)
     feet = (corners[triangle] * weights[:, :, None]).sum(dim=1)
-    found, is_near = _nearest(points[skin], feet)
+    apart, found = nearest(feet, points[skin], _NEIGHBOURS)
     beside = skin.nonzero()[:, 0][found]
     # The upper ones: of an avatar that was trained further some are its lining.
     height = source.offset[beside, 2].quantile(0.75, dim=1) - _DEEPER
     offset = torch.nn.functional.pad(height[:, None], (2, 0))
     lining = new_surfels(triangle, weights, offset, torch.zeros(count, 3), _RADIUS, 0.97)
     colour = source.colour[beside].median(dim=1).values
-    part = source.part[beside[:, 0]]
-    lining = replace(lining, colour=colour, part=part)
+    lining = replace(lining, colour=colour, part=source.part[beside[:, 0]])
     there, _ = rest_surfels(lining, corners)
-    lining = lining.chosen((is_near & ~_is_there(points, there)).nonzero()[:, 0])
+    is_bare = (apart[:, 0] < _FAR) & ~are_near(there, points, _LINED)
+    lining = lining.chosen(is_bare.nonzero()[:, 0])
     lining = lining.chosen(within_outlines(head, capture, lining, _WITHIN).nonzero()[:, 0])
     return replace(wardrobe, source=concatenate([source, lining]))
-
-
-def _nearest(points: Tensor, feet: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices (M, K) of the points (N, 3) nearest to feet (M, 3), and (M,) whether one is near."""
-    from scipy.spatial import cKDTree
-
-    ranks = list(range(1, _NEIGHBOURS + 1))
-    apart, index = cKDTree(points.numpy()).query(feet.numpy(), k=ranks)
-    return torch.from_numpy(np.asarray(index)), torch.from_numpy(np.asarray(apart))[:, 0] < _FAR
-
-
-def _is_there(points: Tensor, wanted: Tensor) -> Tensor:
-    from scipy.spatial import cKDTree
-
-    apart, _ = cKDTree(points.numpy()).query(wanted.numpy(), distance_upper_bound=_LINED)
-    return torch.from_numpy(np.isfinite(apart))

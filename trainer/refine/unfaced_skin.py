@@ -8,23 +8,22 @@ and lies flat on the head. It stays where it is: outlines are all that was seen 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pegasus_runtime.head import Head, pose_head
-from pegasus_runtime.head.parts import PART_NAMES, WORN_PARTS
+from pegasus_runtime.head.parts import WORN_PARTS
 from pegasus_runtime.raster.surfels import largest_weights
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
-from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.parts import is_part, triangle_parts
 from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 from trainer.data.dataset import Capture
 from trainer.data.frame_sampler import is_one_sided, spread_views
 from trainer.init.carried_surfels import facing_camera
+from trainer.near_points import nearest
 
 _NUM_VIEWS = 30
 """More find a few more surfels that a camera faced for a moment, and take longer."""
@@ -50,15 +49,11 @@ def with_smooth_sides(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardr
     trust = ((_faced(head, capture, source) - _UNKNOWN) / (_KNOWN - _UNKNOWN)).clamp(0, 1)
     points, _ = rest_surfels(source, wardrobe.rest_corners)
     rides = triangle_parts(head)[source.triangle]
-    is_bare = (source.opacity > 0) & ~torch.isin(source.part, _numbers(WORN_PARTS))
+    is_bare = (source.opacity > 0) & ~is_part(source.part, WORN_PARTS)
     for name in _PARTS:
-        here = is_bare & (rides == PART_NAMES.index(name))
+        here = is_bare & is_part(rides, [name])
         source = _smoothed(source, points, trust, here)
     return replace(wardrobe, source=source)
-
-
-def _numbers(names: Sequence[str]) -> Tensor:
-    return torch.tensor([PART_NAMES.index(name) for name in names]).byte()
 
 
 def _faced(head: Head, capture: Capture, source: Surfels) -> Tensor:
@@ -78,18 +73,14 @@ def _faced(head: Head, capture: Capture, source: Surfels) -> Tensor:
 
 
 def _smoothed(source: Surfels, points: Tensor, trust: Tensor, here: Tensor) -> Surfels:
-    from scipy.spatial import cKDTree
-
-    is_skin = torch.isin(source.part, _numbers(_PARTS))
-    known = (here & is_skin & (trust == 1)).nonzero()[:, 0]
+    known = (here & is_part(source.part, _PARTS) & (trust == 1)).nonzero()[:, 0]
     wanted = (here & (trust < 1)).nonzero()[:, 0]
     if len(known) < _NEIGHBOURS or not len(wanted):
         return source
-    ranks = list(range(1, _NEIGHBOURS + 1))
-    apart, nearest = cKDTree(points[known].numpy()).query(points[wanted].numpy(), k=ranks)
-    weights = torch.from_numpy(1 / (np.asarray(apart) + _NEAR)).float()
+    apart, found = nearest(points[wanted], points[known], _NEIGHBOURS)
+    weights = 1 / (apart.float() + _NEAR)
     weights /= weights.sum(dim=1, keepdim=True)
-    beside, own = known[torch.from_numpy(np.asarray(nearest))], trust[wanted]
+    beside, own = known[found], trust[wanted]
 
     new = {}
     for name in ("colour", "colour_states"):

@@ -17,10 +17,10 @@ from pegasus_runtime.head.parts import WORN_PARTS
 from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute
 from pegasus_runtime.surfels.avatar import SurfelAvatar
-from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.parts import is_part, triangle_parts
 from trainer.transfer.brows import with_brows
 from trainer.transfer.correspondence import Correspondence
-from trainer.transfer.looks import Look, is_part, logit_of, look_of, ratio_of
+from trainer.transfer.looks import Look, logit_of, look_of, ratio_of
 from trainer.transfer.replaced import Change
 from trainer.transfer.reshaping import bends_at, near_part, part_middles, reshaping_of
 from trainer.transfer.worn import dressed_source

@@ -13,10 +13,10 @@ import torch
 from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.surfels.attributes import Attribute, rest_surfels
 from pegasus_runtime.surfels.avatar import SurfelAvatar
-from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.parts import is_part, triangle_parts
 from pegasus_runtime.surfels.surfels import Surfels
 from trainer.transfer.correspondence import Correspondence
-from trainer.transfer.looks import Look, is_part, logit_of, look_of
+from trainer.transfer.looks import Look, logit_of, look_of
 from trainer.transfer.replaced import Change, no_skin
 from trainer.transfer.states import with_states_of
 from trainer.transfer.worn import LEAST_OPACITY, dressed_source

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.head import pose_head
-from pegasus_runtime.head.parts import PART_NAMES
 from pegasus_runtime.head.skinning import rotation_matrices
 from pegasus_runtime.raster.surfels import largest_weights
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import place_on_triangles
+from pegasus_runtime.surfels.parts import is_part
 from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
 
@@ -92,11 +92,6 @@ def look_of(avatar: SurfelAvatar, surfels: Surfels) -> Look:
     light = avatar.light(axes[:, :, 2])
     colour = (torch.sigmoid(surfels.colour) * light).clamp(0, 1)
     return Look(surfels, points, feet, frames, axes, colour, light)
-
-
-def is_part(part: Tensor, names: Sequence[str]) -> Tensor:
-    """(N,) bool, which of the parts (N,) are among some names."""
-    return torch.isin(part, torch.tensor([PART_NAMES.index(name) for name in names]).byte())
 
 
 def logit_of(colour: Tensor, light: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.binding import axis_angles, bind_points, triangle_frames
 from pegasus_runtime.surfels.parts import triangle_parts
 from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
+from trainer.near_points import are_near
 from trainer.transfer.looks import Look, logit_of
 
 _BEFORE, _STRAND = 0.4, 0.03
@@ -77,14 +77,6 @@ def _images(look: Look, target: SurfelAvatar) -> Surfels:
 
 def _mirrored(vectors: Tensor) -> Tensor:
     return vectors * torch.tensor([-1.0, 1.0, 1.0])
-
-
-def are_near(points: Tensor, others: Tensor, distance: float) -> Tensor:
-    """(N,) bool, which points (N, 3) have one of others (M, 3) so near."""
-    from scipy.spatial import cKDTree
-
-    apart, _ = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=distance)
-    return torch.from_numpy(np.isfinite(apart))
 
 
 def are_behind(feet: Tensor, normals: Tensor, strands: Tensor) -> Tensor:

@@ -10,11 +10,12 @@ from torch import Tensor
 from pegasus_runtime.head.parts import PART_NAMES, WORN_PARTS, require_parts
 from pegasus_runtime.surfels.attributes import CHANGED, Difference, outside_shell
 from pegasus_runtime.surfels.avatar import SurfelAvatar
-from pegasus_runtime.surfels.parts import triangle_parts
+from pegasus_runtime.surfels.parts import is_part, triangle_parts
 from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
 from trainer.init.surfel_sampling import sample_triangles
-from trainer.transfer.looks import HEAD_SKIN, Look, SkinColour, is_part, logit_of, look_of
-from trainer.transfer.other_side import are_behind, are_near, other_side
+from trainer.near_points import are_near
+from trainer.transfer.looks import HEAD_SKIN, Look, SkinColour, logit_of, look_of
+from trainer.transfer.other_side import are_behind, other_side
 
 _GONE = -8.0
 """Logit of an opacity of which nothing is left, whatever states of expression add."""

@@ -163,7 +163,7 @@ def _out_problems(request: Request) -> list[str]:
 def _notes(
     request: Request, personal: SurfelAvatar, target: SurfelAvatar, across: Correspondence
 ) -> list[str]:
-    from trainer.transfer.looks import is_part
+    from pegasus_runtime.surfels.parts import is_part
 
     notes = []
     if not across.same_head:
