@@ -21,12 +21,14 @@ SKIN, IRIS, NEVER_SEEN, BROWN = (
     torch.tensor(colour)
     for colour in ((0.8, 0.6, 0.5), (0.2, 0.4, 0.9), (0.1, 0.8, 0.1), (0.3, 0.2, 0.1))
 )
+ACROSS = 0.05
+"""as far as an eye's inner corner"""
 HAIR = PART_NAMES.index("hair")
 
 
 def _person(fringe: str) -> tuple[SurfelAvatar, Tensor]:
-    """A face that the hair's fringe covers on the left, on both sides or not at all, and which of
-    its surfels are covered."""
+    """A face that the hair's fringe covers on the left, across the nose, on both sides or not at
+    all, and which of its surfels are covered."""
     avatar = surfel_avatar([], 20_000)
     head, corners = avatar.head, avatar.wardrobe.rest_corners
     torch.nn.init.zeros_(avatar.light.layers[-1].weight)
@@ -37,7 +39,8 @@ def _person(fringe: str) -> tuple[SurfelAvatar, Tensor]:
     points, _ = rest_surfels(face, corners)
     front = (points[:, 2] > 0.1) & (points[:, 1] > -0.1) & is_part(part, ["skin", "nose", "eyes"])
     front |= (points[:, 2] > 0.1) & is_part(part, ["eyelids", "eyebrows"])
-    sides = {"left": points[:, 0] > 0.02, "both": points[:, 0].abs() > 0.02}
+    x = points[:, 0]
+    sides = {"left": x > 0.02, "across": x > -ACROSS, "both": x.abs() > 0.02}
     covered = front & sides.get(fringe, torch.zeros_like(front))
     colour = torch.where(is_part(part, ["eyes"])[:, None], IRIS, SKIN)
     face = replace(face, colour=torch.logit(torch.where(covered[:, None], NEVER_SEEN, colour)))
@@ -87,6 +90,37 @@ def test_an_eye_behind_a_fringe_is_the_mirror_image_of_the_other() -> None:
     apart, nearest = torch.cdist(where * mirror, points).min(dim=1)
     assert len(images) > 0.5 * int(covered.sum()) and apart.median() < 1e-4
     assert (facing * (normals[nearest] * mirror)).sum(dim=1).median() > 0.99
+
+
+def test_an_eye_is_mirrored_as_a_whole_though_the_other_is_covered_at_its_corner() -> None:
+    avatar, _ = _person("across")
+    corners = avatar.wardrobe.rest_corners
+    source = avatar.wardrobe.source
+    points = rest_surfels(source, corners)[0]
+    rides = is_part(triangle_parts(avatar.head)[source.triangle], ["eyes", "eyelids", "eyebrows"])
+    shown = rides & is_part(source.part, ["eyes", "eyelids", "eyebrows", "skin"])
+    there = shown & (points[:, 0] < 0)
+    at_corner = points[:, 0] > -ACROSS - 0.02
+    assert (there & at_corner).sum() > 20, "some of it is hidden"
+    left, below = _bare(avatar)
+    here = is_part(triangle_parts(avatar.head)[below.triangle], ["eyes", "eyelids", "eyebrows"])
+    mirrored = below.part[here] != PART_NAMES.index("scalp")
+    assert int(there.sum()) <= int(mirrored.sum()) < 1.1 * int(there.sum())
+    kept = rest_surfels(left, corners)[0][:, 0] > 0
+    rides = is_part(triangle_parts(avatar.head)[left.triangle], ["eyes", "eyelids", "eyebrows"])
+    assert int((kept & rides).sum()) < 0.1 * int(here.sum()), "the old one is gone"
+
+
+def test_no_skin_is_put_below_the_edge_of_a_filmed_neck() -> None:
+    avatar, _ = _person("left")
+    source = avatar.wardrobe.source
+    heights = rest_surfels(source, avatar.wardrobe.rest_corners)[0][:, 1]
+    edge = float(heights.quantile(0.3))
+    wardrobe = replace(avatar.wardrobe, source=source.chosen((heights > edge).nonzero()[:, 0]))
+    avatar = replace(avatar, wardrobe=wardrobe)
+    _, below = _bare(avatar)
+    lowest = rest_surfels(below, avatar.wardrobe.rest_corners)[0][:, 1].min()
+    assert lowest > edge - 0.02
 
 
 @pytest.mark.parametrize("fringe", ["both", "none"])

@@ -133,7 +133,9 @@ def test_a_hat_stands_off_the_skin_as_far_as_it_did(
     across = Correspondence.between(personal, target)
     points = points_of(target, laid_around(look, target, across, "hat"))
     before, after = _from_skin(personal, look.points), _from_skin(target, points)
-    assert (before - after).abs().quantile(0.9) < 1e-3
+    close = before < 0.05
+    assert (before - after)[close].abs().quantile(0.9) < 1e-3
+    assert (before / after)[~close].log().abs().max() < 0.2, "its brim fits the head"
 
 
 def _from_skin(avatar: SurfelAvatar, points: Tensor) -> Tensor:

@@ -42,9 +42,9 @@ def _placed(look: Look, target: SurfelAvatar, across: Correspondence, category: 
 def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, category: str) -> Surfels:
     """Surfels bound to another head, around which they lie as they did around their own.
 
-    Hair bends with the space around the head, and grows with it. Hats bend as well, but their cloth
-    and their brim stand off the skin as far as they did. Glasses keep their form and size, which
-    do not grow with a head, and stay before the eyes.
+    Hair and hats stand off the skin as far as they did, hair in proportion to the head, and far
+    from it grow with the head.
+    Glasses keep their form and size, which do not grow with a head, and stay before the eyes.
 
     Args:
         look: of N surfels, at least one.
@@ -66,8 +66,8 @@ def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, catego
         points = scale * (look.points - eyes_of(across.source)) @ turn.T + eyes_of(target)
         stretch = scale.expand(len(points))
         turn = turn.expand(len(points), 3, 3)
-    elif category == "hat":
-        points = across.as_far_off(look.points, points)
+    else:
+        points = across.around(look.points, points, grows=category == "hair")
     bound = across.bind(points, surfels.triangle, surfels.barycentric)
     frames = triangle_frames(target.wardrobe.rest_corners[bound.triangle])
     return replace(

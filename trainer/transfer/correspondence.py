@@ -41,6 +41,13 @@ _EYE_JOINTS = slice(3, 5)
 _ON_SKIN = 1e-3
 """Distance in units of the head below which no way off the skin is told: less throws what lies on
 it anywhere, more leaves what lies near as near as it came to be."""
+_CLOSE, _FAR = 0.05, 0.3
+"""in units of the head, between which what is worn follows the skin below it less and less. Hair
+that hangs beside a slim neck hangs no nearer to it: without this bobs, long hair and pony tails on
+three people whose truth is known are 0.2 to 3.3 dB worse, and torn where the nearest skin leaps
+from neck to shoulder. Wider ranges are better for caps, narrower ones for hair."""
+_HEAD = ("scalp", "skin", "ears", "nose")
+"""parts that tell how large a head is; the scalp alone tells too little of its front"""
 _STEP = 0.01
 """in units of the head, over which is looked how the space turns"""
 
@@ -90,13 +97,37 @@ class Correspondence:
         right[:, 2] *= torch.linalg.det(left @ right).sign()[:, None]
         return there[0], left @ right, sizes.clamp_min(1e-3).log().mean(dim=1).exp()
 
-    def as_far_off(self, points: Tensor, there: Tensor) -> Tensor:
-        """Places (N, 3) around the target's head, moved along the way to the nearest skin until
-        they are as far from it as points (N, 3) are from the other person's."""
+    def around(self, points: Tensor, there: Tensor, grows: bool) -> Tensor:
+        """Where what is worn at points (N, 3) of the one head is on the other: near skin as far
+        off as it was, and far from it, where hair hangs and brims end, as the head is larger or
+        smaller as a whole.
+
+        Args:
+            points: around the one head.
+            there: the same, bent with the skin of the other (N, 3).
+            grows: it is as far off in proportion: hair, of which a larger head has more. Cloth is
+                as thick on all; on three people that is 0.3 to 2.1 dB of a hat.
+        """
+        whole = self._whole
+        far = (_homogeneous(points) @ whole).float()
         feet = _skin_below(self.source, points), _skin_below(self.target, there)
         wanted, away = (points - feet[0]).norm(dim=1), there - feet[1]
-        moved: Tensor = feet[1] + away * (wanted / away.norm(dim=1).clamp_min(_ON_SKIN))[:, None]
-        return moved
+        # Other heads may be in other units.
+        is_scaled = grows or not self.same_head
+        larger = float(torch.linalg.det(whole[:3]).abs() ** (1 / 3)) if is_scaled else 1.0
+        ratio = larger * wanted / away.norm(dim=1).clamp_min(_ON_SKIN)
+        near = feet[1] + away * ratio[:, None]
+        follows = ((_FAR - wanted) / (_FAR - _CLOSE)).clamp(0, 1)[:, None]
+        return torch.lerp(far, near, follows)
+
+    @cached_property
+    def _whole(self) -> Tensor:
+        """(4, 3) the affine map between the two heads, of homogeneous rows."""
+        index = require_parts(self.source.head).on(*_HEAD).nonzero()[:, 0]
+        ours = _rest(self.source)[index]
+        theirs = _rest(self.target)[index] if self.same_head else self.bent(ours)
+        solution: Tensor = torch.linalg.lstsq(_homogeneous(ours), theirs.double()).solution
+        return solution
 
     def below(self, points: Tensor, triangle: Tensor) -> Tensor:
         """(N, 3) places in the planes of the target's triangles where those are that lie straight
@@ -146,6 +177,11 @@ def _kinds(source: Head, target: Head) -> list[tuple[Tensor, Tensor]]:
             kinds.append((here, there))
             rest = [rest[0] & ~here, rest[1] & ~there]
     return [*kinds, (rest[0], rest[1] & skin_triangles(target))]
+
+
+def _homogeneous(points: Tensor) -> Tensor:
+    """(N, 4) double"""
+    return torch.cat([points, torch.ones(len(points), 1)], dim=1).double()
 
 
 def _rest(avatar: SurfelAvatar) -> Tensor:

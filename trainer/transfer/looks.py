@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from pegasus_runtime.surfels.binding import place_on_triangles
 from pegasus_runtime.surfels.parts import is_part
 from pegasus_runtime.surfels.pose import pose_surfels, project_surfels
 from pegasus_runtime.surfels.surfels import NUM_STATES, Surfels
+from trainer.near_points import nearest
 
 HEAD_SKIN = ("skin", "nose", "ears", "neck")
 """parts whose colour is that of a person's skin"""
@@ -30,6 +30,9 @@ _VIEW_SIDE, _VIEW_DISTANCE, _YAW_STEP_DEG, _PITCHES_DEG = 320, 5.5, 45, (-25, 10
 """Views in which is looked what is seen: more take longer, fewer miss the crown."""
 _SEEN = 0.05
 """Weight in a pixel from which a surfel is seen; less takes what shines through."""
+_CELL, _NEXT = 0.03, 0.02
+"""In units of the head, of which skin tells one colour, and how near all count alike: with less, a
+few dark surfels at a hairline colour a whole crown; more makes a face of one colour."""
 DARKEST, BRIGHTEST = 0.01, 0.985
 """of an albedo: beyond, logits are so large that half a difference is no half way"""
 
@@ -128,8 +131,6 @@ class SkinColour:
     """The colour of a person's skin anywhere on the head, also where hair covers it."""
 
     def __init__(self, look: Look, count: int = 48) -> None:
-        from scipy.spatial import cKDTree
-
         known = look.is_seen & look.on(HEAD_SKIN)
         if int(known.sum()) < count:
             known = look.is_seen
@@ -138,17 +139,25 @@ class SkinColour:
         self.usual = look.colour[nose if int(nose.sum()) >= count else known].median(dim=0).values
         away = (colours - self.usual).abs().sum(dim=1)
         kept = away <= away.quantile(_USUAL)
-        self._colours = colours[kept]
+        self._feet, self._colours = _thinned(look.feet[known][kept], colours[kept])
         self._count = min(count, len(self._colours))
-        self._tree = cKDTree(look.feet[known][kept].numpy())
 
     def at(self, feet: Tensor) -> Tensor:
-        """(N, 3) at places (N, 3) on the head: the mean of the nearest skin that was seen."""
+        """(N, 3) at places (N, 3) on the head: a mean of the nearest skin that was seen."""
         if not len(feet):
             return torch.zeros(0, 3)
-        ranks = list(range(1, self._count + 1))
-        apart, index = (np.asarray(each) for each in self._tree.query(feet.numpy(), k=ranks))
-        weights = torch.from_numpy(1 / (apart + 0.02)).float()[:, :, None]
-        near = self._colours[torch.from_numpy(index)]
-        mean: Tensor = (near * weights).sum(dim=1) / weights.sum(dim=1)
+        apart, index = nearest(feet, self._feet, self._count)
+        weights = 1 / (apart.float() + _NEXT).square()[:, :, None]
+        mean: Tensor = (self._colours[index] * weights).sum(dim=1) / weights.sum(dim=1)
         return mean
+
+
+def _thinned(places: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
+    """Middles (K, 3) and median colours (K, 3) of what lies in the same cell of a grid."""
+    cells = (places / _CELL).floor().long()
+    _, cell = cells.unique(dim=0, return_inverse=True)
+    order = cell.argsort()
+    counts = cell.bincount()
+    middles = torch.zeros(len(counts), 3).index_add_(0, cell, places) / counts[:, None]
+    medians = [part.median(dim=0).values for part in colours[order].split(counts.tolist())]
+    return middles, torch.stack(medians)

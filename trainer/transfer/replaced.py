@@ -22,9 +22,9 @@ _GONE = -8.0
 _SPACING = 0.012
 """of surfels on skin that nobody has seen, in units of the head: wider ones let hair shine through,
 closer ones take longer to draw"""
-_COVERED = 0.014
+_COVERED = 0.009
 """Distance of skin that is there already; less puts skin on skin, more leaves holes."""
-_SINK = 0.004
+_SINK = 0.008
 """by which that skin lies deeper than the head, so that hair lies on it"""
 _BARE = ("skin", "nose", "eyebrows", "scalp", "ears", "neck")
 """parts of the head that hair may cover"""
@@ -36,6 +36,9 @@ _TEMPLES = 0.12
 _HAIRLINE = 0.05
 """in units of the head, beside hair that goes: skin so near has its colour; less leaves a dark rim,
 more smooths a forehead"""
+_NECK_EDGE = 0.01
+"""Share of surfels that may lie below a person's lower edge: less puts skin below it, more leaves
+the nape open where hair hung."""
 
 
 class Change:
@@ -80,26 +83,46 @@ def without_hair(look: Look, target: SurfelAvatar, change: Change) -> Surfels:
         return no_skin(look.surfels)
     strands = look.points[hair & look.is_seen]
     covered = are_behind(look.feet, look.frames[:, :, 2], strands)
-    gone, images = other_side(look, strands, covered, target)
+    # What hair has covered has any colour; nobody has seen it. Beside it skin has that of its
+    # shade, and of strands finer than surfels.
+    beside = covered | are_near(look.points, strands, _HAIRLINE)
+    # What lies on the scalp there is as large and as far off as hair could use it. Votes of few
+    # frames call a tuft an eyebrow.
+    on_scalp = is_part(triangle_parts(target.head)[look.surfels.triangle], ["scalp"])
+    loose = beside & ((on_scalp & ~look.on(WORN_PARTS)) | _strands_on_cloth(look, beside))
+    change.hide(loose)
+    shown = look.is_seen & ~hair & ~loose
+    gone, images = other_side(look, strands, covered, beside, target)
     change.hide(gone)
-    shown = look.is_seen & ~hair
 
     def without(some: Tensor) -> Look:
         left = look.surfels.chosen((shown & ~some).nonzero()[:, 0])
         return look_of(target, concatenate([left, images]))
 
-    # What hair has covered has any colour; nobody has seen it.
-    skin, bare = SkinColour(without(covered)), without(gone)
-    beside = (covered | are_near(look.points, strands, _HAIRLINE)) & look.on(HEAD_SKIN)
+    skin, bare = SkinColour(without(beside)), without(gone)
+    beside &= look.on(HEAD_SKIN)
     beside |= _strands_on_skin(look, strands, look.colour[hair].median(dim=0).values, skin)
-    # Votes of few frames call a tuft on the crown an eyebrow.
-    rides = triangle_parts(target.head)[look.surfels.triangle]
-    beside |= is_part(rides, ["scalp"]) & ~look.on(WORN_PARTS)
     change.colour(look, beside, skin.at(look.feet[beside]))
     below = look_of(target, _sampled(target))
-    below = below.chosen((~are_near(below.points, bare.points, _COVERED)).nonzero()[:, 0])
+    # Masks of films end within the neck, and so does the person.
+    edge = look.points[look.is_seen, 1].quantile(_NECK_EDGE)
+    is_open = (below.points[:, 1] > edge) & ~are_near(below.points, bare.points, _COVERED)
+    below = below.chosen(is_open.nonzero()[:, 0])
     colour = logit_of(skin.at(below.feet), below.light)
     return concatenate([images, replace(below.surfels, colour=colour)])
+
+
+def _strands_on_cloth(look: Look, beside: Tensor) -> Tensor:
+    """(N,) bool, what is called clothes and is hair on a neck: of what lies beside hair (N,) that
+    which has rather its colour than that of the clothes elsewhere."""
+    cloth = look.on(["clothes"]) & look.is_seen
+    away = cloth & ~beside
+    if not bool(away.any()):
+        return cloth
+    hair, usual = (look.colour[some].median(dim=0).values for some in (look.on(["hair"]), away))
+    is_hair: Tensor = (look.colour - hair).norm(dim=1) < (look.colour - usual).norm(dim=1)
+    is_hair &= cloth
+    return is_hair
 
 
 def _strands_on_skin(look: Look, strands: Tensor, hair: Tensor, skin: SkinColour) -> Tensor:
@@ -135,6 +158,6 @@ def _sampled(target: SurfelAvatar) -> Surfels:
     count = int(area.sum() / _SPACING**2)
     triangle, weights = sample_triangles(area, count, torch.Generator().manual_seed(0))
     deeper = torch.tensor([0.0, 0.0, -_SINK]).expand(count, 3)
-    found = new_surfels(triangle, weights, deeper, torch.zeros(count, 3), 0.75 * _SPACING, 0.97)
+    found = new_surfels(triangle, weights, deeper, torch.zeros(count, 3), _SPACING, 0.97)
     part = torch.full((count,), PART_NAMES.index("scalp"), dtype=torch.uint8)
     return replace(found, part=part)

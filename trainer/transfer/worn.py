@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,8 @@ from pegasus_runtime.surfels.attributes import Attribute, Wardrobe
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.parts import WORN
 from pegasus_runtime.surfels.surfels import Surfels, concatenate
-from trainer.transfer.looks import Look, SkinColour, look_of, seen_surfels
+from trainer.near_points import are_near, nearest
+from trainer.transfer.looks import HEAD_SKIN, Look, SkinColour, look_of, seen_surfels
 
 _BECAME = 0.5
 """How much a surfel has to change (`Difference.size`) to become the attribute: less takes shaded
@@ -44,6 +44,12 @@ what is not hair: shaded or shining skin is off it."""
 _PUREST = 0.75
 """Of how far the purest of glasses are from the skin's colour: less takes a mixture for the rim's
 colour, more a shadow."""
+_ON_CLOTH = 0.12
+"""in units of the head, from cloth, within which hair of rather its colour is cloth: more takes
+highlights, less leaves a collar on who has none"""
+_LONE = 3.0
+"""times as far from its neighbours as most, from which hair is a speck: more leaves some at eyes,
+less thins the ends of long hair"""
 _FEWEST = 50
 """surfels that a thing's colour is told by"""
 
@@ -83,23 +89,40 @@ def worn_look(personal: SurfelAvatar, attribute: Attribute) -> Look:
     among = torch.zeros(len(source), dtype=torch.bool)
     # What hair leaves as it was is part of it as well.
     among[attribute.region if part != "hair" else slice(None)] = True
-    from_source = among & (source.opacity > LEAST_OPACITY)
-    from_own = attribute.own.opacity > LEAST_OPACITY
+    everything = concatenate([source, attribute.own])
+    seen = seen_surfels(personal, everything)
+    there = torch.cat([among, torch.ones(len(attribute.own), dtype=torch.bool)])
+    there &= everything.opacity > LEAST_OPACITY
     if part != "hair":
         # What lies hidden has learned any colour, and would be seen on another head. Hair is not
         # all opaque, and what lies in it belongs to it.
-        seen = seen_surfels(personal, concatenate([source, attribute.own]))
-        from_source &= seen[: len(source)]
-        from_own &= seen[len(source) :]
-    rows = from_source.nonzero()[:, 0]
-    own = attribute.own.chosen(from_own.nonzero()[:, 0])
-    surfels = concatenate([source.chosen(rows), own])
-    may = torch.cat([became[rows], torch.ones(len(own), dtype=torch.bool)])
-    look = look_of(personal, surfels)
-    return _chosen_and_cleaned(look, part, may, personal)
+        there &= seen
+    rows = there.nonzero()[:, 0]
+    may = torch.cat([became, torch.ones(len(attribute.own), dtype=torch.bool)])[rows]
+    whole = look_of(personal, everything)
+    skin = whole.points[seen & whole.on(HEAD_SKIN)]
+    look = _chosen_and_cleaned(whole.chosen(rows), part, may, seen[rows], skin, personal)
+    if part == "hair" and len(look.points) > _FEWEST:
+        cloth = whole.chosen((whole.is_seen & whole.on(["clothes"])).nonzero()[:, 0])
+        return look.chosen(_is_hair(look, cloth).nonzero()[:, 0])
+    return look
 
 
-def _chosen_and_cleaned(look: Look, part: str, may: Tensor, personal: SurfelAvatar) -> Look:
+def _is_hair(look: Look, cloth: Look) -> Tensor:
+    """(N,) bool, which of what is called hair is neither cloth on which hair lies, nor one of
+    those that are hidden within a head and would show on another."""
+    apart, _ = nearest(look.points, look.points, _AROUND + 1)
+    is_hair = apart[:, -1] < _LONE * apart[:, -1].median()
+    if len(cloth.points) >= _FEWEST:
+        usual = (each.colour.median(dim=0).values for each in (look, cloth))
+        hair, worn = ((look.colour - colour).norm(dim=1) for colour in usual)
+        is_hair &= (hair < worn) | ~are_near(look.points, cloth.points, _ON_CLOTH)
+    return is_hair
+
+
+def _chosen_and_cleaned(
+    look: Look, part: str, may: Tensor, seen: Tensor, bare: Tensor, personal: SurfelAvatar
+) -> Look:
     """Those that show a thing, in its colours.
 
     At its edge a surfel shows a little of the skin beside it. On other skin such specks would be
@@ -109,26 +132,27 @@ def _chosen_and_cleaned(look: Look, part: str, may: Tensor, personal: SurfelAvat
         look: of surfels.
         part: which is the thing.
         may: (N,) bool, which of the others may be, for they have its colour.
+        seen: (N,) bool, which are seen at all.
+        bare: (M, 3) points of skin that is seen.
         personal: who wears it.
     """
-    from scipy.spatial import cKDTree
-
     shown = look.on([part])
     skin = SkinColour(look_of(personal, personal.wardrobe.source)).at(look.feet)
     away = (look.colour - skin).norm(dim=1)
-    # Thin rims are mixed with skin in most of their surfels: the purest tell their colour.
-    purest = (
-        _PUREST * float(away[shown].quantile(0.9)) if part == "glasses" and shown.any() else 0.0
-    )
-    sure = shown & (away > max(_STRANGE, purest))
+    strange = _STRANGE
+    # Elsewhere what is like skin is light hair and cloth.
+    by_skin = are_near(look.points, bare, _BESIDE) | (part == "glasses")
+    if part == "glasses" and bool(shown.any()):
+        # Thin rims are mixed with skin in most of their surfels: the purest tell their colour.
+        strange = max(_STRANGE, _PUREST * float(away[shown].quantile(0.9)))
+    sure = shown & seen & ((away > strange) | ~by_skin)
     if int(sure.sum()) < _FEWEST:
         return look.chosen(shown.nonzero()[:, 0])
-    tree, known = cKDTree(look.points[sure].numpy()), look.colour[sure]
-    found, near = tree.query(look.points.numpy(), k=_AROUND)
-    near_colours = known[torch.from_numpy(np.asarray(near))]
-    around = near_colours.median(dim=1).values
+    found, near = nearest(look.points, look.points[sure], _AROUND)
+    around = look.colour[sure][near].median(dim=1).values
     left = _left_of(look.colour, around, skin, _ALIKE if part == "hair" else _NEAR_LINE)
-    beside = may & (torch.from_numpy(np.asarray(found))[:, 0] < _BESIDE)
+    left[~by_skin] = 1.0
+    beside = may & (found[:, 0] < _BESIDE)
     surfels, is_mixed = look.surfels, left < _FAIR
     alike = (look.colour - around).norm(dim=1) < _ALIKE
     if part == "glasses":
