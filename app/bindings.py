@@ -22,7 +22,6 @@ from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.seen_sides import SeenSides
 from pegasus_runtime.export.display import over
 from pegasus_runtime.files import suggested_name
-from pegasus_runtime.head.expression_ranges import expression_ranges
 from pegasus_runtime.head.gaze_range import gaze_range
 from pegasus_runtime.head.mouth_closing import mouth_closing
 from pegasus_runtime.parameters import AttributeBlend
@@ -183,14 +182,14 @@ class Bindings:
         self._show_limits()
 
     def _show_limits(self) -> None:
-        """Let the sliders end where the open avatar's head stops being a face, and go back to it at
+        """Let the sliders end where the open avatar stops being a face, and go back to it at
         rest."""
         avatar = self.editor.document.avatar
         if avatar is None or not self._has_panels:
             return
         closing = mouth_closing(avatar.head)
         coupled = None if closing is None else (closing.index, closing.at)
-        self.window.expression.set_limits(expression_ranges(avatar.head), coupled)
+        self.window.expression.set_limits(avatar.expression_ranges, coupled)
         rest = self.editor.document.neutral
         self.window.expression.set_rest(rest.expression, rest.pose)
         self.window.pose.set_rest(rest.pose)

@@ -25,6 +25,7 @@ from pegasus_runtime.camera import Camera
 from pegasus_runtime.errors import InvalidInput
 from pegasus_runtime.files import replace_file
 from pegasus_runtime.head.canonical import CANONICAL_JAW_ANGLE_RAD
+from pegasus_runtime.head.expression_ranges import Range, expression_ranges
 from pegasus_runtime.model.config import NetworkSizes
 from pegasus_runtime.model.initialisation import initialise
 from pegasus_runtime.model.latent import CATEGORIES, SOURCE_CATEGORIES, LatentCodes
@@ -76,6 +77,11 @@ class Avatar(ABC):
 
     def __post_init__(self) -> None:
         check_name("avatar", self.name)
+
+    @property
+    def expression_ranges(self) -> tuple[Range, ...]:
+        """The least and the greatest coefficient of each expression with which this is a face."""
+        return expression_ranges(self.head)
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -54,6 +54,9 @@ ends smiles early"""
 _FACE_PARTS = ("skin", "lips", "nose", "eyebrows", "eyelids")
 _KEPT_BYTES = 1 << 20
 """Of heads that were measured: less measures one again when it is opened anew."""
+_UNSHOWN, _BEYOND = 0.6, 1.1
+"""How far an action goes of which a film has shown less, and what it may exceed that it has shown:
+more tears lips and lids where they move as no frame has taught, less makes expressions faint"""
 _STILL = 1e-4
 """in head units: skin that moves less does not move; more leaves faint motion unmeasured, less
 measures rounding"""
@@ -66,6 +69,19 @@ def expression_ranges(head: Head) -> tuple[Range, ...]:
     0 lies within every range, and `LIMIT` is the farthest an end goes.
     """
     return _ranges.get(_key(head), lambda: _measure_all(head))
+
+
+def shown_ranges(head: Head, shown: npt.ArrayLike) -> tuple[Range, ...]:
+    """The same of a person of whom a film has shown actions up to some coefficients (50,)."""
+    found = list(expression_ranges(head))
+    for index, (name, most) in enumerate(
+        zip(head.expression_names, np.asarray(shown), strict=True)
+    ):
+        if is_action(name):
+            least, greatest = found[index]
+            end = max(_UNSHOWN, _BEYOND * float(most))
+            found[index] = max(least, -end), min(greatest, end)
+    return tuple(found)
 
 
 def is_action(name: str) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pegasus_runtime.avatar.avatar import Avatar
 from pegasus_runtime.avatar.checks import check_magnitude
+from pegasus_runtime.head.expression_ranges import LIMIT, Range, shown_ranges
 from pegasus_runtime.head.skinning import pose_joints
 from pegasus_runtime.parameters import (
     MAX_COEFFICIENT,
@@ -21,7 +22,7 @@ from pegasus_runtime.parameters import (
 )
 from pegasus_runtime.surfels.attributes import Wardrobe, rest_surfels
 from pegasus_runtime.surfels.codes import CodeReader, strengths_worn
-from pegasus_runtime.surfels.file import header_of, tensors_of
+from pegasus_runtime.surfels.file import FACE, header_of, tensors_of
 from pegasus_runtime.surfels.pose import LightNetwork, StateNetwork
 
 
@@ -39,6 +40,8 @@ class SurfelAvatar(Avatar):
     lower, and what no frame has shown looks less like the person."""
     rest_pose: Tensor = field(default_factory=lambda: torch.zeros(NUM_POSE))
     """(15,) radians, the same of pose: how the head is held, and where the eyes look"""
+    shown_expression: Tensor = field(default_factory=lambda: torch.full((NUM_EXPRESSIONS,), LIMIT))
+    """(50,) how far a film has shown each expression; `LIMIT` where nothing is missing"""
 
     @property
     def num_points(self) -> int:
@@ -69,15 +72,20 @@ class SurfelAvatar(Avatar):
             pose=self.rest_pose.numpy().copy(),
         )
 
+    @property
+    def expression_ranges(self) -> tuple[Range, ...]:
+        return shown_ranges(self.head, self.shown_expression)
+
     def check(self) -> None:
         super().check()
+        check_magnitude("shown.expression", self.shown_expression, MAX_COEFFICIENT)
         check_magnitude("rest.expression", self.rest_expression, MAX_COEFFICIENT)
         check_magnitude("rest.pose", self.rest_pose, MAX_ROTATION_RAD)
 
     def file_tensors(self) -> dict[str, Tensor]:
-        rest = {"rest.expression": self.rest_expression, "rest.pose": self.rest_pose}
         surfels = tensors_of(self.wardrobe, self.states, self.light)
-        return super().file_tensors() | surfels | rest
+        face = {key: getattr(self, name) for name, (key, _) in FACE.items()}
+        return super().file_tensors() | surfels | face
 
     def file_header(self) -> dict[str, Any]:
         return super().file_header() | header_of(self.wardrobe)

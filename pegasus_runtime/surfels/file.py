@@ -46,6 +46,13 @@ _LARGEST = {
 }  # fmt: skip
 """A head is one unit high, logits beyond 20 are black or white, and radii of e¹⁶ are not radii:
 larger numbers are damage, and would become pictures of NaN."""
+FACE = {
+    "rest_expression": ("rest.expression", NUM_EXPRESSIONS),
+    "rest_pose": ("rest.pose", NUM_POSE),
+    "shown_expression": ("shown.expression", NUM_EXPRESSIONS),
+}
+"""Names and sizes of what a film told of a person's face. Files of earlier programs, and of people
+who were not filmed, have none."""
 _LARGEST_WEIGHT = 1e3
 """Of the networks; no training comes near, and much larger ones give no numbers."""
 _TOLERANCE = 0.01
@@ -112,13 +119,12 @@ def read_surfels(
     sets = _split(_surfels(contents, total, len(head.faces)), counts.num_source, *counts.num_own)
     attributes = _attributes(counts, contents, sets[1:])
     wardrobe = Wardrobe(sets[0], attributes, rest_corners(head, shape))
-    # Files of earlier programs, and of people who were not filmed, have no face at rest.
-    rest = {
-        f"rest_{name}": contents.tensor(f"rest.{name}", (size,))
-        for name, size in (("expression", NUM_EXPRESSIONS), ("pose", NUM_POSE))
-        if f"rest.{name}" in contents.names
+    face = {
+        name: contents.tensor(key, (size,))
+        for name, (key, size) in FACE.items()
+        if key in contents.names
     }
-    return rest | {
+    return face | {
         "wardrobe": _with_parts(wardrobe, contents, header, head),
         "states": _fill(StateNetwork, contents, "states."),
         "light": _fill(LightNetwork, contents, "light."),

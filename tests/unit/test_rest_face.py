@@ -16,12 +16,14 @@ import pegasus_runtime as pr
 from pegasus_runtime.avatar_file import read_header
 from pegasus_runtime.camera import Camera
 from pegasus_runtime.head import load_free_head, pose_head
+from pegasus_runtime.head.expression_ranges import expression_ranges
 from pegasus_runtime.surfels.attributes import rest_surfels
 from tests.factories import surfel_avatar
 from trainer.data.dataset import TrainingFrame
 from trainer.data.rest_face import rest_face
 
 HEAD = load_free_head()
+RANGES = expression_ranges(HEAD)
 NAMES = list(HEAD.expression_names)
 BLINK, SMILE, DETAIL = (NAMES.index(n) for n in ("blink left", "smile left", "detail 1"))
 
@@ -50,11 +52,28 @@ def test_a_filmed_face_is_at_rest_where_it_does_least() -> None:
     wanted = np.zeros(15)
     wanted[0], wanted[[9, 12]] = -0.25, -0.2
     assert rest.rest_pose.numpy() == pytest.approx(wanted, abs=0.02), "seen from below, mouth shut"
+    assert rest.shown_expression[BLINK] == pytest.approx(1.0)
+    assert rest.shown_expression[SMILE] == pytest.approx(0.8)
 
 
 def test_people_seen_from_all_sides_are_at_rest_as_the_head_is() -> None:
     rest = rest_face(HEAD, _frames(np.linspace(-180, 180, 60)))
     assert not rest.rest_expression.any() and not rest.rest_pose.any()
+    assert replace(surfel_avatar([], 500), **rest._asdict()).expression_ranges == RANGES
+
+
+def test_actions_end_a_little_beyond_what_a_film_has_shown(tmp_path: Path) -> None:
+    shown = torch.zeros(50)
+    shown[BLINK], shown[SMILE] = 0.7, 2.0
+    avatar = replace(surfel_avatar([], 500), shown_expression=shown)
+    avatar.save(tmp_path / "a.avatar")
+    ends = pr.load_avatar(tmp_path / "a.avatar").expression_ranges
+    assert ends[BLINK] == pytest.approx((max(-0.77, RANGES[BLINK][0]), 0.77))
+    assert ends[SMILE] == RANGES[SMILE], "no farther than a face goes"
+    assert ends[DETAIL] == RANGES[DETAIL], "has no meaning of its own"
+    unseen = NAMES.index("mouth funnel")
+    assert ends[unseen][1] == pytest.approx(0.6)
+    assert RANGES[unseen][1] > 1
 
 
 def test_a_head_that_is_held_otherwise_is_framed_as_it_is_held() -> None:
@@ -107,6 +126,7 @@ def test_files_of_earlier_programs_begin_at_zero(saved: Path) -> None:
         ("rest.expression", torch.zeros(49), "shape"),
         ("rest.expression", torch.full((50,), 1e4), "makes no sense"),
         ("rest.pose", torch.full((15,), 100.0), "makes no sense"),
+        ("shown.expression", torch.full((50,), torch.nan), "NaN"),
     ],
 )
 def test_one_that_makes_no_face_is_refused(

@@ -1,4 +1,4 @@
-"""How the face of somebody who was filmed is at rest.
+"""How the face of somebody who was filmed is at rest, and how far it was seen to move.
 
 Nobody's face at rest is the head's: lids are lower, cheeks stand higher, and heads are held so that
 they are seen a little from below. With all at zero an avatar would show a face that no frame has
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pegasus_runtime.head import Head
-from pegasus_runtime.head.expression_ranges import is_action
+from pegasus_runtime.head.expression_ranges import LIMIT, is_action
 from pegasus_runtime.head.skinning import rotation_matrices
 from trainer.data.dataset import TrainingFrame
 from trainer.data.frame_sampler import is_one_sided
@@ -22,6 +22,8 @@ from trainer.data.frame_sampler import is_one_sided
 _LEAST = 20
 """Percentile of what a face does over the film that it does at rest: more leaves the mouth of
 somebody who speaks open, less lets one frame's mistake decide."""
+_MOST = 99.5
+"""the same of what it can do: more lets one frame's mistake decide, less leaves out blinks"""
 _NOD, _GAZE = 0, slice(9, 15)
 _MIDDLE = np.array([0.0, 0.05, 0.1])
 """of a face, in units of the head, to which a camera looks"""
@@ -34,10 +36,14 @@ class RestFace(NamedTuple):
     """(50,)"""
     rest_pose: Tensor
     """(15,) radians: how far the head is nodded, and where the eyes look; the mouth is shut"""
+    shown_expression: Tensor
+    """(50,) how far each expression was seen to go"""
 
 
 def rest_face(head: Head, frames: list[TrainingFrame]) -> RestFace:
     """That of a filmed person: the least that each part of the face does, held as it usually is.
+
+    What lids and lips do beyond what was filmed nothing has taught: they tear.
 
     Zero for people who are drawn or filmed from all sides: their parameters are those of the head.
 
@@ -46,7 +52,7 @@ def rest_face(head: Head, frames: list[TrainingFrame]) -> RestFace:
         frames: of the person.
     """
     if not is_one_sided(frames):
-        return RestFace(torch.zeros(50), torch.zeros(15))
+        return RestFace(torch.zeros(50), torch.zeros(15), torch.full((50,), LIMIT))
     expressions = np.stack([frame.record.expression for frame in frames])
     poses = np.stack([frame.record.pose for frame in frames])
     actions = np.array([is_action(name) for name in head.expression_names])
@@ -55,7 +61,8 @@ def rest_face(head: Head, frames: list[TrainingFrame]) -> RestFace:
     pose[_NOD] = -np.median([_raised(frame) for frame in frames])
     pose[_GAZE] = np.median(poses[:, _GAZE], axis=0)
     expression = np.where(actions, least, usual).astype(np.float32)
-    return RestFace(torch.from_numpy(expression), torch.from_numpy(pose))
+    shown = np.percentile(expressions, _MOST, axis=0).astype(np.float32)
+    return RestFace(*(torch.from_numpy(each) for each in (expression, pose, shown)))
 
 
 def _raised(frame: TrainingFrame) -> float:
