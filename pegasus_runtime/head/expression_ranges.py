@@ -73,13 +73,13 @@ def expression_ranges(head: Head) -> tuple[Range, ...]:
 
 def shown_ranges(head: Head, shown: npt.ArrayLike) -> tuple[Range, ...]:
     """The same of a person of whom a film has shown actions up to some coefficients (50,)."""
+    names = [name.replace("_", " ") for name in head.expression_names]
+    most = dict(zip(names, np.asarray(shown).tolist(), strict=True))
     found = list(expression_ranges(head))
-    for index, (name, most) in enumerate(
-        zip(head.expression_names, np.asarray(shown), strict=True)
-    ):
+    for index, name in enumerate(names):
         if is_action(name):
             least, greatest = found[index]
-            end = max(_UNSHOWN, _BEYOND * float(most))
+            end = max(_UNSHOWN, _BEYOND * max(most[name], most.get(_mirrored(name), 0.0)))
             found[index] = max(least, -end), min(greatest, end)
     return tuple(found)
 

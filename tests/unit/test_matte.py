@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -11,14 +13,16 @@ import pytest
 from pegasus_runtime.errors import InvalidInput
 from tests.onnx_file import convolution, node, write_network, write_pixel_network
 from trainer.preprocess.colours_behind import ColoursBehind
+from trainer.preprocess.face_track import Track
 from trainer.preprocess.foreground import foreground_colours
-from trainer.preprocess.matte import follow_head, keep_person, refine
+from trainer.preprocess.matte import keep_person, refine
 from trainer.preprocess.onnx_networks import (
     PARSING_CLASSES,
     FaceParser,
     PersonSegmenter,
     PortraitMatte,
 )
+from trainer.preprocess.outline_in_time import OutlineInTime, follow_head
 from trainer.preprocess.still_background import StillBackground
 
 SIDE = 256
@@ -175,6 +179,49 @@ def test_mattes_of_neighbours_follow_the_head() -> None:
     now = before + [0.15, -0.05]
     moved = np.roll(matte, (round(-0.05 * SIDE), round(0.15 * SIDE)), axis=(0, 1))
     assert iou(follow_head(matte, before, now), moved) > 0.97 > iou(matte, moved)
+
+
+def _noisy_film(fps: float) -> tuple[list[np.ndarray], list[np.ndarray], Track, np.ndarray]:
+    """Mattes of a head that moves, each with its own noise at the outline; the truth, the track
+    and the landmarks in 0..1."""
+    noise, still = np.random.default_rng(0), np.random.default_rng(1).uniform(0.35, 0.6, (478, 2))
+    mattes, truths, places = [], [], []
+    for k in range(11):
+        moved = 3 * k
+        truth = np.roll(disc(SIDE, 0.2), moved, axis=1)
+        bumps = cv2.resize(noise.normal(0, 0.6, (32, 32)).astype(np.float32), (SIDE, SIDE))
+        soft = cv2.GaussianBlur(truth, (0, 0), 4)
+        mattes.append((soft + bumps * 4 * soft * (1 - soft) > 0.5).astype(np.float32))
+        truths.append(truth)
+        places.append(still + [moved / SIDE, 0])
+    track = SimpleNamespace(fps=fps, present=np.ones(11, bool))
+    return mattes, truths, cast(Track, track), np.array(places)
+
+
+def test_what_differs_from_frame_to_frame_leaves_an_outline() -> None:
+    mattes, truths, track, places = _noisy_film(25.0)
+    asked: list[int] = []
+
+    def matte(number: int) -> np.ndarray:
+        asked.append(number)
+        return mattes[number - 1]
+
+    in_time = OutlineInTime(matte, 3, 1, track, places)
+    found = [in_time(number) for number in range(1, 12)]
+    before, after = (
+        [iou(one, truth) for one, truth in zip(given, truths, strict=True)]
+        for given in (mattes, found)
+    )
+    assert 1 - np.mean(after[3:8]) < 0.75 * (1 - np.mean(before[3:8]))
+    assert sorted(asked) == list(range(1, 12)), "each is worked out once"
+    track.present[6] = False
+    again = OutlineInTime(matte, 3, 1, track, places)(5)
+    assert (again == mattes[4]).all(), "a lost face tells no way to follow"
+
+
+def test_frames_that_are_seconds_apart_tell_nothing_of_one_another() -> None:
+    mattes, _, track, places = _noisy_film(2.0)
+    assert (OutlineInTime(lambda n: mattes[n - 1], 3, 1, track, places)(6) == mattes[5]).all()
 
 
 def test_a_clip_shows_what_is_behind_a_head() -> None:

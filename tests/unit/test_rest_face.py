@@ -69,6 +69,7 @@ def test_actions_end_a_little_beyond_what_a_film_has_shown(tmp_path: Path) -> No
     avatar.save(tmp_path / "a.avatar")
     ends = pr.load_avatar(tmp_path / "a.avatar").expression_ranges
     assert ends[BLINK] == pytest.approx((max(-0.77, RANGES[BLINK][0]), 0.77))
+    assert ends[NAMES.index("blink right")] == ends[BLINK], "as far on either side"
     assert ends[SMILE] == RANGES[SMILE], "no farther than a face goes"
     assert ends[DETAIL] == RANGES[DETAIL], "has no meaning of its own"
     unseen = NAMES.index("mouth funnel")

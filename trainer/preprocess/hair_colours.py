@@ -17,7 +17,7 @@ import numpy as np
 from trainer.preprocess.arrays import Array
 from trainer.preprocess.colour_histogram import colour_bins, colour_shares
 from trainer.preprocess.estimators import FloatArray
-from trainer.preprocess.matte import MEDIAN_FPS, follow_head
+from trainer.preprocess.outline_in_time import SAME_FPS, follow_head
 
 _UNSEEN, _RATHER_HAIR = 2e-6, 2.0
 """Share of a colour that no sample had, and how much more of it hair is thought to have: skin and
@@ -91,7 +91,7 @@ class GuessedHair:
             fps: of the pictures.
         """
         self._evidence, self._places, self._present = evidence, places, present
-        self._reach = _REACH if fps >= MEDIAN_FPS else 0
+        self._reach = _REACH if fps >= SAME_FPS else 0
         self._kept = OrderedDict[int, FloatArray]()
 
     def find(self, number: int, size: int) -> Array:
