@@ -98,5 +98,5 @@ def test_hair_that_hangs_beside_a_slim_neck_hangs_no_nearer_to_it() -> None:
     beside = middle + torch.tensor([[0.55, 0.0, 0.0], [-0.55, 0.0, 0.0], [0.0, 0.0, -0.6]])
     there, _, _ = across.carry(beside)
     assert (there - beside).norm(dim=1).max() > 0.03, "the space around it is bent"
-    moved = across.around(beside, there, grows=True)
+    moved = across.around(beside, there, is_cloth=False)
     assert (moved - beside).norm(dim=1).max() < 0.01

@@ -67,7 +67,7 @@ def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, catego
         stretch = scale.expand(len(points))
         turn = turn.expand(len(points), 3, 3)
     else:
-        points = across.around(look.points, points, grows=category == "hair")
+        points = across.around(look.points, points, is_cloth=category == "hat")
     bound = across.bind(points, surfels.triangle, surfels.barycentric)
     frames = triangle_frames(target.wardrobe.rest_corners[bound.triangle])
     return replace(
