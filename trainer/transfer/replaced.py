@@ -86,10 +86,7 @@ def without_hair(look: Look, target: SurfelAvatar, change: Change) -> Surfels:
     # What hair has covered has any colour; nobody has seen it. Beside it skin has that of its
     # shade, and of strands finer than surfels.
     beside = covered | are_near(look.points, strands, _HAIRLINE)
-    # What lies on the scalp there is as large and as far off as hair could use it. Votes of few
-    # frames call a tuft an eyebrow.
-    on_scalp = is_part(triangle_parts(target.head)[look.surfels.triangle], ["scalp"])
-    loose = beside & ((on_scalp & ~look.on(WORN_PARTS)) | _strands_on_cloth(look, beside))
+    loose = beside & (_on_scalp(look, target) | _strands_on_cloth(look, beside))
     change.hide(loose)
     shown = look.is_seen & ~hair & ~loose
     gone, images = other_side(look, strands, covered, beside, target)
@@ -110,6 +107,13 @@ def without_hair(look: Look, target: SurfelAvatar, change: Change) -> Surfels:
     below = below.chosen(is_open.nonzero()[:, 0])
     colour = logit_of(skin.at(below.feet), below.light)
     return concatenate([images, replace(below.surfels, colour=colour)])
+
+
+def _on_scalp(look: Look, target: SurfelAvatar) -> Tensor:
+    """(N,) bool, what lies on the scalp and is not worn. Beside hair it is as large and as far off
+    as hair could use it; votes of few frames call a tuft an eyebrow."""
+    rides = triangle_parts(target.head)[look.surfels.triangle]
+    return is_part(rides, ["scalp"]) & ~look.on(WORN_PARTS)
 
 
 def _strands_on_cloth(look: Look, beside: Tensor) -> Tensor:
@@ -137,9 +141,12 @@ def _strands_on_skin(look: Look, strands: Tensor, hair: Tensor, skin: SkinColour
     return near
 
 
-def hide_under(look: Look, shell: Tensor, change: Change) -> None:
+def hide_under(look: Look, target: SurfelAvatar, shell: Tensor, change: Change) -> None:
     """Hide a person's hair where it would come through a hat, whose points (M, 3) are given."""
     hair = look.on(["hair"])
+    if bool(hair.any()):
+        near = are_near(look.points, look.points[hair & look.is_seen], _HAIRLINE)
+        hair |= near & _on_scalp(look, target)
     reach = 2 * look.surfels.log_radius.max(dim=1).values.exp() + _UNDER
     change.hide(hair & outside_shell(look.points, reach, shell))
 

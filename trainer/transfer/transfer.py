@@ -62,7 +62,7 @@ def transfer(
         if WORN.get(category) == "hair":
             own = concatenate([own, without_hair(look, target, change)])
         elif WORN.get(category) == "hat":
-            hide_under(look, look_of(target, own).points, change)
+            hide_under(look, target, look_of(target, own).points, change)
         elif category in ZONES:
             carry_difference(personal, target, attribute, across, look, change)
             if category == "eyes":
