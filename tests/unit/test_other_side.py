@@ -111,6 +111,18 @@ def test_an_eye_is_mirrored_as_a_whole_though_the_other_is_covered_at_its_corner
     assert int((kept & rides).sum()) < 0.1 * int(here.sum()), "the old one is gone"
 
 
+def test_who_is_all_hair_has_skin_below_it() -> None:
+    avatar, _ = _person("none")
+    face = avatar.wardrobe.source
+    offset = face.offset + torch.tensor([0.0, 0.0, 0.03])
+    number = torch.full((len(face),), HAIR, dtype=torch.uint8)
+    fur = replace(face, offset=offset, part=number, colour=torch.logit(BROWN).expand(offset.shape))
+    wardrobe = replace(avatar.wardrobe, source=concatenate([face, fur]))
+    left, below = _bare(replace(avatar, wardrobe=wardrobe))
+    assert not is_part(left.part, ["hair"]).any() and len(below) > 1000
+    assert (below.colour.sigmoid() - SKIN).abs().max() < 0.05
+
+
 def test_no_skin_is_put_below_the_edge_of_a_filmed_neck() -> None:
     avatar, _ = _person("left")
     source = avatar.wardrobe.source

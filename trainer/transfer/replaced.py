@@ -36,6 +36,8 @@ _TEMPLES = 0.12
 _HAIRLINE = 0.05
 """in units of the head, beside hair that goes: skin so near has its colour; less leaves a dark rim,
 more smooths a forehead"""
+_LEAST_SKIN = 200
+"""surfels that no hair has touched, by which skin is coloured; with fewer a speck colours a face"""
 _NECK_EDGE = 0.01
 """Share of surfels that may lie below a person's lower edge: less puts skin below it, more leaves
 the nape open where hair hung."""
@@ -96,7 +98,10 @@ def without_hair(look: Look, target: SurfelAvatar, change: Change) -> Surfels:
         left = look.surfels.chosen((shown & ~some).nonzero()[:, 0])
         return look_of(target, concatenate([left, images]))
 
-    skin, bare = SkinColour(without(beside)), without(gone)
+    known, bare = without(beside), without(gone)
+    if int(known.on(HEAD_SKIN).sum()) < _LEAST_SKIN:
+        known = without(covered) if not bool(covered[shown].all()) else bare
+    skin = SkinColour(known)
     beside &= look.on(HEAD_SKIN)
     beside |= _strands_on_skin(look, strands, look.colour[hair].median(dim=0).values, skin)
     change.colour(look, beside, skin.at(look.feet[beside]))
