@@ -111,6 +111,20 @@ def test_an_eye_is_mirrored_as_a_whole_though_the_other_is_covered_at_its_corner
     assert int((kept & rides).sum()) < 0.1 * int(here.sum()), "the old one is gone"
 
 
+def test_hair_that_was_called_clothes_goes_with_the_hair_and_clothes_stay() -> None:
+    avatar, _ = _person("left")
+    source = avatar.wardrobe.source
+    hair = is_part(source.part, ["hair"]).nonzero()[:60, 0]
+    lowest = rest_surfels(source, avatar.wardrobe.rest_corners)[0][:, 1].argsort()[:60]
+    part, colour = source.part.clone(), source.colour.clone()
+    part[torch.cat([hair, lowest])] = PART_NAMES.index("clothes")
+    colour[lowest] = torch.logit(IRIS)
+    wardrobe = replace(avatar.wardrobe, source=replace(source, part=part, colour=colour))
+    left, _ = _bare(replace(avatar, wardrobe=wardrobe))
+    clothes = left.colour[is_part(left.part, ["clothes"])].sigmoid()
+    assert len(clothes) == 60 and (clothes - IRIS).abs().max() < 0.01
+
+
 def test_who_is_all_hair_has_skin_below_it() -> None:
     avatar, _ = _person("none")
     face = avatar.wardrobe.source

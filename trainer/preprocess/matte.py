@@ -257,9 +257,9 @@ def _estimate(
 
     coarsely = OutlineInTime(coarse, 1, 0, track, places)
     reach = int(_REACH_SECONDS * track.fps)
-    finally_ = OutlineInTime(refined, reach, _SPARED, track, places)
+    held = OutlineInTime(refined, reach, _SPARED, track, places)
     missing = missing_pictures(work.folder / folder, count)
     for done, number in enumerate(missing, start=count - len(missing) + 1):
-        matte = finally_(number)
+        matte = held(number)
         save_picture(work.folder / folder / f"{number}.png", (matte * 255).round().astype(np.uint8))
         report(done / count)
