@@ -11,20 +11,10 @@ from torch import Tensor
 from pegasus_runtime.surfels.attributes import Difference
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.pose import LightNetwork
-from tests.dressed_people import NAMES, dressed_person, on_parts, points_of
+from tests.dressed_people import dressed_person, on_parts, points_of
 from trainer.transfer.transfer import transfer
 
 SKIN, HAIR = torch.tensor([0.75, 0.6, 0.5]), torch.tensor([0.2, 0.12, 0.1])
-
-
-@pytest.fixture(scope="module")
-def personal() -> SurfelAvatar:
-    return dressed_person(NAMES, "anna")
-
-
-@pytest.fixture(scope="module")
-def target() -> SurfelAvatar:
-    return dressed_person(("hair_z",), "bert", 1.5)
 
 
 def _painted(avatar: SurfelAvatar, brows: Tensor) -> SurfelAvatar:

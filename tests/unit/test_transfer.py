@@ -38,16 +38,6 @@ from trainer.transfer.states import states_across, with_states_of
 from trainer.transfer.transfer import transfer
 
 
-@pytest.fixture(scope="module")
-def personal() -> SurfelAvatar:
-    return dressed_person(NAMES, "anna")
-
-
-@pytest.fixture(scope="module")
-def target() -> SurfelAvatar:
-    return dressed_person(("hair_z",), "bert", 1.5)
-
-
 def _attribute(avatar: SurfelAvatar, name: str) -> Attribute:
     return next(a for a in avatar.wardrobe.attributes if a.name == name)
 

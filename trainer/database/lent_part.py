@@ -23,6 +23,7 @@ from trainer.database.bare_skin import (
 from trainer.database.layers import Layer
 from trainer.database.people import PARTS_OF
 from trainer.head_regions import SHAPED_BY, lent_shape, region_weights
+from trainer.near_points import are_near
 from trainer.transfer.carried import laid_around
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import look_of
@@ -151,15 +152,12 @@ def _gone(source: SourcePerson, new: Surfels, category: str) -> Tensor:
 
 def _fringe(source: SourcePerson, is_hair: Tensor) -> Tensor:
     """(N,) bool, what is called skin, has another colour, and lies beside hair."""
-    from scipy.spatial import cKDTree
-
     found = unlike_skin(source.avatar, source.skin)
     if not bool(is_hair.any()):
         return torch.zeros_like(found)
     wardrobe = source.avatar.wardrobe
     points, _ = rest_surfels(wardrobe.source, wardrobe.rest_corners)
-    away, _ = cKDTree(points[is_hair].numpy()).query(points.numpy())
-    return found & (torch.from_numpy(away) < _NEAR_HAIR)
+    return found & are_near(points, points[is_hair], _NEAR_HAIR)
 
 
 def _matched(source: SourcePerson, person: SurfelAvatar, new: Surfels, category: str) -> Surfels:

@@ -142,8 +142,8 @@ def keep_person(matte: FloatArray, places: FloatArray) -> FloatArray:
 
 
 class MatteStep:
-    """The person's matte: network, the clip's own background, guided filter, and medians over
-    frames."""
+    """The person's matte: network, the clip's own background, guided filter, and the frames
+    around each."""
 
     name, version, after, cost = "matte", 6, ("crop", "landmarks"), 65.0
     outputs = (FOLDER,)

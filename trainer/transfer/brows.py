@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.near_points import nearest, nearness
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import Look, SkinColour, ratio_of
 
@@ -58,21 +58,10 @@ class Brows:
         away = skin - tone
         share = ((skin - worn.colour) * away).sum(dim=1)
         share = share / away.square().sum(dim=1).clamp_min(_LEAST_AWAY)
-        around = _around(worn, among) * worn.on(_GROUND)
+        around = nearness(worn.points, worn.points[among], _REACH, _FADES) * worn.on(_GROUND)
         below = skin[among] if bool(among.any()) else skin
         share = share.clamp(0, 1) * around
         return cls(tone, _tone(plain, skin), skin, below.mean(dim=0), share)
-
-
-def _around(look: Look, brows: Tensor) -> Tensor:
-    """(N,) in 0..1, how near surfels are to some (N,) bool that are called brows."""
-    from scipy.spatial import cKDTree
-
-    if not bool(brows.any()):
-        return torch.zeros(len(brows))
-    apart, _ = cKDTree(look.points[brows].numpy()).query(look.points.numpy())
-    near = (_REACH - torch.from_numpy(np.asarray(apart)).float()) / (_FADES * _REACH)
-    return near.clamp(0, 1)
 
 
 def _tone(look: Look, skin: Tensor) -> Tensor:
@@ -116,17 +105,13 @@ def _share_at(theirs: Brows, worn: Look, look: Look, across: Correspondence) -> 
 
     Surfels slide off the triangles that they are bound to. What counts is the skin right below.
     """
-    from scipy.spatial import cKDTree
-
     among = (worn.on(_GROUND) & worn.is_seen).nonzero()[:, 0]
     if not bool((theirs.share[among] > 0).any()):
         return torch.zeros(len(look.points))
-    there = across.below(worn.points, worn.surfels.triangle)[among].numpy()
-    here = look.below.numpy()
-    count = min(_NEIGHBOURS, len(among))
-    apart, index = cKDTree(there).query(here, k=list(range(1, count + 1)))
-    weight = torch.from_numpy(1 / (np.asarray(apart) + _NEAREST)).float()
-    share = (theirs.share[among][torch.from_numpy(np.asarray(index))] * weight).sum(dim=1)
+    there = across.below(worn.points, worn.surfels.triangle)[among]
+    apart, index = nearest(look.below, there, min(_NEIGHBOURS, len(among)))
+    weight = (1 / (apart + _NEAREST)).float()
+    share = (theirs.share[among][index] * weight).sum(dim=1)
     found: Tensor = share / weight.sum(dim=1)
     return found
 

@@ -43,8 +43,8 @@ def laid_around(look: Look, target: SurfelAvatar, across: Correspondence, catego
     """Surfels bound to another head, around which they lie as they did around their own.
 
     Hair and hats stand off the skin as far as they did, hair in proportion to the head, and far
-    from it grow with the head.
-    Glasses keep their form and size, which do not grow with a head, and stay before the eyes.
+    from it grow with the head. Glasses keep their form and size, which do not grow with a head,
+    and stay before the eyes.
 
     Args:
         look: of N surfels, at least one.

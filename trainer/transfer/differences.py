@@ -9,7 +9,6 @@ attribute's own colour, and so do lips where the attribute has painted them. Bro
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.parts import is_part, triangle_parts
+from trainer.near_points import nearest
 from trainer.transfer.brows import with_brows
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import Look, logit_of, look_of, ratio_of
@@ -167,8 +167,6 @@ class _Nearest:
         look: Look,
         category: str,
     ) -> None:
-        from scipy.spatial import cKDTree
-
         weight = near_part(look, part_middles(target, ZONES[category]))
         theirs = triangle_parts(target.head)[look.surfels.triangle]
         ours = triangle_parts(personal.head)[worn.surfels.triangle]
@@ -184,11 +182,10 @@ class _Nearest:
             if not len(among) or not len(wanted):
                 continue
             count = min(_NEIGHBOURS, len(among))
-            tree = cKDTree(feet[among].numpy())
-            apart, found = tree.query(look.feet[wanted].numpy(), k=list(range(1, count + 1)))
-            near = torch.from_numpy(1 / (np.asarray(apart) + 2e-3)).float()
+            apart, found = nearest(look.feet[wanted], feet[among], count)
+            near = (1 / (apart + 2e-3)).float()
             share.append(torch.nn.functional.pad(near, (0, _NEIGHBOURS - count)))
-            chosen = among[torch.from_numpy(np.asarray(found))]
+            chosen = among[found]
             index.append(torch.nn.functional.pad(chosen, (0, _NEIGHBOURS - count)))
             rows.append(wanted)
         none = torch.zeros(0, dtype=torch.long)

@@ -52,9 +52,8 @@ def other_side(
     face = look.is_seen & ~look.on([*WORN_PARTS, *_INNER])
     beyond = are_behind(_mirrored(look.feet), _mirrored(look.frames[:, :, 2]), strands)
     bare = face & ~torch.where(look.on(["skin"]), beside, covered)
-    covered = covered.clone()
     for here, there in _hidden_eyes(look, covered, target):
-        covered |= here
+        covered = covered | here
         bare = (bare | (there & face)) & ~here
         beyond = (beyond | there) & ~here
     index = (bare & beyond).nonzero()[:, 0]

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from pegasus_runtime.model.latent import category_of
 from pegasus_runtime.surfels.attributes import Attribute
 from pegasus_runtime.surfels.avatar import SurfelAvatar
 from pegasus_runtime.surfels.surfels import concatenate
+from trainer.near_points import are_near, nearness
 from trainer.transfer.correspondence import Correspondence
 from trainer.transfer.looks import Look, look_of
 from trainer.transfer.scene import Scene
@@ -131,13 +131,7 @@ def reshaping_of(
 
 def near_part(look: Look, of_part: Tensor) -> Tensor:
     """(N,) in 0..1, how much surfels are of a part or around it, whose middles (T, 3) are given."""
-    from scipy.spatial import cKDTree
-
-    if not len(of_part):
-        return torch.zeros(len(look.feet))
-    apart, _ = cKDTree(of_part.numpy()).query(look.feet.numpy())
-    near = (_AROUND - torch.from_numpy(np.asarray(apart)).float()) / (_FADES * _AROUND)
-    return near.clamp(0, 1)
+    return nearness(look.feet, of_part, _AROUND, _FADES)
 
 
 def bends_at(look: Look, of_part: Tensor) -> Tensor:
@@ -157,11 +151,8 @@ def _has(avatar: SurfelAvatar, names: Sequence[str]) -> Tensor:
 
 def _stands(avatar: SurfelAvatar, of_part: Tensor) -> tuple[Tensor, Tensor]:
     """Triangles (C,) on which bells stand, and the spacing (C,) of each one's kind."""
-    from scipy.spatial import cKDTree
-
     middles = avatar.wardrobe.rest_corners.mean(dim=1)
-    apart, _ = cKDTree(of_part.numpy()).query(middles.numpy())
-    near = torch.from_numpy(np.asarray(apart)) < _ALL_BELLS * _AROUND
+    near = are_near(middles, of_part, _ALL_BELLS * _AROUND)
     known = (near & ~_has(avatar, _STIFF)).nonzero()[:, 0]
     chosen = [known[_spread(middles[known], spacing)] for spacing in _SPACINGS]
     spacing = [torch.full((len(c),), s) for c, s in zip(chosen, _SPACINGS, strict=True)]
