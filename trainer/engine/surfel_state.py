@@ -28,16 +28,14 @@ from trainer.engine.tracking import Tracking
 from trainer.engine.train_state import TrainContext, TrainState
 from trainer.init.carried_surfels import facing_camera
 from trainer.init.covered_parts import may_be_bared
+from trainer.init.initial_states import spread_states
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
 from trainer.losses.image import composite_over_white, image_losses, make_targets
+from trainer.losses.surfels import difference_loss, state_loss
 from trainer.refine.refined import refined
 
-_OFFSET_WEIGHT, _OPACITY_WEIGHT = 30.0, 1.0
-"""How many times as dear as a change of colour by one logit a change of place by one unit of the
-head is, and one of opacity by one logit. An attribute should change as few surfels as it can: more
-paints what it should move, or leaves hair under a hat; less moves the face along with it."""
 _PROBES = 2
 """Channels without a colour, from whose gradients is read how much each surfel is seen and still
 changes."""
@@ -88,7 +86,10 @@ class SurfelState(TrainState):
             return cls(context, SurfelCloud(wardrobe, states, light, tracking))
         generator = torch.Generator().manual_seed(config.seed)
         wardrobe = initial_wardrobe(context.head, context.capture, config.points.initial, generator)
-        return cls(context, SurfelCloud(wardrobe, *new_networks(config.seed), tracking))
+        states, light = new_networks(config.seed)
+        if is_one_sided(frames := context.capture.training[context.capture.source]):
+            spread_states(states, frames)
+        return cls(context, SurfelCloud(wardrobe, states, light, tracking))
 
     @classmethod
     def of(cls, context: TrainContext, saved: dict[str, Any]) -> SurfelState:
@@ -150,12 +151,14 @@ class SurfelState(TrainState):
         losses["square"] = error.square().mean()
         if self._features:
             losses["vgg"] = self._features(composite_over_white(channels), targets.rgb)
-        losses["states"] = self._state_loss(probe.sets)
+        losses["states"] = state_loss([each.learned["offset_states"] for each in probe.sets])
         row = self._row_of(frame)
         if row is not None and self._cloud.tracking is not None:
             losses["tracking"] = self._cloud.tracking.loss(row)
         if worn is not None:
-            losses["difference"] = self._difference_loss(worn)
+            losses["difference"] = difference_loss(
+                dict(worn.difference.items()), len(self._cloud.source)
+            )
         probed = image[:, :, 3 : 3 + _PROBES]
         wrong = error.detach().abs().mean(dim=2)
         losses["probe"] = (probed[:, :, 0] * wrong + probed[:, :, 1]).sum()
@@ -354,21 +357,6 @@ class SurfelState(TrainState):
             points, columns, conics=conics, opacities=posed.opacity, image_size=size
         )
         return image, alpha[:, :, None]
-
-    @staticmethod
-    def _state_loss(sets: list[SurfelSet]) -> Tensor:
-        """Mean square of how far states move surfels."""
-        moved = [each.learned["offset_states"].square().sum(dim=2).mean(dim=1) for each in sets]
-        return torch.cat(moved).mean()
-
-    def _difference_loss(self, worn: AttributeSet) -> Tensor:
-        """Mean size of a difference over all of the person's surfels, which keeps it sparse."""
-        change = worn.difference
-        total = _OFFSET_WEIGHT * change["offset"].abs().sum(dim=1)
-        total = total + change["colour"].abs().sum(dim=1)
-        total = total + _OPACITY_WEIGHT * change["opacity"].abs()
-        mean: Tensor = total.sum() / max(len(self._cloud.source), 1)
-        return mean
 
     def _new_optimiser(self) -> torch.optim.Optimizer:
         groups: dict[str, list[nn.Parameter]] = {}
