@@ -166,7 +166,8 @@ class Document:
     def set_expression(self, values: Mapping[int, float], label: str) -> None:
         """Change expression coefficients by index."""
         key = f"expression {sorted(values)}"
-        self._change(self.face.with_expression(values), label, key)
+        face = self._with_room_for_tongue(self.face.with_expression(values))
+        self._change(self._with_lips_closed(face), label, key)
 
     def set_pose(self, values: Mapping[int, float], label: str) -> None:
         """Change numbers of the pose by index, in radians."""
@@ -251,6 +252,25 @@ class Document:
         if not 0.0 < now <= closes + 1e-6:
             return face
         return face.with_expression({closing.index: now * will_close / closes})
+
+    def _with_room_for_tongue(self, face: Face) -> Face:
+        """The same with the jaw as open as the tongue needs, if the tongue has moved.
+
+        A jaw that somebody has opened farther stays, and so does one that was closed on it.
+        """
+        if not self.couples_mouth or self.avatar is None:
+            return face
+        from pegasus_runtime.head.tongue_room import tongue_room
+
+        room = tongue_room(self.avatar.head)
+        if room is None or face.expression[room.index] == self.face.expression[room.index]:
+            return face
+        needed, will_need = (room.at(each.expression[room.index]) for each in (self.face, face))
+        jaw = face.pose[JAW_OPEN_INDEX]
+        if jaw < needed - 1e-6:
+            return face
+        follows = jaw <= needed + 1e-6
+        return face.with_pose({JAW_OPEN_INDEX: will_need if follows else max(jaw, will_need)})
 
     def _change(self, part: Part, label: str, key: str, recorded: bool = True) -> None:
         before = self._part(type(part))

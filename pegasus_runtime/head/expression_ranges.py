@@ -72,12 +72,17 @@ def expression_ranges(head: Head) -> tuple[Range, ...]:
 
 
 def shown_ranges(head: Head, shown: npt.ArrayLike) -> tuple[Range, ...]:
-    """The same of a person of whom a film has shown actions up to some coefficients (50,)."""
+    """The same of a person of whom a film has shown actions up to some coefficients (50,).
+
+    What moves no skin, a tongue, no film can show; it goes as far as the head's.
+    """
     names = [name.replace("_", " ") for name in head.expression_names]
     most = dict(zip(names, np.asarray(shown).tolist(), strict=True))
     found = list(expression_ranges(head))
+    skin = np.unique(head.faces.numpy()[_face_triangles(head)])
+    moves_skin = np.abs(head.expression_directions.numpy()[skin]).max(axis=(0, 1)) > _STILL
     for index, name in enumerate(names):
-        if is_action(name):
+        if is_action(name) and moves_skin[index]:
             least, greatest = found[index]
             end = max(_UNSHOWN, _BEYOND * max(most[name], most.get(_mirrored(name), 0.0)))
             found[index] = max(least, -end), min(greatest, end)

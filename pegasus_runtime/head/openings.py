@@ -68,8 +68,18 @@ class Openings:
 
     def lips(self, marks: FloatArray) -> FloatArray:
         """How far the lips are apart (…, 3), in widths of the neutral mouth."""
+        return _heights(marks, _UPPER_LIPS, _LOWER_LIPS) / self.mouth_width
+
+    @property
+    def mouth_width(self) -> float:
+        """Between the corners of the neutral mouth, in units of the head."""
         left, right = (self.neutral[corner] for corner in _MOUTH_CORNERS)
-        return _heights(marks, _UPPER_LIPS, _LOWER_LIPS) / np.linalg.norm(left - right)
+        return float(np.linalg.norm(left - right))
+
+    @property
+    def lip_depth(self) -> float:
+        """z of the middle of the neutral lips, in units of the head."""
+        return float(self.neutral[[*_UPPER_LIPS, *_LOWER_LIPS], 2].mean())
 
 
 def _on_mesh(corners: FloatArray, weights: FloatArray) -> FloatArray:

@@ -149,6 +149,31 @@ def test_mouth_close_is_a_share_of_the_open_jaw(qtbot, window):
 
 
 @pytest.mark.slow
+def test_a_tongue_that_comes_out_opens_the_jaw_as_far_as_it_needs(qtbot, window):
+    document, row = window.editor.document, _row(window, "Tongue out")
+    _drag(row.slider, 0, 0.5, 1)
+    opened = document.face.pose[6]
+    assert 0.08 < opened < 0.2
+    document.end_gesture()
+    _drag(row.slider, 1, 0.5, 0)
+    assert document.face.pose[6] == 0, "it closes behind it"
+    document.end_gesture()
+    document.undo()
+    assert document.face.pose[6] == opened and row.value() == pytest.approx(1, abs=0.02)
+    document.set_pose({6: 0.3}, "Jaw")
+    _drag(row.slider, 1, 0.5, 0)
+    assert document.face.pose[6] == 0.3, "somebody has opened it"
+    _drag(row.slider, 0, 0.5, 1)
+    document.set_pose({6: 0.0}, "Jaw")
+    _drag(row.slider, 1, 0.8, 0.5)
+    assert document.face.pose[6] == 0, "somebody has closed it on the tongue"
+    document.set_expression({42: 0.0}, "Tongue")
+    window.expression.lift.setChecked(True)
+    document.set_expression({42: 1.0}, "Tongue")
+    assert document.face.pose[6] == 0
+
+
+@pytest.mark.slow
 def test_clicking_an_attribute_wears_it_and_strength_changes_it(qtbot, window, full_picture):
     before = full_picture()
     section = window.attributes.sections["hair"]

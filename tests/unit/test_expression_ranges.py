@@ -22,6 +22,8 @@ from pegasus_runtime.head import Head, face_landmarks, pose_head
 from pegasus_runtime.head.expression_ranges import expression_ranges, is_action
 from pegasus_runtime.head.gaze_range import gaze_range
 from pegasus_runtime.head.mouth_closing import mouth_closing
+from pegasus_runtime.head.parts import require_parts
+from pegasus_runtime.head.tongue_room import tongue_room
 from pegasus_runtime.parameters import JAW_OPEN_INDEX
 
 HEAD = pr.load_free_head()
@@ -132,6 +134,23 @@ def test_mouth_close_closes_the_lips_of_an_open_jaw(jaw_deg: float) -> None:
     assert closing.at(0.0) == 0
 
 
+@pytest.mark.parametrize("out", [0.6, 1.0, 1.5])
+def test_a_tongue_comes_out_between_parted_lips(out: float) -> None:
+    room = tongue_room(HEAD)
+    assert room is not None and NAMES[room.index] == "tongue out"
+    assert room.at(0.0) == room.at(-1.0) == 0
+    jaw = {JAW_OPEN_INDEX: room.at(out)}
+    closed, opened = lip_gap(posed({})), lip_gap(posed({room.index: out}, jaw))
+    assert opened > 2.5 * closed and room.at(out) < np.radians(20)
+    # It lies on the lower lip, and its upper side is below the upper one.
+    vertices = posed({room.index: out}, jaw)
+    tongue = vertices[require_parts(HEAD).on("tongue").numpy()]
+    marks = face_landmarks(HEAD, torch.from_numpy(vertices), torch.zeros(15)).numpy()
+    upper, lower = marks[UPPER_LIPS].mean(axis=0), marks[LOWER_LIPS].mean(axis=0)
+    out_there = tongue[tongue[:, 2] > lower[2] - 0.02]
+    assert len(out_there) and out_there[:, 1].max() < upper[1]
+
+
 def test_the_iris_stays_between_the_lids() -> None:
     gaze = gaze_range(HEAD)
     assert 10 <= gaze.up_deg <= 30 and 10 <= gaze.down_deg <= 30 and 20 <= gaze.sideways_deg <= 40
@@ -143,7 +162,7 @@ def test_a_head_of_flame_has_ranges_too() -> None:
     found = expression_ranges(flame)
     # Without names no direction is the opposite one.
     assert all(-2 <= low < 0 < high <= 2 for low, high in found)
-    assert found[2][0] > -1 and mouth_closing(flame) is None
+    assert found[2][0] > -1 and mouth_closing(flame) is tongue_room(flame) is None
     bare = replace(flame, landmarks=None)
     assert len(expression_ranges(bare)) == 50 and gaze_range(bare).sideways_deg == 40
 

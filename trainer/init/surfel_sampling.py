@@ -28,7 +28,13 @@ _R2 = (0.7548776662466927, 0.5698402909980532)
 """1/g and 1/g² of the plastic number g, the generalised golden ratio of two dimensions"""
 
 
-def sample_skin(head: Head, vertices: Tensor, count: int, generator: torch.Generator) -> Surfels:
+def sample_skin(
+    head: Head,
+    vertices: Tensor,
+    count: int,
+    generator: torch.Generator,
+    only: tuple[str, ...] | None = None,
+) -> Surfels:
     """Surfels on the head's own triangles, finer on its fine parts.
 
     Args:
@@ -36,12 +42,15 @@ def sample_skin(head: Head, vertices: Tensor, count: int, generator: torch.Gener
         vertices: (V, 3) of it at rest.
         count: how many surfels.
         generator: of where they lie.
+        only: parts that get any; None for all.
     """
     area = _largest_areas(head, vertices)
     parts = require_parts(head)
     by_part = torch.tensor([_FINER.get(name, 1.0) for name in parts.names])
     finer = by_part[parts.labels[head.faces]].mean(dim=1)
     chances = area * finer
+    if only is not None:
+        chances = torch.where(parts.on(*only)[head.faces].all(dim=1), chances, 0.0)
     triangle, barycentric = sample_triangles(chances, count, generator)
     spacing = (chances.sum() / count / finer[triangle]).sqrt()
     zeros = torch.zeros(count, 3)

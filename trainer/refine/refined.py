@@ -15,6 +15,7 @@ from trainer.refine.outliers import without_outliers
 from trainer.refine.part_votes import with_parts
 from trainer.refine.skin_lining import with_lining
 from trainer.refine.teeth import on_teeth
+from trainer.refine.tongue import with_whole_tongue
 from trainer.refine.unfaced_skin import with_smooth_sides
 
 
@@ -32,6 +33,7 @@ def refined(
             by it; to ask all frames takes as long as hundreds of steps.
     """
     wardrobe = within_eyeballs(on_teeth(wardrobe, head, capture), head)
+    wardrobe = with_whole_tongue(wardrobe, head, capture)
     wardrobe = with_neck_base(without_outliers(wardrobe, head, capture), head, capture)
     if not is_final:
         return with_guessed_parts(wardrobe, head)
