@@ -198,6 +198,11 @@ def test_expressions_stay_within_what_faces_do(head: Head, fit: HeadFit) -> None
 
 
 @pytest.mark.slow
+def test_what_no_landmark_shows_is_not_made_up(head: Head, fit: HeadFit) -> None:
+    assert (fit.expression[:, head.expression_names.index("tongue out")] == 0).all()
+    assert (fit.expression[:, head.expression_names.index("smile left")] != 0).any()
+
+
 def test_a_lost_frame_is_carried_through(head: Head, seen: np.ndarray, fit: HeadFit) -> None:
     lost = seen.copy()
     lost[5] = 0

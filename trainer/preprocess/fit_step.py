@@ -62,7 +62,7 @@ class FittedHead:
 class FitStep:
     """Identity, expression, pose and camera; see `head_fit`."""
 
-    name, version, after, cost = "fit", 7, ("landmarks", "crop"), 110.0
+    name, version, after, cost = "fit", 8, ("landmarks", "crop"), 110.0
     outputs = (FILE,)
     frames_apart = None
 

@@ -124,7 +124,7 @@ def _fit(
     face, seen = MarkedHead(head), present.astype(float)
     wanted = torch.from_numpy(landmarks[:, face.chosen]).double()
     cost = FitCost(face, wanted[..., :2], seen, lens, image_size, fps)
-    bounds = _bounds(head)
+    bounds = _bounds(head, face)
     start = _begin(face, head, wanted.numpy(), blendshapes, present, lens, cost.num_shared)
     descent = _Descent(cost, bounds, start.within(*bounds))
     total = _RIGID_STEPS + _MOST_STEPS + _PICTURE_STEPS
@@ -229,13 +229,16 @@ def _result(
     )
 
 
-def _bounds(head: Head) -> tuple[Doubles, Doubles]:
-    """Least and greatest unknowns of a frame: what no face does is never tried."""
+def _bounds(head: Head, face: MarkedHead) -> tuple[Doubles, Doubles]:
+    """Least and greatest unknowns of a frame: what no face does is never tried, nor what moves no
+    landmark. A tongue is a thing to nod with otherwise, as it moves the joints a little."""
     low, high = np.full((2, fit_unknowns.NUM_OF_FRAME), ((-np.inf,), (np.inf,)))
     ranges = np.array(expression_ranges(head)).T
     actions = np.array([is_action(name) for name in head.expression_names])
-    low[fit_unknowns.EXPRESSION] = np.where(actions, 0.0, ranges[0].clip(_DETAIL_RANGE[0]))
-    high[fit_unknowns.EXPRESSION] = np.where(actions, 1.0, _DETAIL_RANGE[1]).clip(None, ranges[1])
+    actions_low = np.where(actions, 0.0, ranges[0].clip(_DETAIL_RANGE[0]))
+    actions_high = np.where(actions, 1.0, _DETAIL_RANGE[1]).clip(None, ranges[1])
+    low[fit_unknowns.EXPRESSION] = np.where(face.moved, actions_low, 0.0)
+    high[fit_unknowns.EXPRESSION] = np.where(face.moved, actions_high, 0.0)
     low[fit_unknowns.JAW], high[fit_unknowns.JAW] = -_MOST_JAW_SIDE, _MOST_JAW_SIDE
     low[fit_unknowns.JAW.start], high[fit_unknowns.JAW.start] = 0.0, _MOST_JAW
     low[fit_unknowns.GAZE], high[fit_unknowns.GAZE] = -_MOST_GAZE, _MOST_GAZE

@@ -30,6 +30,8 @@ _SURE_SPREAD = 0.01
 _USUAL_SHIFT, _LID_SHIFT = 0.004, 0.002
 """In units of the head (1 mm, and 0.5 mm): how far on the skin a person's landmark lies from where
 others have it. Lids are less than that apart when an eye is nearly closed."""
+_STILL = 1e-4
+"""in units of the head: an expression that moves no landmark by more cannot be told by any"""
 _LIDS = groups.RIGHT_EYE + groups.LEFT_EYE
 _HELD = (*groups.INNER_LIPS, groups.RIGHT_IRIS, groups.LEFT_IRIS)
 """Landmarks at edges that lie there with everybody."""
@@ -53,6 +55,8 @@ class MarkedHead:
             for pairs in (groups.LID_PAIRS, groups.LIP_PAIRS)
         )
         self.core = [at[mark] for mark in groups.NOSE_RIDGE]
+        moves = marks.on_mesh(head, head.expression_directions)[kept].norm(dim=1).amax(dim=0)
+        self.moved = (moves > _STILL).numpy()
         self.actions = torch.tensor([is_action(name) for name in head.expression_names])
 
     def _weigh(self, spread: Tensor, at: dict[int, int]) -> Tensor:
