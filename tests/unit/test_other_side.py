@@ -158,3 +158,35 @@ def test_where_no_side_is_bare_nothing_is_mirrored(fringe: str) -> None:
     skin = is_part(left.part, ["skin"])
     colours = left.colour[skin].sigmoid()
     assert (colours - SKIN).abs().max() < 0.05, "covered skin has the colour of skin"
+
+
+def test_hair_at_a_temple_that_is_called_a_brow_becomes_skin_and_brows_stay() -> None:
+    avatar, _ = _person("none")
+    source, corners = avatar.wardrobe.source, avatar.wardrobe.rest_corners
+    points, _ = rest_surfels(source, corners)
+    rides = triangle_parts(avatar.head)[source.triangle]
+    front = points[:, 2] > 0
+    brows = is_part(rides, ["eyebrows"]) & front
+    middle = points[brows & (points[:, 0] > 0)].mean(dim=0)
+    beside = middle + torch.tensor([0.12, 0.0, -0.05])
+    tail = is_part(rides, ["skin"]) & ((points - beside).norm(dim=1) < 0.04)
+    lock = is_part(rides, ["skin"]) & ((points - beside).norm(dim=1) < 0.1) & ~tail
+    assert int(tail.sum()) > 5 and int(lock.sum()) > 20 and int(brows.sum()) > 5
+    called = torch.where(tail, PART_NAMES.index("eyebrows"), source.part.long()).byte()
+    brown = torch.logit(BROWN).expand(source.colour.shape)
+    dark = (tail | brows)[:, None]
+    face = replace(source, part=called, colour=torch.where(dark, brown, source.colour))
+    hair = source.chosen(lock.nonzero()[:, 0])
+    hair = replace(
+        hair, offset=hair.offset + torch.tensor([0.0, 0.0, 0.06]),
+        part=torch.full((len(hair),), HAIR, dtype=torch.uint8), colour=brown[: len(hair)],
+    )  # fmt: skip
+    wardrobe = replace(avatar.wardrobe, source=concatenate([face, hair]))
+    avatar = replace(avatar, wardrobe=wardrobe)
+    look, change = look_of(avatar, wardrobe.source), Change(wardrobe.source)
+    without_hair(look, avatar, change)
+    colour = (wardrobe.source.colour + change.values["colour"]).sigmoid()[: len(face)]
+    is_left = change.values["opacity"][: len(face)] == 0
+    assert (colour - BROWN).norm(dim=1)[tail & is_left].min() > 0.2
+    away = brows & is_left & ((points - beside).norm(dim=1) > 0.2)
+    assert int(away.sum()) > 5 and (colour - BROWN).norm(dim=1)[away].max() < 1e-3

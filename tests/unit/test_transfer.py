@@ -36,6 +36,7 @@ from trainer.transfer.looks import look_of
 from trainer.transfer.request import TRANSFERABLE
 from trainer.transfer.states import states_across, with_states_of
 from trainer.transfer.transfer import transfer
+from trainer.transfer.worn import worn_look
 
 
 def _attribute(avatar: SurfelAvatar, name: str) -> Attribute:
@@ -101,7 +102,7 @@ def test_what_is_worn_neither_floats_nor_sinks(
 ) -> None:
     """Glasses do not shrink with a head: they stand off this smaller one a little."""
     made = transfer(personal, target, (name,))
-    old, new = _attribute(personal, name).own, _attribute(made, name).own
+    old, new = worn_look(personal, _attribute(personal, name)).surfels, _attribute(made, name).own
     new = new.chosen((~is_part(new.part, ["scalp"])).nonzero()[:, 0])
     before, after = (_heights(personal, surfels) for surfels in (old, new))
     assert (before.median() - after.median()).abs() < tolerance

@@ -28,6 +28,7 @@ _SINK = 0.008
 """by which that skin lies deeper than the head, so that hair lies on it"""
 _BARE = ("skin", "nose", "eyebrows", "scalp", "ears", "neck")
 """parts of the head that hair may cover"""
+_EYE_RIMS = ("eyebrows", "eyelids")
 _UNDER = 0.03
 """in units of the head, below a hat: hair so near to it goes as well; less lets strands through,
 more bares the neck below its rim"""
@@ -103,7 +104,7 @@ def without_hair(look: Look, target: SurfelAvatar, change: Change) -> Surfels:
         known = without(covered) if not bool(covered[shown].all()) else bare
     skin = SkinColour(known)
     beside &= look.on(HEAD_SKIN)
-    beside |= _strands_on_skin(look, strands, look.colour[hair].median(dim=0).values, skin)
+    beside |= _strands_on_skin(look, target, strands, look.colour[hair].median(dim=0).values, skin)
     change.colour(look, beside, skin.at(look.feet[beside]))
     below = look_of(target, _sampled(target))
     # Masks of films end within the neck, and so does the person.
@@ -134,11 +135,15 @@ def _strands_on_cloth(look: Look, beside: Tensor) -> Tensor:
     return is_hair
 
 
-def _strands_on_skin(look: Look, strands: Tensor, hair: Tensor, skin: SkinColour) -> Tensor:
+def _strands_on_skin(
+    look: Look, target: SurfelAvatar, strands: Tensor, hair: Tensor, skin: SkinColour
+) -> Tensor:
     """(N,) bool, which surfels are called skin and have rather the hair's colour (3,), where there
     is hair near by: fine hair over temples, which no part picture shows."""
-    # Not within ears, where it is dark.
-    near = look.on(["skin", "neck"]) & are_near(look.points, strands, _TEMPLES)
+    # Not within ears, where it is dark. Beside an eye hair is called a brow, or a lid.
+    rides = triangle_parts(target.head)[look.surfels.triangle]
+    astray = look.on(_EYE_RIMS) & ~is_part(rides, _EYE_RIMS)
+    near = (look.on(["skin", "neck"]) | astray) & are_near(look.points, strands, _TEMPLES)
     index = near.nonzero()[:, 0]
     colour = look.colour[index]
     apart = (colour - hair).norm(dim=1) < (colour - skin.at(look.feet[index])).norm(dim=1)

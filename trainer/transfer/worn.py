@@ -28,6 +28,8 @@ LEAST_OPACITY = -4.0
 _AROUND = 24
 """Neighbours whose median is the colour of a thing at a place; more blur stripes, fewer keep
 specks."""
+_WIDELY = 200
+"""the same by and large: fewer follow a patch of forehead that is called a hat, more lose a band"""
 _STRANGE = 0.2
 """How far from a thing's colour, in 0..1, that of the person is whose traces are looked for: less
 takes highlights of fair hair for skin, more leaves specks."""
@@ -47,9 +49,10 @@ colour, more a shadow."""
 _ON_CLOTH = 0.12
 """in units of the head, from cloth, within which hair of rather its colour is cloth: more takes
 highlights, less leaves a collar on who has none"""
-_LONE = 3.0
+_LONE, _FEW_BESIDE = 3.0, 8
 """times as far from its neighbours as most, from which hair is a speck: more leaves some at eyes,
-less thins the ends of long hair"""
+less thins the ends of long hair; and how many neighbours of cloth, which has no loose ends, tell
+it: more take thin rims for specks, fewer leave pairs of them"""
 _FEWEST = 50
 """surfels that a thing's colour is told by"""
 
@@ -105,19 +108,27 @@ def worn_look(personal: SurfelAvatar, attribute: Attribute) -> Look:
     if part == "hair" and len(look.points) > _FEWEST:
         cloth = whole.chosen((whole.is_seen & whole.on(["clothes"])).nonzero()[:, 0])
         return look.chosen(_is_hair(look, cloth).nonzero()[:, 0])
+    if part == "hat" and len(look.points) > _FEWEST:
+        return look.chosen((~_are_lone(look, _FEW_BESIDE)).nonzero()[:, 0])
     return look
 
 
 def _is_hair(look: Look, cloth: Look) -> Tensor:
     """(N,) bool, which of what is called hair is neither cloth on which hair lies, nor one of
     those that are hidden within a head and would show on another."""
-    apart, _ = nearest(look.points, look.points, _AROUND + 1)
-    is_hair = apart[:, -1] < _LONE * apart[:, -1].median()
+    is_hair = ~_are_lone(look, _AROUND)
     if len(cloth.points) >= _FEWEST:
         usual = (each.colour.median(dim=0).values for each in (look, cloth))
         hair, worn = ((look.colour - colour).norm(dim=1) for colour in usual)
         is_hair &= (hair < worn) | ~are_near(look.points, cloth.points, _ON_CLOTH)
     return is_hair
+
+
+def _are_lone(look: Look, count: int) -> Tensor:
+    """(N,) bool, which are specks: far from some of the others."""
+    apart, _ = nearest(look.points, look.points, count + 1)
+    are_lone: Tensor = apart[:, -1] >= _LONE * apart[:, -1].median()
+    return are_lone
 
 
 def _chosen_and_cleaned(
@@ -162,9 +173,20 @@ def _chosen_and_cleaned(
         surfels = replace(surfels, opacity=torch.where(is_mixed, thinned, surfels.opacity))
     else:
         is_thing = shown | (beside & alike & (left == 1))
+    if part == "hat":
+        # On the edge of what a forehead shows below a brim, the other forehead shows.
+        usual = _usual_colour(look, sure)
+        is_thing &= ~is_mixed & (((look.colour - usual).norm(dim=1) < away) | ~by_skin)
     colour = torch.where(is_mixed[:, None], around, look.colour)
     mended = replace(look, surfels=surfels, colour=colour)
     return mended.chosen(is_thing.nonzero()[:, 0])
+
+
+def _usual_colour(look: Look, sure: Tensor) -> Tensor:
+    """(N, 3) that of a thing around each surfel by and large; ``sure`` (N,) are a part of it."""
+    _, near = nearest(look.points, look.points[sure], min(_WIDELY, int(sure.sum())))
+    usual: Tensor = look.colour[sure][near].median(dim=1).values
+    return usual
 
 
 def _left_of(colour: Tensor, thing: Tensor, beside: Tensor, near: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Hair that is carried over: its colours, and how it hangs."""
+"""Hair and hats that are carried over: which surfels they are, their colours, how hair hangs."""
 
 from __future__ import annotations
 
@@ -82,6 +82,41 @@ def test_a_collar_does_not_come_with_the_hair_that_lies_on_it() -> None:
     near = triangle_parts(avatar.head)[look.surfels.triangle] == PART_NAMES.index("neck")
     assert int(near.sum()) > 300, "hair on the neck stays"
     assert not ((look.colour - CLOTH).norm(dim=1) < 0.1).any()
+
+
+def test_a_forehead_below_a_brim_does_not_come_with_the_hat() -> None:
+    avatar = dressed_person(("hat_a",), "hatted")
+    torch.nn.init.zeros_(avatar.light.layers[-1].weight)
+    skin = _on_head(avatar, "skin", 3000, 0.0, "skin")
+    skin = replace(skin, colour=torch.logit(SKIN).expand(3000, 3))
+    hat = _on_head(avatar, "scalp", 4000, 0.05, "hat")
+    hat = replace(hat, colour=torch.logit(DARK).expand(4000, 3))
+    corners = avatar.wardrobe.rest_corners
+    feet = (corners[skin.triangle] * skin.barycentric[:, :, None]).sum(dim=1)
+    forehead = feet.new_tensor([0.0, 0.2, float(feet[:, 2].max())])
+    above = replace(
+        skin, offset=torch.tensor([0.0, 0.0, 0.008]).expand(3000, 3),
+        part=torch.full_like(skin.part, PART_NAMES.index("hat")),
+    )  # fmt: skip
+    patch = above.chosen((feet - forehead).norm(dim=1).argsort()[:60])
+    shining = torch.logit((1.2 * SKIN).clamp_max(0.97))
+    specks = above.chosen(torch.arange(0, 3000, 600))
+    own = concatenate(
+        [
+            hat,
+            replace(patch, colour=shining.expand(60, 3)),
+            replace(specks, colour=torch.logit(DARK).expand(5, 3)),
+        ]
+    )
+    attribute = replace(
+        avatar.wardrobe.attributes[0], region=torch.zeros(0).long(),
+        difference=Difference.none(0), own=own, part=torch.zeros(0).byte(),
+    )  # fmt: skip
+    wardrobe = replace(avatar.wardrobe, source=skin, attributes=(attribute,))
+    look = worn_look(replace(avatar, wardrobe=wardrobe), attribute)
+    rides = triangle_parts(avatar.head)[look.surfels.triangle]
+    assert not (rides == PART_NAMES.index("skin")).any(), "neither a patch of skin nor specks"
+    assert int((rides == PART_NAMES.index("scalp")).sum()) > 0.97 * 4000
 
 
 def test_hair_that_hangs_beside_a_slim_neck_hangs_no_nearer_to_it() -> None:
