@@ -15,7 +15,7 @@ from pegasus_runtime.head.expression_ranges import expression_ranges, shown_rang
 from pegasus_runtime.head.parts import require_parts
 from pegasus_runtime.surfels.attributes import Attribute, Difference, Wardrobe, rest_corners
 from pegasus_runtime.surfels.binding import place_on_triangles
-from pegasus_runtime.surfels.surfels import Surfels, new_surfels
+from pegasus_runtime.surfels.surfels import Surfels, concatenate, new_surfels
 from trainer.data.dataset import Capture
 from trainer.refine.tongue import with_whole_tongue
 
@@ -23,7 +23,7 @@ HEAD = pr.load_free_head()
 SHAPE = torch.zeros(100)
 PARTS = require_parts(HEAD)
 COUNT = 600
-RED = torch.tensor([1.0, -1.0, -1.0])
+RED, DARK = torch.tensor([1.0, -1.0, -1.0]), torch.tensor([-0.5, -1.5, -1.5])
 
 
 def _bound_to(part: str, count: int, seed: int) -> Surfels:
@@ -37,14 +37,19 @@ def _bound_to(part: str, count: int, seed: int) -> Surfels:
 def _torn() -> Wardrobe:
     """Surfels of all colours, crowded on a third of the tongue, between red lips."""
     random = torch.Generator().manual_seed(2)
-    tongue, lips = _bound_to("tongue", COUNT, 0), _bound_to("lips", 50, 1)
+    tongue, lips, inside = (
+        _bound_to(part, count, seed)
+        for seed, (part, count) in enumerate((("tongue", COUNT), ("lips", 50), ("mouth", 50)))
+    )
     tongue = replace(
         tongue,
         colour=torch.randn(COUNT, 3, generator=random),
         offset_states=torch.ones_like(tongue.offset_states),
     )
-    lips = replace(lips, colour=RED.expand(50, 3))
-    source = Surfels(**{n: torch.cat([getattr(tongue, n), getattr(lips, n)]) for n in vars(tongue)})
+    lips, inside = (
+        replace(each, colour=colour.expand(50, 3)) for each, colour in ((lips, RED), (inside, DARK))
+    )
+    source = concatenate([tongue, lips, inside])
     region = torch.tensor([3, COUNT + 4])
     change = replace(Difference.none(2), colour=torch.ones(2, 3))
     mouth = Attribute(
@@ -72,13 +77,21 @@ def test_it_is_covered_evenly_in_one_colour(monkeypatch: pytest.MonkeyPatch) -> 
     points, _ = place_on_triangles(
         mended.rest_corners, found.triangle, found.barycentric, found.offset
     )
-    # Away from the median of what the film has shown to the lips' colour at the tip.
+    # From the mouth's own colour to that of the lips at the tip.
     tip = points[:, 2] > points[:, 2].quantile(0.9)
     assert (found.colour[tip] - RED).norm(dim=1).mean() < 0.8
     assert found.colour.std(dim=0).max() < 0.6 < torn.source.colour.std(dim=0).min()
     for name in vars(torn.source):
         before, after = getattr(torn.source, name)[lips], getattr(mended.source, name)[lips]
         assert torch.equal(before, after), "lips are as they were"
+
+
+def test_it_is_the_same_after_it_was_trained_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, mended = _mended(monkeypatch, filmed=True)
+    capture = cast(Capture, SimpleNamespace(training={"me": []}, source="me", shape=SHAPE))
+    again = with_whole_tongue(mended, HEAD, capture)
+    for name in vars(mended.source):
+        assert torch.equal(getattr(again.source, name), getattr(mended.source, name)), name
 
 
 def test_an_attribute_leaves_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:

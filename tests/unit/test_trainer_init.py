@@ -84,9 +84,11 @@ def test_what_was_learned_is_handed_over_by_name(folder: Path, earlier: Path) ->
         assert [a.name for a in ours.attributes] == ["hat_a", "nose_b"]
         assert len(ours.source) == len(theirs.source)
         assert len(ours.attributes[0].region) == len(theirs.attributes[0].region)
-        assert torch.equal(
-            ours.source.colour.sort(dim=0).values, theirs.source.colour.sort(dim=0).values
-        )
+        # A tongue is coloured anew from lips that the file has rounded.
+        torch.testing.assert_close(
+            *(each.source.colour.sort(dim=0).values for each in (ours, theirs)),
+            atol=4e-3, rtol=0,
+        )  # fmt: skip
         with pytest.raises(InvalidInput, match="of surfels; start from one of the published"):
             begun(published(config))
         return

@@ -37,13 +37,14 @@ shine through."""
 def with_whole_tongue(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardrobe:
     """The same with as many surfels spread evenly over the tongue as are bound to it.
 
-    Its tip has the colour of the lips, its root what the film has shown in the mouth. People who
+    Its tip has the colour of the lips, its root that of the inside of the mouth. People who
     were drawn or filmed from all sides have shown theirs.
     """
     frames, source = capture.training[capture.source], wardrobe.source
     on_tongue = require_parts(head).on(*_TONGUE)[head.faces].all(dim=1)
     index = on_tongue[source.triangle].nonzero()[:, 0]
-    if not len(index) or not is_one_sided(frames):
+    lips, inside = (_colour_on(part, source, head) for part in ("lips", "mouth"))
+    if not len(index) or lips is None or inside is None or not is_one_sided(frames):
         return wardrobe
     none = torch.zeros(head.expression_directions.shape[2]), torch.zeros(15)
     vertices = pose_head(head, capture.shape, *none).vertices
@@ -52,7 +53,7 @@ def with_whole_tongue(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardr
     tongue = replace(
         tongue,
         offset=_THICKER * _reach(head)[tongue.triangle, None] * torch.tensor([0.0, 0.0, 1.0]),
-        colour=_colours(source, index, head)[tongue.triangle],
+        colour=_colours(inside, lips, head)[tongue.triangle],
         opacity=torch.full((len(index),), _OPAQUE),
         part=source.part[index],
     )
@@ -61,12 +62,18 @@ def with_whole_tongue(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardr
     return replace(wardrobe, source=Surfels(**put), attributes=attributes)
 
 
-def _colours(source: Surfels, index: Tensor, head: Head) -> Tensor:
-    """Logits (F, 3) of triangles: the nearer to the tip, which comes out farthest, the more of the
-    lips' colour."""
-    lips = require_parts(head).on("lips")[head.faces].all(dim=1)[source.triangle]
-    inner = source.colour[index].median(dim=0).values
-    outer = source.colour[lips].median(dim=0).values if bool(lips.any()) else inner
+def _colour_on(part: str, source: Surfels, head: Head) -> Tensor | None:
+    """Usual colour (3,), in logits, of what is bound to a part; None if nothing is.
+
+    The tongue's own is not asked: that of an avatar that is trained further is from here.
+    """
+    some = require_parts(head).on(part)[head.faces].all(dim=1)[source.triangle]
+    return source.colour[some].median(dim=0).values if bool(some.any()) else None
+
+
+def _colours(inner: Tensor, outer: Tensor, head: Head) -> Tensor:
+    """Logits (F, 3) of triangles: from those (3,) of the root to those of the tip, which comes out
+    farthest."""
     reach = _reach(head)[:, None]
     corners = head.template[head.faces]
     normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
