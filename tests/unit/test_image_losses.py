@@ -8,7 +8,7 @@ import torch
 
 from trainer.config.training import LossConfig
 from trainer.data.images import Pictures
-from trainer.losses.image import image_losses, make_targets
+from trainer.losses.image import image_losses, make_targets, random_ground
 
 CPU = torch.device("cpu")
 
@@ -77,3 +77,33 @@ def test_the_colour_loss_sees_the_weights() -> None:
     plain = make_targets(_pictures(region), (), LossConfig(), CPU)
     favoured = image_losses(channels, targets)["rgb"]
     assert favoured / image_losses(channels, plain)["rgb"] == pytest.approx(380 / 20)
+
+
+def _half_a_person() -> tuple[Pictures, dict[str, torch.Tensor]]:
+    """A gray person on the left half of a picture, and the same as it is blended."""
+    mask = np.zeros((20, 20), np.uint8)
+    mask[:, :10] = 255
+    alpha = torch.from_numpy(mask).float()[:, :, None] / 255
+    gray = np.full((20, 20, 3), 128, np.uint8)
+    return Pictures(gray, mask, None, None, None), {"rgb": alpha * 128 / 255, "alpha": alpha}
+
+
+@pytest.mark.parametrize("ground", [(1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (0.2, 0.9, 0.4)])
+def test_who_is_right_is_right_on_any_ground(ground: tuple[float, float, float]) -> None:
+    pictures, channels = _half_a_person()
+    targets = make_targets(pictures, (), LossConfig(), CPU).over(torch.tensor(ground))
+    assert targets.rgb[0, 19].tolist() == pytest.approx(ground)
+    assert targets.rgb[0, 0].tolist() == pytest.approx([128 / 255] * 3)
+    losses = image_losses(channels, targets)
+    assert losses["rgb"] < 1e-6 and losses["mask"] == 0
+
+
+def test_a_white_rim_is_wrong_on_all_grounds_but_white() -> None:
+    pictures, channels = _half_a_person()
+    rim = torch.zeros(20, 20, 1)
+    rim[:, 10:12] = 1.0
+    seen = {"rgb": channels["rgb"] + rim, "alpha": channels["alpha"] + rim}
+    white = make_targets(pictures, (), LossConfig(), CPU)
+    assert image_losses(seen, white)["rgb"] < 1e-6
+    ground = random_ground(torch.Generator().manual_seed(0))
+    assert image_losses(seen, white.over(ground))["rgb"] > 0.01

@@ -27,7 +27,7 @@ from trainer.engine.distributed import ProcessGroup
 from trainer.engine.train_state import TrainContext, TrainState
 from trainer.init.published_start import start_avatar, untrained_avatar
 from trainer.losses.geometry import eikonal, eikonal_samples, head_targets, supervise_deformer
-from trainer.losses.image import CHANNELS, composite_over_white, image_losses, make_targets
+from trainer.losses.image import CHANNELS, composite, image_losses, make_targets
 
 _POINTS, _LATENTS = "points", "latents"
 _MIN_WEIGHT = 0.02
@@ -114,7 +114,7 @@ class PublishedState(TrainState):
         targets = make_targets(frame.pictures, capture.part_names, config, self.device)
         losses = image_losses(channels, targets)
         if self._features:
-            losses["vgg"] = self._features(composite_over_white(channels), targets.rgb)
+            losses["vgg"] = self._features(composite(channels, targets.ground), targets.rgb)
         losses["sdf"] = sdf.square().mean()
         losses |= self._losses_of_some(networks, generator)
         losses["latent"] = code.square().mean()
@@ -183,7 +183,7 @@ class PublishedState(TrainState):
         networks = self._frozen(self._code(frame))
         shown, _ = self._find_shown(camera, networks, head)
         channels, _ = self._draw(camera, networks, head, shown, False)
-        return composite_over_white(channels), channels["normal"]
+        return composite(channels, torch.ones(3, device=self.device)), channels["normal"]
 
     def snapshot(self) -> dict[str, Any]:
         """Everything a later run needs."""

@@ -32,7 +32,7 @@ from trainer.init.initial_states import spread_states
 from trainer.init.initial_surfels import initial_wardrobe
 from trainer.init.seen_sides import seen_sides
 from trainer.init.warm_wardrobe import wardrobe_from
-from trainer.losses.image import composite_over_white, image_losses, make_targets
+from trainer.losses.image import composite, image_losses, make_targets, random_ground
 from trainer.losses.surfels import difference_loss, state_loss
 from trainer.refine.refined import refined
 
@@ -136,7 +136,7 @@ class SurfelState(TrainState):
         posed = replace(posed, albedo=torch.where(straight, posed.albedo, posed.albedo.detach()))
         targets = make_targets(
             frame.pictures, self._context.capture.part_names, config, self.device
-        )
+        ).over(random_ground(generator))
         with_normals = config.normal > 0 and step % config.normals_every == 0
         columns = [self._colours(posed), probe.values]
         if with_normals and targets.normal is not None:
@@ -147,10 +147,11 @@ class SurfelState(TrainState):
         channels = {"rgb": image[:, :, :3], "alpha": alpha, "normal": image[:, :, 3 + _PROBES :]}
         targets.part_mask = None
         losses = image_losses(channels, targets)
-        error = composite_over_white(channels) - targets.rgb
+        shown = composite(channels, targets.ground)
+        error = shown - targets.rgb
         losses["square"] = error.square().mean()
         if self._features:
-            losses["vgg"] = self._features(composite_over_white(channels), targets.rgb)
+            losses["vgg"] = self._features(shown, targets.rgb)
         losses["states"] = state_loss([each.learned["offset_states"] for each in probe.sets])
         row = self._row_of(frame)
         if row is not None and self._cloud.tracking is not None:

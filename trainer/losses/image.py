@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,9 @@ class Targets:
     """A frame's pictures as tensors in 0..1."""
 
     rgb: Tensor
-    """(H, W, 3) over white"""
+    """(H, W, 3) over the ground"""
+    ground: Tensor
+    """(3,) the colour behind the person"""
     mask: Tensor
     """(H, W, 1)"""
     part_mask: Tensor | None
@@ -33,6 +35,11 @@ class Targets:
     """(H, W, 3) n · 0.5 + 0.5"""
     pixel_weights: Tensor | None
     """(H, W, 1) how much a pixel counts in the colour loss"""
+
+    def over(self, ground: Tensor) -> Targets:
+        """The same over a ground (3,) of another colour."""
+        ground = ground.to(self.rgb)
+        return replace(self, rgb=self.rgb + (1 - self.mask) * (ground - self.ground), ground=ground)
 
 
 def make_targets(
@@ -57,6 +64,7 @@ def make_targets(
         weights = _favour(part_mask, config.region_share, weights)
     return Targets(
         rgb=_over_white(rgb, mask),
+        ground=torch.ones(3, device=device),
         mask=mask,
         part_mask=part_mask,
         normal=unit(pictures.normals),
@@ -106,7 +114,7 @@ def image_losses(channels: dict[str, Tensor], targets: Targets) -> dict[str, Ten
         targets: of the frame.
     """
     alpha = channels["alpha"]
-    colour = (composite_over_white(channels) - targets.rgb).abs()
+    colour = (composite(channels, targets.ground) - targets.rgb).abs()
     if targets.pixel_weights is not None:
         colour = colour * targets.pixel_weights
     losses = {"rgb": colour.mean(), "mask": (alpha - targets.mask).abs().mean()}
@@ -119,9 +127,18 @@ def image_losses(channels: dict[str, Tensor], targets: Targets) -> dict[str, Ten
     return losses
 
 
-def composite_over_white(channels: dict[str, Tensor]) -> Tensor:
-    """The blended colours (H, W, 3) on a white ground."""
-    return channels["rgb"] + 1 - channels["alpha"]
+def composite(channels: dict[str, Tensor], ground: Tensor) -> Tensor:
+    """The blended colours (H, W, 3) on a ground (3,)."""
+    return channels["rgb"] + (1 - channels["alpha"]) * ground
+
+
+def random_ground(generator: torch.Generator) -> Tensor:
+    """A colour (3,) to see a person against.
+
+    Against white alone what is white need not be transparent: hair gets a rim of it, which is seen
+    on any other ground.
+    """
+    return torch.rand(3, generator=generator)
 
 
 def _normal_loss(normals: Tensor, targets: Targets) -> Tensor:
