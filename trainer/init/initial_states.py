@@ -1,9 +1,9 @@
 """The states that training starts from: what the frames vary in most.
 
-A surfel learns by as much as its states move. Drawn at random, a state begins at a fiftieth of the
-size that it ends with: of 2,000 steps the first thousand pass before hair that swings with the head
-is learned at all. Here each state begins as a principal component (Pearson 1901) of the frames, at
-the size of a tanh that does not saturate yet.
+A surfel learns by as much as its states move. Drawn at random, a state begins at a fifth of the
+size that it ends with, and a quarter of that is the neck's: hair that swings with the head is
+hardly learned. Here each state begins as a principal component (Pearson 1901) of the frames, at the
+size of a tanh that does not saturate yet.
 
 This is for films. A drawn head moves as its mesh does, in a hundred frames that are each of another
 expression: states have only accidents to learn there (−0.6 dB).
@@ -27,9 +27,9 @@ shoulders, differs from what faces do. With fewer hair swings less than it shoul
 _SIZE = 0.2
 """Standard deviation over the frames, before the tanh. With more of it frames between those that
 are learned are shown better, and motion that no frame has shown worse: in a film of long hair
-held-out frames have 24.7, 25.9, 26.4 and 26.9 dB in the mask at 0.02, 0.1, 0.2 and 0.5, and its
-last fifth, when only the rest is learned, 23.7, 23.7, 23.6 and 23.5. In a film of short hair the
-last fifth gains too: 26.9 at 0.2, of 26.4."""
+held-out frames have 25.9, 26.4 and 26.9 dB in the mask at 0.1, 0.2 and 0.5 (24.7 when states are
+drawn at random), and its last fifth, when only the rest is learned, 23.7, 23.6 and 23.5 (23.7). In
+a film of short hair the last fifth gains too: 26.9 at 0.2, of 26.4."""
 _LEAST = 0.02
 """The same of what is hardly there: in less than this a tracker's noise would be brought to the
 size of an expression."""
