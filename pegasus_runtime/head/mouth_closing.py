@@ -10,7 +10,6 @@ import torch
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import FloatArray, Openings
 from pegasus_runtime.lru_cache import LRUCache
-from pegasus_runtime.parameters import JAW_OPEN_INDEX
 
 MOUTH_CLOSE = "mouth close"
 MOST = 2.0
@@ -52,14 +51,10 @@ def _measure(head: Head) -> MouthClosing | None:
     names = [name.replace("_", " ") for name in head.expression_names]
     if MOUTH_CLOSE not in names or openings is None:
         return None
-    index, count = names.index(MOUTH_CLOSE), len(_ANGLES_DEG)
-    angles = np.radians(_ANGLES_DEG)
-    pose = torch.zeros(2 * count, 15)
-    pose[:, JAW_OPEN_INDEX] = torch.from_numpy(np.tile(angles, 2))
-    expression = torch.zeros(2 * count, len(names))
-    expression[count:, index] = 1.0
-    gaps = openings.lips(openings.posed(head, expression, pose)).mean(axis=1)
-    opened, half_closed = gaps[:count], gaps[count:]
+    index, angles = names.index(MOUTH_CLOSE), np.radians(_ANGLES_DEG)
+    none = torch.zeros(len(names))
+    half = none.index_fill(0, torch.tensor([index]), 1.0)
+    opened, half_closed = (openings.lips_over_jaw(head, angles, each) for each in (none, half))
     # Lips that touch are round: the landmarks of those at rest lie a little apart.
     needed = (opened - opened[0]) / np.maximum(opened - half_closed, 1e-6)
     return MouthClosing(index, angles, np.clip(needed, 0.0, MOST))

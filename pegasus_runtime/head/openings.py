@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.skinning import pose_joints
+from pegasus_runtime.parameters import JAW_OPEN_INDEX, NUM_POSE
 
 FloatArray = npt.NDArray[np.floating[Any]]
 _UPPER_LIDS, _LOWER_LIDS = (37, 38, 43, 44), (41, 40, 47, 46)
@@ -69,6 +70,13 @@ class Openings:
     def lips(self, marks: FloatArray) -> FloatArray:
         """How far the lips are apart (…, 3), in widths of the neutral mouth."""
         return _heights(marks, _UPPER_LIPS, _LOWER_LIPS) / self.mouth_width
+
+    def lips_over_jaw(self, head: Head, angles_rad: FloatArray, expression: Tensor) -> FloatArray:
+        """The mean of that (N,) while the jaw opens by angles (N,), with an expression (50,)."""
+        pose = torch.zeros(len(angles_rad), NUM_POSE)
+        pose[:, JAW_OPEN_INDEX] = torch.from_numpy(angles_rad)
+        posed = self.posed(head, expression.expand(len(angles_rad), -1), pose)
+        return np.asarray(self.lips(posed).mean(axis=1))
 
     @property
     def mouth_width(self) -> float:

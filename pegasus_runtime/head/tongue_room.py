@@ -11,7 +11,6 @@ from pegasus_runtime.head.model import Head
 from pegasus_runtime.head.openings import FloatArray, Openings
 from pegasus_runtime.head.parts import find_parts
 from pegasus_runtime.lru_cache import LRUCache
-from pegasus_runtime.parameters import JAW_OPEN_INDEX, NUM_POSE
 
 TONGUE_OUT = "tongue out"
 _ANGLES_DEG = tuple(float(angle) for angle in range(0, 21, 2))
@@ -63,8 +62,6 @@ def _measure(head: Head) -> TongueRoom | None:
     if not len(between):
         return None
     thickness = float(np.ptp(between[:, 1])) / openings.mouth_width
-    pose = torch.zeros(len(angles), NUM_POSE)
-    pose[:, JAW_OPEN_INDEX] = torch.from_numpy(angles)
-    posed = openings.posed(head, torch.zeros(len(angles), len(names)), pose)
-    gaps = np.maximum.accumulate(openings.lips(posed).mean(axis=1))
+    gaps = openings.lips_over_jaw(head, angles, torch.zeros(len(names)))
+    gaps = np.maximum.accumulate(gaps)
     return TongueRoom(index, thickness, gaps - gaps[0], angles)

@@ -19,7 +19,7 @@ from trainer.data.dataset import Capture
 from trainer.data.frame_sampler import is_one_sided
 from trainer.init.surfel_sampling import sample_skin
 
-_TONGUE = ("tongue",)
+_TONGUE = "tongue"
 _SEED = 0
 _OPAQUE = 3.0
 """The logit of a surfel's opacity: with less of it the lower lip shines through a tongue that lies
@@ -41,19 +41,19 @@ def with_whole_tongue(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardr
     were drawn or filmed from all sides have shown theirs.
     """
     frames, source = capture.training[capture.source], wardrobe.source
-    on_tongue = require_parts(head).on(*_TONGUE)[head.faces].all(dim=1)
-    index = on_tongue[source.triangle].nonzero()[:, 0]
+    index = _on(_TONGUE, head)[source.triangle].nonzero()[:, 0]
     lips, inside = (_colour_on(part, source, head) for part in ("lips", "mouth"))
     if not len(index) or lips is None or inside is None or not is_one_sided(frames):
         return wardrobe
     none = torch.zeros(head.expression_directions.shape[2]), torch.zeros(15)
     vertices = pose_head(head, capture.shape, *none).vertices
     generator = torch.Generator().manual_seed(_SEED)
-    tongue = sample_skin(head, vertices, len(index), generator, _TONGUE)
+    tongue = sample_skin(head, vertices, len(index), generator, (_TONGUE,))
+    reach = _reach(head)
     tongue = replace(
         tongue,
-        offset=_THICKER * _reach(head)[tongue.triangle, None] * torch.tensor([0.0, 0.0, 1.0]),
-        colour=_colours(inside, lips, head)[tongue.triangle],
+        offset=_THICKER * reach[tongue.triangle, None] * torch.tensor([0.0, 0.0, 1.0]),
+        colour=_colours(inside, lips, reach, head)[tongue.triangle],
         opacity=torch.full((len(index),), _OPAQUE),
         part=source.part[index],
     )
@@ -62,32 +62,36 @@ def with_whole_tongue(wardrobe: Wardrobe, head: Head, capture: Capture) -> Wardr
     return replace(wardrobe, source=Surfels(**put), attributes=attributes)
 
 
+def _on(part: str, head: Head) -> Tensor:
+    """(F,) bool, which triangles are a part's."""
+    on_part: Tensor = require_parts(head).on(part)[head.faces].all(dim=1)
+    return on_part
+
+
 def _colour_on(part: str, source: Surfels, head: Head) -> Tensor | None:
     """Usual colour (3,), in logits, of what is bound to a part; None if nothing is.
 
     The tongue's own is not asked: that of an avatar that is trained further is from here.
     """
-    some = require_parts(head).on(part)[head.faces].all(dim=1)[source.triangle]
+    some = _on(part, head)[source.triangle]
     return source.colour[some].median(dim=0).values if bool(some.any()) else None
 
 
-def _colours(inner: Tensor, outer: Tensor, head: Head) -> Tensor:
+def _colours(inner: Tensor, outer: Tensor, reach: Tensor, head: Head) -> Tensor:
     """Logits (F, 3) of triangles: from those (3,) of the root to those of the tip, which comes out
     farthest."""
-    reach = _reach(head)[:, None]
     corners = head.template[head.faces]
     normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     upward = torch.nn.functional.normalize(normals, dim=1)[:, 1:2]
     shade = _SHADE * (upward - 1) / 2
-    colours: Tensor = inner + reach * (outer - inner) + shade
+    colours: Tensor = inner + reach[:, None] * (outer - inner) + shade
     return colours
 
 
 def _reach(head: Head) -> Tensor:
     """(F,) how far triangles come out, as a share of the tongue's tip."""
     far = head.expression_directions[head.faces[:, 0]].norm(dim=1).amax(dim=1)
-    on_tongue = require_parts(head).on(*_TONGUE)[head.faces].all(dim=1)
-    share: Tensor = (far / far[on_tongue].max().clamp_min(1e-6)).clamp_max(1)
+    share: Tensor = (far / far[_on(_TONGUE, head)].max().clamp_min(1e-6)).clamp_max(1)
     return share
 
 

@@ -159,11 +159,10 @@ def _chosen_and_cleaned(
     sure = shown & seen & ((away > strange) | ~by_skin)
     if int(sure.sum()) < _FEWEST:
         return look.chosen(shown.nonzero()[:, 0])
-    found, near = nearest(look.points, look.points[sure], _AROUND)
-    around = look.colour[sure][near].median(dim=1).values
+    apart, around = _colour_around(look, sure, _AROUND)
     left = _left_of(look.colour, around, skin, _ALIKE if part == "hair" else _NEAR_LINE)
     left[~by_skin] = 1.0
-    beside = may & (found[:, 0] < _BESIDE)
+    beside = may & (apart < _BESIDE)
     surfels, is_mixed = look.surfels, left < _FAIR
     alike = (look.colour - around).norm(dim=1) < _ALIKE
     if part == "glasses":
@@ -175,18 +174,18 @@ def _chosen_and_cleaned(
         is_thing = shown | (beside & alike & (left == 1))
     if part == "hat":
         # On the edge of what a forehead shows below a brim, the other forehead shows.
-        usual = _usual_colour(look, sure)
+        _, usual = _colour_around(look, sure, min(_WIDELY, int(sure.sum())))
         is_thing &= ~is_mixed & (((look.colour - usual).norm(dim=1) < away) | ~by_skin)
     colour = torch.where(is_mixed[:, None], around, look.colour)
     mended = replace(look, surfels=surfels, colour=colour)
     return mended.chosen(is_thing.nonzero()[:, 0])
 
 
-def _usual_colour(look: Look, sure: Tensor) -> Tensor:
-    """(N, 3) that of a thing around each surfel by and large; ``sure`` (N,) are a part of it."""
-    _, near = nearest(look.points, look.points[sure], min(_WIDELY, int(sure.sum())))
-    usual: Tensor = look.colour[sure][near].median(dim=1).values
-    return usual
+def _colour_around(look: Look, sure: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """How far surfels are (N,) from those that are surely (N,) a part of a thing, and its colour
+    (N, 3) among so many of them."""
+    apart, near = nearest(look.points, look.points[sure], count)
+    return apart[:, 0], look.colour[sure][near].median(dim=1).values
 
 
 def _left_of(colour: Tensor, thing: Tensor, beside: Tensor, near: float) -> Tensor:
